@@ -1,0 +1,230 @@
+"""The whole schema: every key, its default, its unit. `get_config()` is locked, so an unknown key fails at once.
+
+A section with a `name` is a choice from a table, and its other keys are the keyword parameters of the chosen entry:
+`model` from architectures.MODELS, `data` from train.data.DATASETS, `task` from train.tasks.TASKS, `optim` and `schedule`
+from train.optim. So a default lives in one place, the constructor, and choosing another name brings that entry's keys.
+
+A duration is a number of steps (one step = one global batch), or text like "3 epochs".
+"""
+
+import difflib
+import inspect
+import math
+import types
+
+from ml_collections import ConfigDict, config_dict
+
+import architectures
+from train import data, optim, tasks
+from train.duration import Duration
+from train.errors import BadInput
+
+TABLES = dict(
+    model=architectures.MODELS,
+    data=data.DATASETS,
+    task=tasks.TASKS,
+    optim=optim.OPTIMIZERS,
+    schedule=optim.SCHEDULES,
+)
+SUPPLIED = ("outputs", "dtype", "axis_name", "parent", "name", "steps", "duration")  # given by the experiment, no keys
+
+
+def _steps(value: Duration):
+    return config_dict.FieldReference(value, field_type=object)
+
+
+def _common() -> dict[str, dict]:
+    """The keys that a section with a name has whatever the name."""
+    return dict(
+        data=dict(batch_size=128),  # examples in one global batch, over all devices
+        optim=dict(
+            lr=0.001,  # the peak learning rate
+            lr_per=config_dict.placeholder(int),  # if set, lr is meant per this many examples: lr * batch_size / lr_per
+            steps=_steps(1000),  # duration of training
+            weight_decay=0.0,
+            decay="coupled",  # coupled: L2 in the gradient; decoupled: AdamW's, outside the optimizer and times lr
+            decay_mask="kernels",  # kernels: parameters of two or more dimensions; all: biases and scales too
+            clip_norm=config_dict.placeholder(float),  # largest norm of the whole gradient
+            clip_value=config_dict.placeholder(float),  # largest absolute value of a gradient's element
+            accumulate=1,  # batches whose gradients are averaged into one update
+            ema=0.0,  # decay of the average of the parameters that evaluation uses; 0: none
+        ),
+        schedule=dict(warmup=_steps(0)),  # duration of the linear rise of lr from 0
+    )
+
+
+def get_config() -> ConfigDict:
+    """The defaults, locked."""
+    c = ConfigDict()
+    c.seeds = (0,)  # one replica each, trained together in one program
+    c.dtype = "float32"  # compute dtype; parameters, statistics and losses stay float32
+    c.steps_per_dispatch = 10  # steps that the devices run without hearing from the host
+    c.task = section("task", "classify")
+    c.model = section("model", "lenet5")
+    c.data = section("data", "fashion_mnist")
+    c.optim = section("optim", "adam")
+    c.schedule = section("schedule", "constant")
+    c.eval = dict(every=_steps(1000), batch_size=500)  # the last batch is padded and masked
+    c.log = dict(every=_steps(100))
+    c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
+    c.parallel = dict(
+        devices=config_dict.placeholder(int),  # None: as many as divide the work
+        split="batch",  # what the devices divide: the batch, or the seeds
+        seeds="map",  # the seeds of one device: map (one after the other) or vmap (as one batched program)
+    )
+    return c.lock()
+
+
+INTERVALS = {  # the legal numbers of keys that are not a constructor's own business
+    "steps_per_dispatch": "[1, inf)",
+    "data.batch_size": "[1, inf)",
+    "optim.lr": "(0, inf)",
+    "optim.lr_per": "[1, inf)",
+    "optim.weight_decay": "[0, inf)",
+    "optim.clip_norm": "(0, inf)",
+    "optim.clip_value": "(0, inf)",
+    "optim.accumulate": "[1, inf)",
+    "optim.ema": "[0, 1)",
+    "eval.batch_size": "[1, inf)",
+    "checkpoint.keep": "[1, inf)",
+    "parallel.devices": "[1, inf)",
+}
+CHOICES = {
+    "dtype": ("float32", "bfloat16"),
+    "optim.decay": optim.DECAYS,
+    "optim.decay_mask": optim.DECAY_MASKS,
+    "parallel.split": ("batch", "seeds"),
+    "parallel.seeds": ("map", "vmap"),
+}
+
+
+def nearest(word: str, words) -> str:
+    """'did you mean ...' for a mistyped word, else all the words there are."""
+    words = sorted(words)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    last = {w.rsplit(".", 1)[-1]: w for w in words}
+    close = close or [last[m] for m in difflib.get_close_matches(word.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)]
+    return f"did you mean {close[0]!r}?" if close else f"have {', '.join(words)}"
+
+
+def section(kind: str, name: str) -> ConfigDict:
+    """The section `kind` with the entry `name` of its table and all the keys that belong to it."""
+    table = TABLES[kind]
+    if name not in table:
+        raise BadInput(f"{kind}.name: unknown {name!r}; {nearest(str(name), table)}")
+    keys = dict(name=name, **_common().get(kind, {}))
+    for key, parameter in inspect.signature(table[name]).parameters.items():
+        if key not in SUPPLIED:
+            keys[key] = _field(parameter)
+    return ConfigDict(keys)
+
+
+def _field(parameter: inspect.Parameter):
+    annotation, default = parameter.annotation, parameter.default
+    if annotation == Duration:
+        return _steps(default)
+    if isinstance(annotation, types.UnionType) and default is None:
+        return config_dict.placeholder(next(t for t in annotation.__args__ if t is not type(None)))
+    return default
+
+
+def flatten(config: ConfigDict | dict) -> dict[str, object]:
+    """{'optim.lr': 0.001, ...}: every leaf by its dotted path."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, ConfigDict | dict):
+            flat |= {f"{key}.{inner}": leaf for inner, leaf in flatten(value).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
+    """Applies {'optim.lr': 0.1, ...}; text is read as the key's type, as on the command line. Returns `config`, locked.
+
+    A change of a section's name comes first, and brings that entry's keys with their defaults; the keys that
+    every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises BadInput, naming the key.
+    """
+    for path in sorted(changes, key=lambda path: not path.endswith(".name")):
+        value = changes[path]
+        flat = flatten(config)
+        if path not in flat:
+            raise BadInput(f"unknown key {path!r}; {nearest(path, flat)}")
+        *parents, key = path.split(".")
+        parent = config[parents[0]] if parents else config
+        if key == "name" and parents[0] in TABLES:
+            swapped = section(parents[0], value)
+            for common in _common().get(parents[0], {}):
+                swapped[common] = parent[common]
+            with config.unlocked():
+                config[parents[0]] = swapped
+            continue
+        value = _read(path, value, parent.get_type(key)) if isinstance(value, str) else value
+        try:
+            parent[key] = value
+        except TypeError:
+            kind = parent.get_type(key).__name__
+            raise BadInput(f"{path}: {value!r} is a {type(value).__name__}, must be {_an(kind)}") from None
+    return config.lock()
+
+
+def _an(kind: str) -> str:
+    return {"int": "a whole number", "float": "a number", "bool": "true or false", "tuple": "a tuple such as (0, 1)"}.get(
+        kind, f"a {kind}"
+    )
+
+
+def _item(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text.strip("'\"")
+
+
+def _read(path: str, text: str, kind: type):
+    """`text` as a value of type `kind`."""
+    try:
+        if kind in (object, str):  # object: a duration, read by the experiment, which knows the epoch
+            return int(text) if kind is object and text.lstrip("-").isdigit() else text
+        if text.lower() == "none" and kind in (int, float):
+            return None
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        if kind is tuple:
+            return tuple(_item(item.strip()) for item in text.strip("()[] ").split(",") if item.strip())
+        return kind(text)
+    except (KeyError, ValueError):
+        raise BadInput(f"{path}: {text!r} must be {_an(kind.__name__)}") from None
+
+
+def validate(config: ConfigDict) -> None:
+    """Raises BadInput for a number out of range, a word that is no choice, or keys that a section's name does not have."""
+    for kind in TABLES:
+        expected, found = set(section(kind, config[kind].name)), set(config[kind])
+        if expected != found:
+            key = sorted(expected ^ found)[0]
+            raise BadInput(f"{kind}.{key}: not a key of {kind}.name={config[kind].name!r}; set names by base.override")
+    flat = flatten(config)
+    defaults = flatten(get_config()) | flatten({kind: section(kind, config[kind].name) for kind in TABLES})
+    for path, value in flat.items():
+        if value is None and defaults[path] is not None:
+            raise BadInput(f"{path}: none is not possible; must be {_an(type(defaults[path]).__name__)}")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise BadInput(f"{path}: {number} is not a finite number")
+        interval = INTERVALS.get(path)
+        if interval and value is not None and not _within(value, interval):
+            raise BadInput(f"{path}: {value!r} is outside {interval}")
+        if path in CHOICES and value not in CHOICES[path]:
+            raise BadInput(f"{path}: unknown {value!r}; {nearest(str(value), CHOICES[path])}")
+    seeds = config.seeds
+    if not seeds or len(set(seeds)) < len(seeds) or not all(type(s) is int and 0 <= s < 2**31 for s in seeds):
+        raise BadInput(f"seeds: {seeds!r} must be one or more different whole numbers from 0 to 2**31 - 1")
+
+
+def _within(value: float, interval: str) -> bool:
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    above = value >= low if interval[0] == "[" else value > low
+    return above and (value <= high if interval[-1] == "]" else value < high)

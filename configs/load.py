@@ -1,0 +1,110 @@
+"""FILE[:ARGUMENT] and overrides -> a checked, locked config, or one line that says what is wrong."""
+
+import hashlib
+import importlib.util
+import inspect
+import json
+import pathlib
+import re
+import traceback
+
+from ml_collections import ConfigDict
+
+from configs import base
+from train.errors import BadInput
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, ConfigDict]:
+    """Runs the file's get_config (with the text after the colon, if any), applies the overrides, validates.
+
+    Returns the config's name, for the default workdir, and the locked config. Raises BadInput.
+    """
+    text, _, argument = spec.partition(":")
+    path = next((p for p in (pathlib.Path(text), ROOT / text) if p.is_file()), None)
+    if path is None:
+        have = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "configs").glob("[a-z]*_*.py"))
+        raise BadInput(f"--config: no file {text!r}; {base.nearest(text, have)}")
+    config = _call(path, argument)
+    if not isinstance(config, ConfigDict):
+        raise BadInput(f"{path}: get_config() returned a {type(config).__name__}, must be a ConfigDict")
+    base.override(config, overrides or {})
+    base.validate(config)
+    return path.stem + ("-" + re.sub(r"[^\w.=-]+", "_", argument) if argument else ""), config
+
+
+def _call(path: pathlib.Path, argument: str):
+    """get_config of the file; whatever it raises becomes one line with the file and the line in it."""
+    try:
+        module_spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+        module = importlib.util.module_from_spec(module_spec)
+        module_spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise BadInput("has no get_config()")
+        if argument and not inspect.signature(module.get_config).parameters:
+            raise BadInput(f"takes no argument, but {argument!r} was given after the colon")
+        return module.get_config(argument) if argument else module.get_config()
+    except Exception as error:
+        raise BadInput(f"{path}{_line(error, path)}: {_message(error)}") from error
+
+
+def _line(error: Exception, path: pathlib.Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f":{error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""
+
+
+def _message(error: Exception) -> str:
+    """The error in one line; ml_collections' long lists are cut to the key and its nearest neighbour."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    unknown = re.search(r"""(?:[Kk]ey|attribute) ['"](\w+)['"]""", text)
+    if isinstance(error, KeyError | AttributeError) and unknown:
+        guess = re.search(r'Did you mean "(\w+)"', text)
+        present = re.findall(r"'(\w+)': ", text) or base.flatten(base.get_config())
+        near = f"did you mean {guess[1]!r}?" if guess else base.nearest(unknown[1], set(present))
+        return f"unknown key {unknown[1]!r}; {near}"
+    line = " ".join(text.split())
+    return line if isinstance(error, BadInput | TypeError) else f"{type(error).__name__}: {line}"
+
+
+def arguments(text: str, **defaults):
+    """'T=200,hidden=64' with defaults -> a dict of the same keys, each read as its default's type. Raises BadInput."""
+    values = dict(defaults)
+    for item in filter(None, text.split(",")):
+        key, _, value = item.partition("=")
+        if key not in defaults:
+            raise BadInput(f"unknown argument {key!r}; {base.nearest(key, defaults)}")
+        try:
+            values[key] = type(defaults[key])(value)
+        except ValueError:
+            raise BadInput(f"argument {key}: {value!r} is not of type {type(defaults[key]).__name__}") from None
+    return values
+
+
+def from_command_line(arguments: list[str]) -> dict[str, str]:
+    """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}. Raises BadInput."""
+    changes, rest = {}, list(arguments)
+    while rest:
+        flag = rest.pop(0)
+        if not flag.startswith("--config."):
+            raise BadInput(f"unknown flag {flag!r}; have --config, --config.KEY=VALUE, --workdir, --eval_only")
+        path, equals, value = flag.removeprefix("--config.").partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise BadInput(f"{flag}: needs a value: {flag}=VALUE")
+            value = rest.pop(0)
+        if path in changes:
+            raise BadInput(f"{flag}: given twice")
+        changes[path] = value
+    return changes
+
+
+def as_json(config: ConfigDict) -> str:
+    """The resolved config as it is written beside the checkpoints."""
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def digest(config: ConfigDict) -> str:
+    return hashlib.sha256(as_json(config).encode()).hexdigest()

@@ -1,0 +1,25 @@
+"""LSTM on the adding problem with lag T, in the form of Arjovsky et al. 2016 (values in [0, 1], one marker in each half).
+
+Run:   python -m train --config=configs/lstm_adding.py:T=200
+Solved: test/mse < 0.01; always answering 1 gives 1/6.
+"""
+
+from configs import base
+from configs.load import arguments
+
+
+def get_config(argument: str = ""):
+    c = base.get_config()
+    c.steps_per_dispatch = 50
+    base.override(c, {"task.name": "regress", "model.name": "lstm", "data.name": "adding", "optim.name": "adam"})
+    c.data.T = arguments(argument, T=100)["T"]
+    c.data.batch_size = 50
+    c.model.hidden = 64
+    c.model.forget_bias = 1.0
+    c.optim.lr = 0.002
+    c.optim.steps = 4000
+    c.optim.clip_norm = 1.0
+    c.eval.every = 500
+    c.log.every = 100
+    c.checkpoint.every = 500
+    return c

@@ -1,0 +1,79 @@
+"""Checkpoints: what is restored is what was saved, or nothing."""
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+from helpers import build
+
+from train.checkpoint import Checkpoints
+from train.loop import fresh_state
+
+
+@pytest.fixture(scope="module")
+def state():
+    return fresh_state(build(seeds=(0, 1), optim__ema=0.9, optim__accumulate=2))
+
+
+def save(folder, state, steps, keep=2, scores=None):
+    with Checkpoints(epath.Path(folder), keep) as checkpoints:
+        for i, step in enumerate(steps):
+            marked = state.replace(step=np.full_like(state.step, step))
+            checkpoints.save(step, marked, scores[i] if scores else float("nan"), {"seconds": 1.5, "data": "d"})
+            checkpoints._manager.wait_until_finished()
+        return checkpoints.steps()
+
+
+def restore(folder, template):
+    warnings = []
+    with Checkpoints(epath.Path(folder), 2) as checkpoints:
+        return checkpoints.restore(template, warnings.append), warnings
+
+
+def test_what_is_restored_has_the_bits_and_the_structure_of_what_was_saved(tmp_path, state):
+    save(tmp_path, state, [7])
+    (found, meta), warnings = restore(tmp_path, jax.eval_shape(lambda: state))
+    assert jax.tree.structure(found) == jax.tree.structure(state) and not warnings
+    expected = state.replace(step=np.full_like(state.step, 7))
+    assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True))
+    assert (meta["seconds"], meta["data"]) == (1.5, "d")
+
+
+def test_an_empty_folder_restores_nothing(tmp_path, state):
+    assert restore(tmp_path, state) == (None, [])
+
+
+def test_the_latest_and_the_best_are_kept(tmp_path, state):
+    assert save(tmp_path, state, [1, 2, 3, 4, 5], keep=2, scores=[0.5, 0.1, 0.4, 0.3, 0.2]) == [2, 4, 5]
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path, state):
+    assert save(tmp_path, state, [1, 2, 3], keep=1, scores=[0.5, float("nan"), 0.6]) == [1, 3]
+
+
+def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_is_taken(tmp_path, state):
+    save(tmp_path, state, [1, 2])
+    data = max((tmp_path / "2" / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
+    contents = bytearray(data.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    data.write_bytes(contents)
+    (found, _), warnings = restore(tmp_path, state)
+    assert found.step.tolist() == [1, 1]
+    assert len(warnings) == 1 and "checkpoint 2" in warnings[0] and "falling back" in warnings[0]
+
+
+def test_a_truncated_file_or_an_empty_step_folder_falls_back_too(tmp_path, state):
+    save(tmp_path, state, [1, 2])
+    for file in (tmp_path / "2" / "state").rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[:10])
+    (tmp_path / "99").mkdir()
+    (found, _), warnings = restore(tmp_path, state)
+    assert found.step.tolist() == [1, 1] and len(warnings) == 2
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path, state):
+    save(tmp_path, state, [1])
+    other = fresh_state(build(seeds=(0, 1), model__hidden=9))
+    with pytest.raises(ValueError, match="does not fit this code: .*expected"):
+        restore(tmp_path, other)

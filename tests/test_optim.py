@@ -1,0 +1,150 @@
+"""Optimizers and schedules: each does what its equation says."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import build, differ, losses, trained
+
+from train import optim
+from train.optim import OPTIMIZERS, SCHEDULES
+
+PLAIN = dict(optim__name="sgd", optim__clip_norm=None, optim__lr=0.1)
+
+
+def rates(schedule: str, steps: int, **options) -> np.ndarray:
+    """The learning rate at each step of an experiment whose peak is 1."""
+    options = {f"schedule__{key}": value for key, value in options.items()}
+    e = build(optim__lr=1.0, optim__steps=steps, schedule__name=schedule, **options)
+    return np.array([e.optimizer.lr(jnp.asarray(step)) for step in range(steps)])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "expected"),
+    [
+        ("constant", {}, [1, 1, 1, 1]),
+        ("constant", dict(warmup=4), [0.25, 0.5, 0.75, 1]),
+        ("step", dict(boundaries=(1, 3), factor=0.1), [1, 0.1, 0.1, 0.01]),
+        ("exponential", dict(every=2, factor=0.25), [1, 0.5, 0.25, 0.125]),
+        ("exponential", dict(every=2, factor=0.25, staircase=True), [1, 1, 0.25, 0.25]),
+        ("linear", dict(final=0.2), [1, 0.8, 0.6, 0.4]),
+        ("cosine", {}, [1, 0.853553, 0.5, 0.146447]),
+    ],
+)
+def test_a_schedule_follows_its_rule(schedule, options, expected):
+    np.testing.assert_allclose(rates(schedule, 4, **options), expected, rtol=1e-5)
+
+
+def test_lr_per_scales_the_learning_rate_with_the_batch():
+    assert build(optim__lr=0.1, optim__lr_per=256, data__batch_size=64).optimizer.lr(0) == pytest.approx(0.025)
+
+
+def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
+    rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, patience=2, factor=0.1, window=1)
+    plain = dict(warmup=0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None)
+    optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=1, ema=0.0, **plain)
+    params = jnp.zeros([1])
+    state, seen = optimizer.update.init(params), []
+    for loss in (5.0, 4.0, 4.0, 4.0, 4.0):
+        _, state = optimizer.update.update(jnp.ones([1]), state, params, value=jnp.asarray(loss))
+        seen.append(float(optim.learning_rate(optimizer, state, jnp.asarray(0))))
+    assert seen[:3] == [1.0, 1.0, 1.0] and seen[-1] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(name):
+    lr = dict(sgd=0.1, momentum=0.03, nesterov=0.03, adadelta=1.0).get(name, 0.01)
+    curve, _, _ = losses(build(optim__name=name, optim__lr=lr, data__batch_size=24), 60, at_a_time=4)
+    assert curve[-3:].mean() < 0.6 * curve[0].mean()
+
+
+def test_momentum_follows_its_equation():
+    g, v, x = 1.0, 0.0, 0.0
+    transformation = optax.chain(OPTIMIZERS["momentum"](momentum=0.5), optax.scale(-0.1))
+    state, params = transformation.init(jnp.zeros([])), jnp.zeros([])
+    for _ in range(3):
+        v = 0.5 * v + g
+        x -= 0.1 * v
+        updates, state = transformation.update(jnp.asarray(g), state, params)
+        params = params + updates
+    assert float(params) == pytest.approx(x)
+
+
+def test_accumulating_two_batches_is_one_update_of_their_mean_gradient():
+    e = build(**PLAIN, optim__accumulate=2)
+    start, after_one, after_two = (trained(e, n) if n else None for n in (0, 1, 2))
+    one = build(**PLAIN)
+    first = trained(one, 1)
+    assert start is None and differ(after_one, after_two) > 0
+    initial = losses(one, 0)[1].state(losses(one, 0)[2]).params
+    assert differ(after_one, initial) == 0  # the first of two batches updates nothing
+    assert differ(after_two, initial) > 0.1 * differ(first, initial)
+
+
+@pytest.mark.parametrize(("mask", "biases_shrink"), [("kernels", False), ("all", True)])
+@pytest.mark.parametrize("decay", ["coupled", "decoupled"])
+def test_weight_decay_shrinks_what_its_mask_says(decay, mask, biases_shrink):
+    decayed, plain = (
+        trained(build(**PLAIN, optim__decay=decay, optim__decay_mask=mask, optim__weight_decay=w), 1) for w in (0.5, 0.0)
+    )
+    initial = losses(build(**PLAIN), 0)
+    initial = initial[1].state(initial[2]).params
+    for d, p, i in zip(*(_leaves(tree) for tree in (decayed, plain, initial)), strict=True):
+        shrinks = biases_shrink or i.ndim > 2  # one axis is the seeds'
+        np.testing.assert_allclose(d, p - (0.1 * 0.5 * i if shrinks else 0), atol=1e-6)
+
+
+def _leaves(tree):
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+def test_decoupled_and_coupled_decay_differ_under_adam():
+    one, other = (trained(build(optim__decay=d, optim__weight_decay=0.1), 3) for d in ("coupled", "decoupled"))
+    assert differ(one, other) > 1e-4
+
+
+def test_clipping_by_norm_bounds_the_whole_step_and_by_value_each_element():
+    initial = losses(build(**PLAIN), 0)
+    initial = initial[1].state(initial[2]).params
+    by_norm = trained(build(**PLAIN | dict(optim__clip_norm=1e-3)), 1)
+    by_value = trained(build(**PLAIN, optim__clip_value=1e-5), 1)
+    norm = np.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(_leaves(by_norm), _leaves(initial), strict=True)))
+    assert norm == pytest.approx(0.1 * 1e-3, rel=1e-2)
+    assert differ(by_value, initial) == pytest.approx(0.1 * 1e-5, rel=1e-2)
+
+
+def test_evaluation_uses_the_average_of_the_parameters_where_one_is_kept():
+    e = build(optim__ema=0.5, optim__lr=0.05)
+    _, program, carry = losses(e, 2)
+    state = program.state(carry)
+    averaged = optim.averaged(state.opt_state, state.params)
+    states = [losses(build(optim__lr=0.05), n) for n in (0, 1, 2)]
+    p0, p1, p2 = (_leaves(s[1].state(s[2]).params) for s in states)
+    for a, x, y, z in zip(_leaves(averaged), p0, p1, p2, strict=True):
+        np.testing.assert_allclose(a, 0.25 * x + 0.25 * y + 0.5 * z, atol=1e-6)
+    _, sums = program.evaluate(carry, "test")
+    plain = losses(build(optim__lr=0.05), 2)
+    _, others = plain[1].evaluate(plain[2], "test")
+    assert program.fetch(sums)["loss"] != plain[1].fetch(others)["loss"]
+
+
+def test_label_smoothing_is_the_cross_entropy_of_smoothed_targets():
+    from train.tasks import TASKS
+
+    logits, target = jnp.array([[1.0, -2.0, 0.5]]), jnp.array([2])
+    sums = TASKS["classify"](label_smoothing=0.3).sums(logits, dict(target=target, mask=jnp.array([True])))
+    expected = optax.softmax_cross_entropy(logits, jnp.array([[0.1, 0.1, 0.8]]))[0]
+    assert float(sums["loss"]) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_the_map_loss_of_1998_becomes_cross_entropy_as_j_grows():
+    from train.tasks import TASKS
+
+    batch = dict(target=jnp.array([2]), mask=jnp.array([True]))
+    logits = jnp.array([[-3.0, -1.0, -0.5]])
+    cross_entropy = TASKS["classify"]().sums(logits, batch)["loss"]
+    losses = [float(TASKS["classify_rbf"](j=j).sums(logits, batch)["loss"]) for j in (0.1, 50.0)]
+    assert losses[1] == pytest.approx(float(cross_entropy), rel=1e-6)
+    assert losses[0] == pytest.approx(0.5 + np.log(np.exp(-0.1) + np.exp(-3) + np.exp(-1) + np.exp(-0.5)), rel=1e-6)

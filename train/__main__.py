@@ -1,0 +1,151 @@
+"""python -m train --config=FILE[:ARGUMENT] [--workdir=DIR] [--config.KEY=VALUE ...] [--eval_only]"""
+
+import time
+
+STARTED = time.perf_counter()
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import shlex  # noqa: E402
+import sys  # noqa: E402
+
+from train.errors import BadInput  # noqa: E402
+
+RESULT_FREE = ("log.", "checkpoint.", "parallel.")  # sections that may change when a run is resumed
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise BadInput(message)
+
+
+def prepare_jax() -> None:
+    """Before jax starts: one host device per core on the CPU, and compiled programs kept in the user's cache folder.
+
+    XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set; JAX_ENABLE_COMPILATION_CACHE=false switches the cache off.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_force_host_platform_device_count" not in flags:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={cores}".strip()
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "canon", "xla"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def main(arguments: list[str]) -> int:
+    parser = Parser(prog="python -m train", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--config", required=True, metavar="FILE[:ARGUMENT]", help="a file with get_config(); --config.KEY=VALUE sets a key")
+    parser.add_argument("--workdir", metavar="DIR", help="where the run lives: any path of etils.epath; default runs/CONFIG")
+    parser.add_argument("--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing")
+    flags, rest = parser.parse_known_args(arguments)
+    prepare_jax()
+    from etils import epath
+
+    from configs import load as configs
+    from train import experiment as experiments
+    from train import report
+
+    name, config = configs.load(flags.config, configs.from_command_line(rest))
+    experiment = experiments.build(config)
+    workdir = epath.Path(flags.workdir or f"runs/{name}").absolute()
+    _same_config(workdir, config)
+    if (workdir / report.RESULT).exists() and not flags.eval_only:
+        print(f"{workdir} is done:")
+        print(report.show(workdir, json.loads((workdir / report.RESULT).read_text())))
+        return 0
+    if flags.eval_only:
+        return _evaluate(experiment, workdir)
+    command = shlex.join(["python", "-m", "train", f"--config={flags.config}", *rest])
+    return _train(experiment, name, command, config, workdir)
+
+
+def _same_config(workdir, config) -> None:
+    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ."""
+    from configs import base
+
+    if not (workdir / "config.json").exists():
+        return
+    before, now = json.loads((workdir / "config.json").read_text()), json.loads(config.to_json())
+    before, now = base.flatten(before), base.flatten(now)
+    differing = [
+        f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not key.startswith(RESULT_FREE)
+    ]
+    if differing:
+        raise BadInput(f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use another --workdir")
+
+
+def _data_digest(experiment) -> str:
+    return str(experiment.dataset.metadata.get("digest", "generated"))
+
+
+def _train(experiment, name, command, config, workdir) -> int:
+    import jax
+
+    from configs import load as configs
+    from train import loop, report
+
+    header = _header(experiment, name)
+    if jax.process_index() == 0:
+        workdir.mkdir(parents=True, exist_ok=True)
+        report.write_whole(workdir / "config.json", configs.as_json(config))
+    outcome = loop.run(experiment, workdir, header, data_digest=_data_digest(experiment), started=STARTED)
+    if jax.process_index() == 0:
+        document = report.result(experiment, name, command, outcome)
+        report.write(workdir, document)
+        print(report.show(workdir, document))
+    return 0
+
+
+def _evaluate(experiment, workdir) -> int:
+    from train import loop
+    from train.checkpoint import Checkpoints
+    from train.log import summary
+    from train.metrics import finish
+    from train.parallel import Program
+
+    if not (workdir / "checkpoints").exists():
+        raise BadInput(f"--eval_only: no checkpoints in {workdir}; train first, or name the run's --workdir")
+    with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
+        found = loop.restored(experiment, checkpoints, _data_digest(experiment), print)
+    if not found:
+        raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
+    program = Program(experiment)
+    carry, totals = loop.evaluate(program, program.start(found[0]))
+    print(f"step {int(found[0].step[0]):,} of {workdir}")
+    for split, sums in totals.items():
+        for metric, values in finish(program.fetch(sums)).items():
+            print(f"{split + '/' + metric:<18} {summary(values)}")
+    return 0
+
+
+def _header(experiment, name) -> list[str]:
+    import jax
+
+    layout, seeds, macs = experiment.layout, len(experiment.seeds), experiment.multiply_adds
+    examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.metadata["examples"].items())
+    lines = [
+        f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, seeds {', '.join(map(str, experiment.seeds))}",
+        f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}, dividing the {layout.split}"
+        + (f"; seeds by {layout.seeds}" if seeds > 1 else ""),
+        f"data    {experiment.dataset.about}: {examples}; digest {_data_digest(experiment)[:12]}",
+        f"model   {type(experiment.model).__name__}: {experiment.parameters:,} parameters, {2 * macs:,} FLOPs per example "
+        "forward (two to a multiply-add)",
+    ]
+    return lines
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except BadInput as error:
+        print(f"python -m train: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("python -m train: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        code = 130
+    sys.exit(code)

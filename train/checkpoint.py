@@ -1,0 +1,95 @@
+"""Checkpoints: Orbax, asynchronous, with a digest of the arrays that is verified on restore. Numpy in, numpy out."""
+
+import hashlib
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+from orbax.checkpoint import checkpoint_managers
+
+from train.state import TrainState
+
+
+def flatten(state: TrainState) -> dict[str, np.ndarray]:
+    """{'params/C1/kernel': leaf, ...}"""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """sha256 over the names, dtypes, shapes and bytes."""
+    h = hashlib.sha256()
+    for name in sorted(arrays):
+        h.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
+        h.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return h.hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one workdir. Use it in a `with`: leaving waits for the last save."""
+
+    def __init__(self, folder: epath.Path, keep: int):
+        """keep: the latest this many stay, and beside them the one with the lowest score."""
+        policy = checkpoint_managers.AnyPreservationPolicy(
+            [
+                checkpoint_managers.LatestN(keep),
+                checkpoint_managers.BestN(n=1, get_metric_fn=lambda m: -m["score"] if np.isfinite(m["score"]) else -np.inf),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
+        self._manager = ocp.CheckpointManager(folder, options=options)
+        self._folder = folder
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+    def steps(self) -> list[int]:
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: TrainState, score: float, meta: dict) -> None:
+        """Starts to write `state` (numpy leaves). score: lower is better, NaN for none; meta: plain JSON."""
+        arrays = flatten(state)
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(arrays),
+                meta=ocp.args.JsonSave(meta | {"digest": digest(arrays)}),
+            ),
+            metrics={"score": score},
+        )
+
+    def restore(self, template: TrainState, warn) -> tuple[TrainState, dict] | None:
+        """The newest checkpoint whose digest is right, and its meta; None if there is none.
+
+        A broken one is passed over and reported through `warn(text)`. Raises ValueError when a sound one does not have
+        the template's names, shapes and dtypes.
+        """
+        for step in reversed(self.steps()):
+            try:
+                saved = self._manager.restore(
+                    step, args=ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
+                )
+                arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
+                if digest(arrays) != saved.meta["digest"]:
+                    raise ValueError("its contents do not match its digest")
+            except Exception as error:  # Orbax raises many kinds, bare Exception among them
+                reason = " ".join(str(error).split())[:200]
+                warn(f"checkpoint {step} in {self._folder} is broken ({reason}); falling back to the one before")
+                continue
+            return _fill(template, arrays), dict(saved.meta)
+        return None
+
+
+def _fill(template: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
+    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(template).items()}
+    found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        raise ValueError(f"the checkpoint does not fit this code: {wrong[0]} is {found.get(wrong[0])}, expected {expected.get(wrong[0])}")
+    return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])

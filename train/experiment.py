@@ -1,0 +1,168 @@
+"""build(config) -> Experiment. The only reader of the config."""
+
+import dataclasses
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+
+import architectures
+from train import flops, optim, parallel
+from train.data import DATASETS
+from train.data.source import Dataset
+from train.duration import resolver
+from train.errors import BadInput
+from train.optim import OPTIMIZERS, SCHEDULES
+from train.parallel import Layout
+from train.tasks import TASKS, Batch, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Everything a run needs, resolved: durations are in steps, names are what they stand for."""
+
+    model: object
+    task: Task
+    dataset: Dataset
+    optimizer: optim.Optimizer
+    layout: Layout
+    seeds: tuple[int, ...]
+    steps: int
+    batch_size: int
+    steps_per_dispatch: int
+    eval_batch_size: int
+    eval_every: float  # steps, as are the next two: the multiples, rounded, are due
+    log_every: float
+    checkpoint_every: float
+    checkpoint_keep: int
+
+    def example_batch(self, size: int = 1) -> Batch:
+        """The first `size` examples of the first evaluation split, [size, ...] each."""
+        source = next(iter(self.dataset.evals.values()))
+        arrays = {k: jnp.asarray(v[:size]) for k, v in source.arrays.items()}
+        rows = jnp.arange(size)
+        return source.batch(arrays, rows, jnp.ones([size], bool), jax.random.key(0), rows)
+
+    @functools.cached_property
+    def shapes(self):
+        """(variables, outputs, sums) of one example, as shapes and dtypes: nothing is computed."""
+        batch = self.example_batch()
+
+        def initialise(batch):
+            return self.model.init(jax.random.key(0), batch["input"], batch["mask"], train=False)
+
+        def apply(variables, batch):
+            outputs = self.model.apply(variables, batch["input"], batch["mask"], train=False)
+            return outputs, self.task.sums(outputs, batch)
+
+        variables = jax.eval_shape(initialise, batch)
+        return variables, *jax.eval_shape(apply, variables, batch)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of one replica."""
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(self.shapes[0]["params"]))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one example's forward pass."""
+        batch = self.example_batch()
+        apply = functools.partial(self.model.apply, train=False)
+        return flops.multiply_adds(apply, self.shapes[0], batch["input"], batch["mask"])
+
+
+def _options(section, *common: str) -> dict:
+    """A section's keys without its name and without those read one by one."""
+    return {key: section[key] for key in section if key != "name" and key not in common}
+
+
+def _call(where: str, constructor, *arguments, **options):
+    """What the constructor makes; its ValueError is the user's, and gets the section's name."""
+    try:
+        return constructor(*arguments, **options)
+    except BadInput:
+        raise
+    except ValueError as error:
+        between = "." if str(error).split(":")[0] in options else ": "  # "T: 7 must be ..." becomes "data.T: 7 must be ..."
+        raise BadInput(f"{where}{between}{error}") from error
+
+
+def build(config) -> Experiment:
+    """Checks the config's parts against each other and puts them together. Compiles nothing, writes nothing.
+
+    Raises BadInput, one line with the key in it, for a combination that cannot work.
+    """
+    task = _call("task", TASKS[config.task.name], **_options(config.task))
+    takes = architectures.takes(config.model.name)
+    dataset = _call("data", DATASETS[config.data.name], **_options(config.data, "batch_size"))
+    if task.targets != dataset.targets:
+        raise BadInput(
+            f"task.name: {config.task.name!r} needs {task.targets} targets, but data.name={config.data.name!r} has "
+            f"{dataset.targets} ones; try task.name={_fitting(dataset)!r}"
+        )
+    if takes != dataset.inputs:
+        fitting = [name for name in architectures.MODELS if architectures.takes(name) == dataset.inputs]
+        raise BadInput(
+            f"model.name: {config.model.name!r} takes a {takes}, but data.name={config.data.name!r} gives a "
+            f"{dataset.inputs}; have {', '.join(fitting)}"
+        )
+    batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
+    layout = parallel.layout(p.devices, p.split, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
+    model = _call(
+        "model",
+        architectures.build,
+        config.model.name,
+        outputs=dataset.outputs,
+        dtype=jnp.dtype(config.dtype),
+        axis_name=layout.axis,
+        **_options(config.model),
+    )
+    examples = dataset.train.examples
+    duration = resolver(examples and examples / batch_size)
+    steps = round(_at_least_one("optim.steps", duration("optim.steps", config.optim.steps)))
+    shares = len(layout.devices) if layout.axis else 1
+    experiment = Experiment(
+        model=model,
+        task=task,
+        dataset=dataset,
+        optimizer=_optimizer(config, steps, duration),
+        layout=layout,
+        seeds=seeds,
+        steps=steps,
+        batch_size=batch_size,
+        steps_per_dispatch=config.steps_per_dispatch,
+        eval_batch_size=-(-config.eval.batch_size // shares) * shares,
+        eval_every=_at_least_one("eval.every", duration("eval.every", config.eval.every)),
+        log_every=_at_least_one("log.every", duration("log.every", config.log.every)),
+        checkpoint_every=_at_least_one("checkpoint.every", duration("checkpoint.every", config.checkpoint.every)),
+        checkpoint_keep=config.checkpoint.keep,
+    )
+    _call("model", lambda **_: experiment.shapes, **_options(config.model))  # shapes that do not fit are found here, not in the compiler
+    return experiment
+
+
+def _fitting(dataset: Dataset) -> str:
+    return next(name for name, task in TASKS.items() if task().targets == dataset.targets)
+
+
+def _at_least_one(key: str, steps: float) -> float:
+    if steps < 1:
+        raise BadInput(f"{key}: comes to {steps:g} steps, must be at least 1")
+    return steps
+
+
+def _optimizer(config, steps: int, duration) -> optim.Optimizer:
+    o, s = config.optim, config.schedule
+    common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
+    own = _options(o, "lr", "lr_per", "steps", *common)
+    supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)))
+    rule = SCHEDULES[s.name]
+    wanted = {k: v for k, v in supplied.items() if k in rule.__code__.co_varnames}
+    return optim.build(
+        _call("optim", OPTIMIZERS[o.name], **own),
+        _call("schedule", rule, **wanted, **_options(s, "warmup")),
+        lr=o.lr * config.data.batch_size / o.lr_per if o.lr_per else o.lr,
+        warmup=round(duration("schedule.warmup", s.warmup)),
+        **{key: o[key] for key in common},
+    )

@@ -1,0 +1,111 @@
+"""What a run says while it goes: the terminal, metrics.jsonl, TensorBoard. Written by process 0 alone."""
+
+import json
+import math
+
+import jax
+import numpy as np
+import rich.console
+import rich.progress
+from etils import epath
+
+FILE = "metrics.jsonl"
+
+
+def nan_to_none(value):
+    """JSON has no NaN and no infinity: null stands for both."""
+    if isinstance(value, dict):
+        return {k: nan_to_none(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [nan_to_none(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read(workdir: epath.Path) -> list[dict]:
+    """The records of a run: {"step", "split", metric: [one value per seed], ...}. A line cut short by a kill ends them."""
+    records = []
+    for line in (workdir / FILE).read_text().splitlines() if (workdir / FILE).exists() else ():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+class Log:
+    """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file."""
+
+    def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int):
+        self._writes = jax.process_index() == 0
+        self._console = rich.console.Console(highlight=False, soft_wrap=True, quiet=not self._writes)
+        self._file, self._local = workdir / FILE, "://" not in str(workdir)
+        self._lines = []
+        self._steps = steps
+        self._board = None
+        if self._writes:
+            kept = [r for r in read(workdir) if r["step"] < resumed_at or (r["split"], r["step"]) == ("train", resumed_at)]
+            self._lines = [json.dumps(record) + "\n" for record in kept]
+            self._file.write_text("".join(self._lines))
+            from tensorboardX import SummaryWriter
+
+            self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_at + 1)
+        columns = rich.progress
+        self._progress = columns.Progress(
+            columns.BarColumn(bar_width=24),
+            columns.TextColumn("{task.completed:,}/{task.total:,} steps  {task.fields[now]}"),
+            columns.TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+        )
+        self._bar = self._progress.add_task("", total=steps, completed=resumed_at, now="compiling")
+
+    def __enter__(self):
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_):
+        self._progress.stop()
+        if self._board:
+            self._board.close()
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def progress(self, step: int) -> None:
+        self._progress.update(self._bar, completed=step)
+
+    def record(self, step: int, split: str, metrics: dict[str, np.ndarray], **extra: float) -> None:
+        """metrics: [S] each, one value per seed. extra: numbers of the whole run, such as examples_per_s."""
+        if not self._writes:
+            return
+        values = {name: np.asarray(value, np.float64).tolist() for name, value in metrics.items()}
+        line = json.dumps(nan_to_none(dict(step=step, split=split, **values, **extra))) + "\n"
+        self._lines.append(line)
+        if self._local:
+            with self._file.open("a") as file:
+                file.write(line)
+        for name, value in metrics.items():
+            self._board.add_scalar(f"{split}/{name}", float(np.mean(value)), step)
+        for name, value in extra.items():
+            self._board.add_scalar(f"{split}/{name}", value, step)
+        shown = "  ".join(f"{name} {summary(value)}" for name, value in metrics.items() if name not in ("lr", "grad_norm"))
+        shown += "".join(f"  {value:,.0f} {name.replace('_per_', '/')}" for name, value in extra.items())
+        self.say(f"step {step:>{len(str(self._steps))}}  {split:<5}  {shown}")
+        if split == "train":
+            self._progress.update(self._bar, now=shown)
+
+    def flush(self) -> None:
+        """Makes what was recorded lasting, before a checkpoint that says it is."""
+        if self._writes:
+            self._board.flush()
+            if not self._local:  # object stores cannot append
+                self._file.write_text("".join(self._lines))
+
+
+def summary(values) -> str:
+    """'8.61' for one seed, '8.61 +- 0.12' for several (sample standard deviation)."""
+    values = np.asarray(values, np.float64)
+    digits = 4 if abs(values.mean()) < 1 else 2
+    spread = f" +- {values.std(ddof=1):.{digits}f}" if values.size > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}"

@@ -1,0 +1,131 @@
+"""run(experiment, ...): the only loop. Its order is fixed: evaluate if due, checkpoint if due, step."""
+
+import collections
+import time
+
+import jax
+import numpy as np
+from etils import epath
+
+from train import step as step_lib
+from train.checkpoint import Checkpoints
+from train.duration import next_due
+from train.errors import BadInput
+from train.experiment import Experiment
+from train.log import Log
+from train.metrics import finish
+from train.parallel import Program
+from train.state import TrainState
+
+
+def fresh_state(experiment: Experiment) -> TrainState:
+    """The state of every seed before its first step, [S, ...] numpy leaves; each seed's is made alone."""
+    init = jax.jit(lambda seed: step_lib.init(experiment, seed))
+    states = [jax.device_get(init(np.int32(seed))) for seed in experiment.seeds]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+
+
+def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn) -> tuple[TrainState, dict] | None:
+    """The newest sound checkpoint. Raises BadInput if it does not belong to this code or this data."""
+    template = jax.eval_shape(lambda: jax.vmap(lambda seed: step_lib.init(experiment, seed))(np.asarray(experiment.seeds)))
+    try:
+        found = checkpoints.restore(template, warn)
+    except ValueError as error:
+        raise BadInput(f"--workdir: {error}") from error
+    if found and found[1]["data"] != data_digest:
+        raise BadInput(
+            f"--workdir: this run was trained on other data (digest {found[1]['data'][:12]}, now {data_digest[:12]}); "
+            "name its data.source, or use a new --workdir"
+        )
+    return found
+
+
+def evaluate(program: Program, carry):
+    """The carry, and {split: totals on the devices}; each example counted once."""
+    totals = {}
+    for split in program.experiment.dataset.evals:
+        carry, totals[split] = program.evaluate(carry, split)
+    return carry, totals
+
+
+def run(experiment: Experiment, workdir: epath.Path, header, *, data_digest: str, started: float) -> dict:
+    """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
+
+    header: lines to say before anything is compiled. started: time.perf_counter() when the command began.
+    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training, over all sessions of the run}.
+    """
+    warnings = []
+    with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
+        found = restored(experiment, checkpoints, data_digest, warnings.append)
+        state, meta = found or (fresh_state(experiment), {"seconds": 0.0})
+        step = resumed_at = int(state.step[0])
+        with Log(workdir, steps=experiment.steps, resumed_at=resumed_at) as log:
+            for line in [*header, *warnings]:
+                log.say(line)
+            log.say(f"run     {workdir}: " + (f"resuming at step {step:,}" if found else "starting fresh"))
+            return _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
+
+
+def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started) -> dict:
+    program = Program(experiment)
+    carry = program.start(state)
+    begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
+    logged = step, time.perf_counter()
+    resumed_at, pending, latest = step, [], {}
+
+    def due(every: float) -> bool:
+        return step == experiment.steps or (step > 0 and next_due(step - 1, every) == step)
+
+    def write_pending():
+        """Totals are read only after the next dispatch, so the devices never wait for it."""
+        nonlocal logged
+        for at, split, totals in pending:
+            metrics, extra = finish(program.fetch(totals)), {}
+            if split == "train":
+                done = (at - logged[0]) * experiment.batch_size * len(experiment.seeds)
+                extra = {"examples_per_s": done / (time.perf_counter() - logged[1])}
+                logged = at, time.perf_counter()
+            else:
+                logged = at, time.perf_counter()  # the time of an evaluation is not training's
+                latest.update({f"{split}/{name}": value for name, value in metrics.items()})
+            log.record(at, split, metrics, **extra)
+        pending.clear()
+
+    while True:
+        checkpointing = due(experiment.checkpoint_every) and step > resumed_at
+        if step > resumed_at and (due(experiment.log_every) or checkpointing):
+            carry, totals = program.take_sums(carry)
+            pending.append((step, "train", totals))
+        if due(experiment.eval_every):
+            carry, evaluated = evaluate(program, carry)
+            pending += [(step, split, totals) for split, totals in evaluated.items()]
+        if checkpointing:
+            write_pending()
+            log.flush()
+            meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
+            checkpoints.save(step, program.state(carry), _score(experiment, latest), meta)
+            logged = step, time.perf_counter()
+        if step == experiment.steps:
+            write_pending()
+            return {"metrics": latest, "seconds": meta["seconds"]}
+        cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)
+        stop = min(experiment.steps, *(next_due(step, every) for every in cadences))
+        steps = min(stop - step, experiment.steps_per_dispatch)
+        carry, ticket = program.train(carry, step, steps)
+        step += steps
+        waiting.append((step, ticket))
+        write_pending()
+        if len(waiting) > 1:  # at most two dispatches are under way
+            at, ticket = waiting.popleft()
+            jax.block_until_ready(ticket)
+            if started is not None:
+                log.say(f"        {time.perf_counter() - started:.1f} s from the command to the end of its first steps")
+                started = None
+            log.progress(at)
+
+
+def _score(experiment: Experiment, latest: dict) -> float:
+    """What the best checkpoint is best by: the task's metric on the first evaluation split, the mean over seeds."""
+    split = next(iter(experiment.dataset.evals))
+    value = latest.get(f"{split}/{experiment.task.metric}")
+    return float("nan") if value is None else float(np.mean(value))

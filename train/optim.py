@@ -1,0 +1,165 @@
+"""Optimizers and learning-rate schedules, each by name from a table, put together from optax's parts.
+
+One update is, in this order: clip; coupled weight decay (L2 in the gradient); the optimizer; decoupled weight decay;
+times the learning rate. The learning rate at step t is  lr * warmup(t) * schedule(t), a function of the step alone,
+but for `plateau`, which looks at the training loss.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from train.duration import Duration
+
+DECAYS = ("coupled", "decoupled")
+DECAY_MASKS = ("kernels", "all")
+
+
+def momentum(*, momentum: float = 0.9):
+    """v = momentum v + g; the step is lr v."""
+    return optax.trace(momentum)
+
+
+def nesterov(*, momentum: float = 0.9):
+    """v = momentum v + g; the step is lr (g + momentum v)."""
+    return optax.trace(momentum, nesterov=True)
+
+
+def rmsprop(*, rms_decay: float = 0.9, eps: float = 1e-8, initial: float = 0.0):
+    """n = rms_decay n + (1 - rms_decay) g^2, n_0 = initial; the step is lr g / sqrt(n + eps)."""
+    return optax.scale_by_rms(rms_decay, eps, initial)
+
+
+def adagrad(*, initial: float = 0.1, eps: float = 1e-7):
+    """n = n + g^2, n_0 = initial; the step is lr g / sqrt(n + eps). Duchi et al. 2011."""
+    return optax.scale_by_rss(initial, eps)
+
+
+def adadelta(*, rho: float = 0.95, eps: float = 1e-6):
+    """Zeiler 2012; the paper's step has lr = 1."""
+    return optax.scale_by_adadelta(rho, eps)
+
+
+def adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
+    """Kingma & Ba 2015. With optim.decay="decoupled" this is AdamW (Loshchilov & Hutter 2019)."""
+    return optax.scale_by_adam(b1, b2, eps)
+
+
+OPTIMIZERS = dict(
+    sgd=optax.identity,
+    momentum=momentum,
+    nesterov=nesterov,
+    rmsprop=rmsprop,
+    adagrad=adagrad,
+    adadelta=adadelta,
+    adam=adam,
+)
+
+
+def constant():
+    return optax.constant_schedule(1.0)
+
+
+def step(*, duration, boundaries: tuple = (), factor: float = 0.1):
+    """times `factor` at each of the boundaries (durations)."""
+    return optax.piecewise_constant_schedule(1.0, {duration("schedule.boundaries", b): factor for b in boundaries})
+
+
+def exponential(*, duration, every: Duration = 1000, factor: float = 0.5, staircase: bool = False):
+    """times `factor` over each `every` (a duration), smoothly or in stairs."""
+    return optax.exponential_decay(1.0, max(1, duration("schedule.every", every)), factor, staircase=staircase)
+
+
+def cosine(*, steps, final: float = 0.0):
+    """From 1 to `final` over the whole training along half a cosine. Loshchilov & Hutter 2017."""
+    return optax.cosine_decay_schedule(1.0, max(1, steps), final)
+
+
+def linear(*, steps, final: float = 0.0):
+    """From 1 to `final` over the whole training along a line."""
+    return optax.linear_schedule(1.0, final, max(1, steps))
+
+
+def plateau(*, duration, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
+    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows."""
+    size = max(1, duration("schedule.window", window))
+    return optax.contrib.reduce_on_plateau(factor, patience, cooldown=cooldown, accumulation_size=size)
+
+
+SCHEDULES = dict(constant=constant, step=step, exponential=exponential, cosine=cosine, linear=linear, plateau=plateau)
+
+
+class ParameterAverage(NamedTuple):
+    average: Any
+
+
+def average_parameters(decay: float) -> optax.GradientTransformation:
+    """Keeps average = decay average + (1 - decay) parameters, from the initial ones; leaves the updates alone."""
+
+    def update(updates, state, params):
+        new = optax.apply_updates(params, updates)
+        average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.average, new)
+        return updates, ParameterAverage(average)
+
+    return optax.GradientTransformation(ParameterAverage, update)
+
+
+def averaged(opt_state, params):
+    """The parameters to evaluate: their average where optim.ema keeps one, else `params` themselves."""
+    average = optax.tree_utils.tree_get(opt_state, "average")
+    return params if average is None else average
+
+
+class Optimizer(NamedTuple):
+    update: optax.GradientTransformationExtraArgs  # update(grads, opt_state, params, value=loss)
+    lr: Callable[[jax.Array], jax.Array]  # the learning rate at a step, before what `plateau` makes of it
+
+
+def build(
+    optimizer: optax.GradientTransformation,
+    rule,
+    *,
+    lr: float,
+    warmup: int,
+    weight_decay: float,
+    decay: str,
+    decay_mask: str,
+    clip_norm: float | None,
+    clip_value: float | None,
+    accumulate: int,
+    ema: float,
+) -> Optimizer:
+    """Puts the parts together. `rule` is what an entry of SCHEDULES returned; `warmup` is in steps."""
+    watches_loss = not callable(rule)  # plateau is a transformation: it has a state
+
+    def lr_at(step):
+        rise = jnp.minimum(1.0, (step + 1) / warmup) if warmup else 1.0
+        return lr * rise * (1.0 if watches_loss else rule(step))
+
+    def mask(params):
+        return jax.tree.map(lambda p: decay_mask == "all" or p.ndim > 1, params)
+
+    decayed = [optax.add_decayed_weights(weight_decay, mask)] if weight_decay else []
+    parts = [
+        *([optax.clip(clip_value)] if clip_value else []),
+        *([optax.clip_by_global_norm(clip_norm)] if clip_norm else []),
+        *(decayed if decay == "coupled" else []),
+        optimizer,
+        *(decayed if decay == "decoupled" else []),
+        *([rule] if watches_loss else []),
+        optax.scale_by_learning_rate(lambda updates: lr_at(updates * accumulate)),
+        *([average_parameters(ema)] if ema else []),
+    ]
+    update = optax.chain(*parts)
+    if accumulate > 1:
+        update = optax.MultiSteps(update, accumulate).gradient_transformation()
+    return Optimizer(optax.with_extra_args_support(update), lr_at)
+
+
+def learning_rate(optimizer: Optimizer, opt_state, step: jax.Array) -> jax.Array:
+    """The learning rate in force at `step`, with what `plateau` makes of it."""
+    scale = optax.tree_utils.tree_get(opt_state, "scale")  # of plateau
+    return optimizer.lr(step) * (1.0 if scale is None else scale)

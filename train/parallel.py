@@ -1,0 +1,191 @@
+"""The only pmap (devices) and the only map over seeds. Everything inside is one seed on one device (step.py).
+
+State and Sums have a leading seed axis on every leaf, also for one seed, and never a device axis.
+The devices divide either the batch (each holds all seeds) or the seeds (each holds whole batches of its own seeds).
+
+Loops have a trip count that XLA cannot see: one program serves every number of steps, and the body compiles
+the same way whatever the count, so a seed gives the same bits alone, in a group, and after a resumption.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from train.data.source import Source, evaluation_order, training_order
+from train.errors import BadInput
+from train.metrics import merge
+from train.state import DATA, TrainState, stream
+from train.step import eval_step, train_step
+
+AXIS = "devices"
+EVALUATION_SEED = 2**31 - 1  # generated evaluation examples are the same for every training seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What each device holds."""
+
+    devices: tuple[jax.Device, ...]
+    split: str  # "batch" or "seeds": what the devices divide
+    seeds: str  # "map" or "vmap": the seeds of one device
+
+    @property
+    def axis(self) -> str | None:
+        """The axis that the batch is divided over, if it is."""
+        return AXIS if self.split == "batch" else None
+
+
+def layout(devices: int | None, split: str, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
+    """Chooses devices: the given number, or the most that divide the work evenly. Raises BadInput where they cannot."""
+    available = jax.devices()
+    work, name = (batch_size, "data.batch_size") if split == "batch" else (n_seeds, "number of seeds")
+    count = devices or max(d for d in range(1, len(available) + 1) if work % d == 0)
+    if count > len(available):
+        raise BadInput(f"parallel.devices: {count}, but there are {len(available)} ({available[0].device_kind})")
+    if work % count:
+        fitting = [d for d in range(1, len(available) + 1) if work % d == 0]
+        raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices; {fitting} do")
+    return Layout(tuple(available[:count]), split, seeds)
+
+
+def _each_seed(body, how: str):
+    """body(carry, own, shared) -> carry for one seed, made to work on all seeds of a device (leading axis)."""
+    if how == "vmap":
+        return jax.vmap(body, in_axes=(0, 0, None))
+
+    def one_after_the_other(carry, own, shared):
+        def one(seed, carry):
+            mine = jax.tree.map(lambda x: x[seed], (carry, own))
+            return jax.tree.map(lambda old, new: old.at[seed].set(new), carry, body(*mine, shared))
+
+        return jax.lax.fori_loop(0, shared["seeds"], one, carry)
+
+    return one_after_the_other
+
+
+class Program:
+    """The compiled training and evaluation of an experiment on its layout's devices.
+
+    Its carry (state, sums) stays on the devices; `start` makes one from a state on the host, `state` gives it back.
+    """
+
+    def __init__(self, experiment):
+        self.experiment, self.layout = experiment, experiment.layout
+        self.seeds = np.asarray(experiment.seeds, np.int32)
+        data = experiment.dataset
+        self._train = self._compile(self._train_body)
+        self._evaluate = {split: self._compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
+        self._resident = {}
+        _, _, sums = experiment.shapes
+        self._eval_zeros = jax.tree.map(lambda s: np.zeros([len(self.seeds), *s.shape], s.dtype), sums)
+        once = np.zeros([len(self.seeds)], np.float32)
+        self._zeros = self._eval_zeros | dict(steps=once.astype(np.int32), lr=once, grad_norm=once)
+
+    def start(self, state: TrainState):
+        """The carry of a state on the host, every leaf [S, ...]."""
+        return self._to_devices(state), self._to_devices(self._zeros)
+
+    def state(self, carry) -> TrainState:
+        """The state on the host, every leaf a numpy array [S, ...]."""
+        return self.fetch(carry[0])
+
+    def take_sums(self, carry):
+        """The sums since they were last taken, still on the devices, and the carry with zeros in their place."""
+        state, sums = carry
+        return (state, self._to_devices(self._zeros)), sums
+
+    def fetch(self, tree):
+        """What a carry holds, as numpy arrays [S, ...]."""
+        return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), jax.device_get(tree))
+
+    def train(self, carry, step: int, steps: int):
+        """Dispatches `steps` (at most experiment.steps_per_dispatch) training steps. Returns the carry, and an array to wait for."""
+        e = self.experiment
+        index = np.zeros([len(self.seeds), e.steps_per_dispatch, e.batch_size], np.int32)
+        for order, seed in zip(index, e.seeds, strict=True):
+            order[:steps] = training_order(e.dataset.train, seed, step, steps, e.batch_size)
+        return self._train(carry, self._divide(index=index), self._shared(e.dataset.train, steps))
+
+    def evaluate(self, carry, split: str):
+        """The carry, and the totals of a whole split, on the devices: each example counted once."""
+        source = self.experiment.dataset.evals[split]
+        index, valid = evaluation_order(source, self.experiment.eval_batch_size)
+        index, valid = (np.broadcast_to(x, (len(self.seeds), *x.shape)) for x in (index, valid))
+        state, kept = carry
+        own, shared = self._divide(index=index, valid=valid), self._shared(source, index.shape[1])
+        (state, sums), _ = self._evaluate[split]((state, self._to_devices(self._eval_zeros)), own, shared)
+        return (state, kept), sums
+
+    @property
+    def _seed_axes(self) -> int:
+        """Leading axes of a carry's leaves on the devices: [S, ...], or [D, S/D, ...] where devices divide the seeds."""
+        return 1 if self.layout.axis else 2
+
+    def _to_devices(self, tree):
+        count = len(self.layout.devices)
+        return tree if self.layout.axis else jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
+
+    def _divide(self, **feeds: np.ndarray) -> dict[str, np.ndarray]:
+        """Gives each device its part of feeds [S, K, B]: [D, S, K, B/D] or [D, S/D, K, B]; and its seeds."""
+        count = len(self.layout.devices)
+        if self.layout.axis:
+            own = {k: np.moveaxis(x.reshape(*x.shape[:2], count, -1), 2, 0) for k, x in feeds.items()}
+            return own | {"seed": np.broadcast_to(self.seeds, (count, len(self.seeds)))}
+        return {k: x.reshape(count, -1, *x.shape[1:]) for k, x in (feeds | {"seed": self.seeds}).items()}
+
+    def _shared(self, source: Source, steps: int) -> dict:
+        if id(source) not in self._resident:
+            replicated = jax.sharding.NamedSharding(jax.sharding.Mesh(self.layout.devices, AXIS), jax.sharding.PartitionSpec())
+            self._resident[id(source)] = jax.device_put(dict(source.arrays), replicated)
+        seeds = len(self.seeds) if self.layout.axis else len(self.seeds) // len(self.layout.devices)
+        return dict(arrays=self._resident[id(source)], steps=np.int32(steps), seeds=np.int32(seeds))
+
+    def _compile(self, body):
+        axis = None if self.layout.axis else 0
+        each_seed = _each_seed(body, self.layout.seeds)
+
+        def on_one_device(carry, own, shared):
+            carry = each_seed(carry, own, shared)
+            return carry, carry[0].step
+
+        return jax.pmap(
+            on_one_device,
+            axis_name=AXIS,
+            in_axes=(axis, 0, None),
+            out_axes=(axis, axis),
+            donate_argnums=0,
+            devices=self.layout.devices,
+        )
+
+    def _rows(self, index):
+        """The rows of the global batch that this device holds."""
+        first = jax.lax.axis_index(AXIS) * index.shape[0] if self.layout.axis else 0
+        return first + jnp.arange(index.shape[0])
+
+    def _train_body(self, carry, own, shared):
+        """shared["steps"] training steps of one seed on one device. own: seed [], index [K, B/D]."""
+        e = self.experiment
+
+        def one(k, carry):
+            state, sums = carry
+            index, key = own["index"][k], stream(own["seed"], state.step, DATA)
+            valid = jnp.ones(index.shape, bool)
+            batch = e.dataset.train.batch(shared["arrays"], index, valid, key, self._rows(index))
+            state, new = train_step(state, batch, own["seed"], experiment=e, axis=self.layout.axis)
+            return state, merge(sums, new)
+
+        return jax.lax.fori_loop(0, shared["steps"], one, carry)
+
+    def _eval_body(self, source, carry, own, shared):
+        """One pass over `source` of one seed on one device. own: index, valid [K, B/D]."""
+        state, sums = carry
+
+        def one(k, sums):
+            index, key = own["index"][k], stream(EVALUATION_SEED, 0, DATA)
+            batch = source.batch(shared["arrays"], index, own["valid"][k], key, index)
+            return merge(sums, eval_step(state, batch, experiment=self.experiment, axis=self.layout.axis))
+
+        return state, jax.lax.fori_loop(0, shared["steps"], one, sums)

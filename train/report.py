@@ -1,0 +1,116 @@
+"""A finished run -> result.json and curves.png."""
+
+import datetime
+import importlib.metadata
+import io
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+import jax
+import numpy as np
+from etils import epath
+
+from train import log
+
+RESULT, CURVES = "result.json", "curves.png"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def git_sha() -> str | None:
+    """The commit of the code, with '+changes' where the tree differs from it; None outside a checkout."""
+    folder = pathlib.Path(__file__).parent.parent
+
+    def git(*arguments):
+        return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def result(experiment, name: str, command: str, outcome: dict) -> dict:
+    """What result.json holds. `command` is the one that makes the run again. Metrics are those of the last step; std is the sample deviation over seeds, None for one."""
+
+    def statistics(values):
+        values = [float(v) for v in values]
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return dict(per_seed=values, mean=float(np.mean(values)), std=std, n=len(values))
+
+    devices = experiment.layout.devices
+    return log.nan_to_none(
+        dict(
+            config=name,
+            command=command,
+            metric=f"{list(experiment.dataset.evals)[-1]}/{experiment.task.metric}",
+            metrics={metric: statistics(values) for metric, values in outcome["metrics"].items()},
+            seeds=list(experiment.seeds),
+            steps=experiment.steps,
+            seconds=round(outcome["seconds"], 1),
+            parameters=experiment.parameters,
+            device=dict(
+                kind=devices[0].device_kind,
+                platform=devices[0].platform,
+                count=len(devices),
+                cores=os.cpu_count() if devices[0].platform == "cpu" else None,
+            ),
+            data=dict(experiment.dataset.metadata),
+            versions={"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+            git=git_sha(),
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+    )
+
+
+def write(workdir: epath.Path, document: dict) -> None:
+    """Writes the curves, then result.json: its presence means that the run is done."""
+    (workdir / CURVES).write_bytes(curves(log.read(workdir)))
+    write_whole(workdir / RESULT, json.dumps(document, indent=2) + "\n")
+
+
+def write_whole(path: epath.Path, text: str) -> None:
+    """Writes all of a file or nothing of it."""
+    part = path.parent / (path.name + ".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def show(workdir: epath.Path, document: dict) -> str:
+    """The result in a few lines."""
+    n, seeds = len(document["seeds"]), "seeds" if len(document["seeds"]) > 1 else "seed"
+    lines = [f"{metric:<18} {_show(s)}" for metric, s in document["metrics"].items()]
+    lines.append(f"{'trained':<18} {document['steps']:,} steps, {n} {seeds}, {document['seconds']:,.0f} s")
+    lines += [f"{what:<18} {workdir / file}" for what, file in (("result", RESULT), ("curves", CURVES))]
+    return "\n".join([*lines, f"{'checkpoints':<18} {workdir / 'checkpoints'}"])
+
+
+def _show(s: dict) -> str:
+    values = [np.nan if v is None else v for v in s["per_seed"]]
+    return f"{log.summary(values)}  (" + ", ".join(f"{v:.4g}" for v in values) + ")"
+
+
+def curves(records: list[dict]) -> bytes:
+    """A PNG: each metric against the step, the mean over seeds as a line, from the lowest to the highest seed as a band."""
+    import matplotlib.figure  # half a second that training does not pay
+
+    metrics = [m for m in ("loss", "error", "mse") if any(m in r for r in records)]
+    if "mse" in metrics:
+        metrics.remove("loss")  # the same number
+    titles = dict(loss="loss (nats)", error="error (%)", mse="mean squared error")
+    figure = matplotlib.figure.Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
+    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
+        for split in dict.fromkeys(r["split"] for r in records):
+            rows = [r for r in records if r["split"] == split]
+            values = np.array([r[metric] for r in rows], np.float64)  # [points, S]
+            steps = [r["step"] for r in rows]
+            (line,) = axes.plot(steps, values.mean(1), label=split)
+            axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)
+        axes.set(xlabel="step", title=titles[metric], yscale="log" if metric == "mse" else "linear")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120)
+    return png.getvalue()
