@@ -58,7 +58,10 @@ def _line(error: Exception, path: pathlib.Path) -> str:
 
 def _message(error: Exception) -> str:
     """The error in one line; ml_collections' long lists are cut to the key and its nearest neighbour."""
-    text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    text = error
+    while isinstance(text, KeyError | AttributeError) and text.args:
+        text = text.args[0]  # ml_collections wraps one in the other
+    text = str(text)
     unknown = re.search(r"""(?:[Kk]ey|attribute) ['"](\w+)['"]""", text)
     if isinstance(error, KeyError | AttributeError) and unknown:
         guess = re.search(r'Did you mean "(\w+)"', text)
@@ -84,7 +87,7 @@ def arguments(text: str, **defaults):
 
 
 def from_command_line(arguments: list[str]) -> dict[str, str]:
-    """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}. Raises BadInput."""
+    """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}; the last of equals wins. Raises BadInput."""
     changes, rest = {}, list(arguments)
     while rest:
         flag = rest.pop(0)
@@ -95,8 +98,6 @@ def from_command_line(arguments: list[str]) -> dict[str, str]:
             if not rest or rest[0].startswith("--"):
                 raise BadInput(f"{flag}: needs a value: {flag}=VALUE")
             value = rest.pop(0)
-        if path in changes:
-            raise BadInput(f"{flag}: given twice")
         changes[path] = value
     return changes
 

@@ -111,7 +111,6 @@ LENET, ADDING, VOWELS = CONFIGS
         ([f"--config={LENET}", "--config.optim.decay=l2"], "optim.decay: unknown 'l2'; have coupled, decoupled"),
         ([f"--config={LENET}", "--config.optim.lr"], "--config.optim.lr: needs a value"),
         ([f"--config={LENET}", "--config.optim=3"], "unknown key 'optim'"),
-        ([f"--config={LENET}", "--config.optim.lr=1", "--config.optim.lr=2"], "given twice"),
         ([f"--config={LENET}", "--evalonly"], "unknown flag '--evalonly'"),
         (["--config=configs/lenet_fashion_mnsit.py"], "did you mean 'configs/lenet_fashion_mnist.py'?"),
         ([f"--config={VOWELS}", "--config.model.dropout=1"], "model.dropout: 1.0 is outside [0, 1)"),

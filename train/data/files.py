@@ -8,44 +8,68 @@ import hashlib
 import json
 import os
 import pathlib
-import zipfile
+import re
 
 import numpy as np
 
 from train.errors import BadInput
 
 SOURCES = ("auto", "tfds", "files", "embedded")
+SPLITS = ("train", "test")
 EMBEDDED = pathlib.Path(__file__).parent / "embedded"
+
+
+class DataError(BadInput):
+    """A file of data that is damaged, incomplete, not what its name says, or cannot be written. One line, with its path."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """arrays: name -> (dtype, shape of one example). complete: whether the embedded copy is all there is."""
+    """A set that fits in memory.
+
+    arrays: name -> (dtype, shape of one example). sources: those it has, in the order in which "auto" tries them.
+    full: split -> examples of the whole set. embedded_note: what the embedded copy is of the whole.
+    TFDS is asked for the set by the same name; it must have the features "image" and "label".
+    """
 
     arrays: dict[str, tuple[str, tuple[int, ...]]]
-    complete: bool
-    embedded_note: str
+    classes: int
+    full: dict[str, int]
+    sources: tuple[str, ...] = ("tfds",)
+    embedded_note: str = ""
 
 
-IMAGES = {
-    f"{split}_{part}": ("uint8", shape) for split in ("train", "test") for part, shape in (("image", (28, 28)), ("label", ()))
-}
-VOWELS = {
-    f"{split}_{part}": (dtype, shape)
-    for split in ("train", "test")
-    for part, dtype, shape in (("sequence", "float32", (29, 12)), ("length", "int32", ()), ("label", "uint8", ()))
-}
+def _arrays(**parts: tuple[str, tuple[int, ...]]) -> dict:
+    return {f"{split}_{part}": kind for split in SPLITS for part, kind in parts.items()}
+
+
 SETS = dict(
-    fashion_mnist=DataSet(IMAGES, False, "stratified subset of 60,000/10,000"),
-    japanese_vowels=DataSet(VOWELS, True, "complete"),
+    fashion_mnist=DataSet(
+        _arrays(image=("uint8", (28, 28)), label=("uint8", ())),
+        classes=10,
+        full=dict(train=60_000, test=10_000),
+        sources=("tfds", "files", "embedded"),
+        embedded_note="stratified subset of 60,000/10,000",
+    ),
+    japanese_vowels=DataSet(
+        _arrays(sequence=("float32", (29, 12)), length=("int32", ()), label=("uint8", ())),
+        classes=9,
+        full=dict(train=270, test=370),
+        sources=("embedded",),
+        embedded_note="complete",
+    ),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where arrays came from. digest: sha256 over names, dtypes, shapes and contents, the same for the same examples."""
+    """Where arrays came from: one of SOURCES (never "auto"), the file or TFDS folder, examples per split.
+
+    digest: sha256 over names, dtypes, shapes and contents; the same for the same examples in the same order.
+    """
 
     source: str
+    path: str
     note: str
     examples: dict[str, int]
     digest: str
@@ -68,22 +92,27 @@ def tfds_folder() -> pathlib.Path:
 def load(name: str, source: str = "auto") -> tuple[dict[str, np.ndarray], Origin]:
     """The arrays of a set in SETS and where they came from: "{train,test}_{image,label,...}", leading axis the examples.
 
-    source: "auto" takes the first that is there of "tfds", "files", "embedded". Raises BadInput, one line, where the
-    named source is not there or a file is damaged.
+    source: "auto" takes the first that is there of the set's sources; one that is there but damaged is never passed
+    over. Raises BadInput, one line, where the named source is not there, and DataError where a file is damaged.
     """
-    readers = dict(tfds=_from_tfds, files=_from_files, embedded=_from_embedded)
+    if name not in SETS:
+        raise BadInput(f"unknown data set {name!r}; have {', '.join(SETS)}")
     if source not in SOURCES:
         raise BadInput(f"data.source: unknown {source!r}; have {', '.join(SOURCES)}")
-    for candidate in readers if source == "auto" else (source,):
+    sources = SETS[name].sources
+    if source not in ("auto", *sources):
+        raise BadInput(f"data.source: {name} has no source {source!r}; have auto, {', '.join(sources)}")
+    readers = dict(tfds=_from_tfds, files=_from_files, embedded=_from_embedded)
+    for candidate in sources if source == "auto" else (source,):
         found = readers[candidate](name)
         if found:
-            arrays, note = found
-            examples = {split: len(arrays[f"{split}_label"]) for split in ("train", "test")}
-            return arrays, Origin(candidate, note, examples, digest(arrays))
-    raise BadInput(
-        f"data.source: {name} is not prepared as {source!r} (looked in {dict(tfds=tfds_folder(), files=folder())[source]}); "
-        f"run python -m scripts.prepare_data {name} --origin={dict(tfds='tfds', files='auto')[source]}"
-    )
+            arrays, path, note = found
+            examples = {split: len(arrays[f"{split}_label"]) for split in SPLITS}
+            return arrays, Origin(candidate, str(path), note, examples, digest(arrays))
+    sought = dict(tfds=f"{tfds_folder() / name}, as array_record", files=folder() / f"{name}.npz")
+    where = ", ".join(str(sought[s]) for s in sources if source in ("auto", s))
+    command = f"python -m scripts.prepare_data {name}" + " --origin=tfds" * (source == "tfds")
+    raise BadInput(f"data.source: {name} is not prepared as {source!r} (looked for {where}); run {command}")
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:
@@ -94,65 +123,111 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
     return h.hexdigest()
 
 
-def read(path: pathlib.Path, name: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz of the set `name`. Raises BadInput for a damaged file or one with other contents."""
+def read(path: pathlib.Path, name: str, remedy: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz of the set `name`. Raises DataError for a damaged file or one with other contents.
+
+    remedy: what the user should do about such a file, the end of the message.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path} is damaged ({error}); delete it and run python -m scripts.prepare_data {name}") from None
+    except Exception as error:  # a flipped byte makes zipfile, zlib and numpy raise eight different types
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DataError(f"{path} is damaged ({reason}); {remedy}") from None
     expected = SETS[name].arrays
     for key in sorted(expected.keys() | arrays.keys()):
         found = (str(arrays[key].dtype), arrays[key].shape[1:]) if key in arrays else None
         if found != expected.get(key):
-            raise BadInput(f"{path}: {key} is {found}, must be {expected.get(key)}; delete it and prepare {name} again")
+            raise DataError(f"{path}: {key} is {found}, must be {expected.get(key)}; {remedy}")
+    for split in SPLITS:
+        counts = {key: len(array) for key, array in arrays.items() if key.startswith(f"{split}_")}
+        if len(set(counts.values())) > 1 or 0 in counts.values():
+            raise DataError(f"{path}: numbers of examples {counts} must be equal and not 0; {remedy}")
+        largest = arrays[f"{split}_label"].max()
+        if largest >= SETS[name].classes:
+            raise DataError(f"{path}: {split}_label goes to {largest}, must be below {SETS[name].classes}; {remedy}")
     return arrays
 
 
 def write(path: pathlib.Path, arrays: dict[str, np.ndarray], compress: bool = False) -> None:
-    """Writes an .npz, all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes an .npz, all of it or nothing. Raises DataError where that cannot be done."""
     part = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
     try:
-        (np.savez_compressed if compress else np.savez)(part, **arrays)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            (np.savez_compressed if compress else np.savez)(part, **arrays)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can") from None
 
 
 def _from_files(name: str):
     path = folder() / f"{name}.npz"
-    return (read(path, name), f"prepared files in {folder()}") if path.exists() else None
+    remedy = f"delete it and run python -m scripts.prepare_data {name}"
+    return (read(path, name, remedy), path, f"prepared files in {folder()}") if path.exists() else None
 
 
 def _from_embedded(name: str):
-    return read(EMBEDDED / f"{name}.npz", name), SETS[name].embedded_note
+    path = EMBEDDED / f"{name}.npz"
+    return read(path, name, "restore it from git"), path, SETS[name].embedded_note
 
 
 def _from_tfds(name: str):
-    """A folder that TFDS prepared as array_record. Decoding is slow, so the arrays are kept as a file of our own."""
-    versions = sorted((tfds_folder() / name).glob("*/dataset_info.json")) if "train_image" in SETS[name].arrays else []
-    for info in reversed(versions):
-        if json.loads(info.read_text()).get("fileFormat") == "array_record":
-            break
-    else:
+    """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept as a file of our own."""
+    directory = tfds_version(name)
+    if directory is None:
         return None
-    fingerprint = hashlib.sha256(info.read_bytes()).hexdigest()[:12]
-    cached = folder() / f"{name}-tfds-{fingerprint}.npz"
+    fingerprint = hashlib.sha256((directory / "dataset_info.json").read_bytes()).hexdigest()[:12]
+    cached = folder() / f"{name}-tfds-{directory.name}-{fingerprint}.npz"
     if not cached.exists():
-        write(cached, _decode(info.parent, name))
-    return read(cached, name), f"TFDS {info.parent.name} in {info.parent.parent}"
+        write(cached, _decode(directory, name))
+    return read(cached, name, "delete it; it is made again"), directory, f"TFDS {directory.name} in {directory.parent}"
+
+
+def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path | None:
+    """The folder of the newest version of `name` that TFDS finished preparing in a format; imports nothing of TFDS."""
+    found = {}
+    for info in (tfds_folder() / name).glob("*/dataset_info.json"):
+        if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name):  # while TFDS prepares, it is called incomplete.*
+            try:
+                contents = json.loads(info.read_text())
+                if contents.get("fileFormat", "tfrecord") == file_format:
+                    found[tuple(map(int, info.parent.name.split(".")))] = info.parent
+            except (OSError, ValueError, AttributeError):
+                remedy = f"delete {info.parent} and run python -m scripts.prepare_data {name}"
+                raise DataError(f"{info} is damaged; {remedy}") from None
+    return found[max(found)] if found else None
 
 
 def _decode(directory: pathlib.Path, name: str) -> dict[str, np.ndarray]:
-    import tensorflow_datasets as tfds
+    """The arrays of a TFDS folder, in the order of the original files, which TFDS shuffles by a hash of the keys.
 
-    arrays, builder = {}, tfds.builder_from_directory(str(directory))
-    for split in ("train", "test"):
-        source = builder.as_data_source(split)
-        image = np.empty([len(source), *SETS[name].arrays[f"{split}_image"][1]], np.uint8)
-        label = np.empty([len(source)], np.uint8)
-        for i, example in enumerate(source):
-            image[i], label[i] = example["image"][..., 0], example["label"]
-        arrays |= {f"{split}_image": image, f"{split}_label": label}
+    The keys of MNIST and Fashion-MNIST are positions in those files; other sets come in a fixed order without meaning.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import hashing
+
+    arrays = {key: [] for key in SETS[name].arrays}
+    try:
+        builder = tfds.builder_from_directory(str(directory))
+        if not builder.is_prepared():
+            raise FileNotFoundError("TFDS says it is not prepared")
+        for split in SPLITS:
+            records = builder.as_data_source(split)
+            order = sorted(range(len(records)), key=hashing.Hasher(split).hash_key)  # record -> position
+            for part in ("image", "label"):
+                dtype, shape = SETS[name].arrays[f"{split}_{part}"]
+                arrays[f"{split}_{part}"] = np.empty([len(records), *shape], dtype)
+            for start in range(0, len(records), 1000):
+                indices = range(start, min(start + 1000, len(records)))
+                for i, example in zip(indices, records.__getitems__(indices), strict=True):
+                    for part in ("image", "label"):
+                        array = arrays[f"{split}_{part}"]
+                        array[order[i]] = np.reshape(example[part], array.shape[1:])
+    except Exception as error:  # TFDS, array_record and PIL raise their own types
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        remedy = f"delete it and run python -m scripts.prepare_data {name} --origin=tfds"
+        raise DataError(f"{directory} cannot be read ({reason}); {remedy}") from None
     return arrays
