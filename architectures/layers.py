@@ -1,5 +1,7 @@
 """Layers that several papers share."""
 
+import contextlib
+import contextvars
 import functools
 
 import jax
@@ -33,15 +35,28 @@ def uniform_fan_in(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -2.4 / fan_in, 2.4 / fan_in)
 
 
+_stock = contextvars.ContextVar("stock_convolutions", default=False)
+
+
+@contextlib.contextmanager
+def stock_convolutions():
+    """What is traced inside uses XLA's own convolutions on every backend: to count with, and to compare with."""
+    token = _stock.set(True)
+    try:
+        yield
+    finally:
+        _stock.reset(token)
+
+
 def convolve(x, kernel, strides, padding, **options):
     """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O]: lax.conv_general_dilated, also as nn.Conv calls it.
 
     On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower inside a loop than
     outside, as it finds fast layouts in the entry computation alone; ours are plain convolutions of transposed operands,
-    fast in both. And a convolution of few channels becomes a matrix product (`_banded`).
+    fast in both. And a convolution of few channels becomes a matrix product (`_banded`). `stock_convolutions` turns this off.
     """
     dilated = any(d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ())))
-    if jax.default_backend() != "cpu" or dilated or options.get("feature_group_count", 1) != 1 or x.ndim != 4:
+    if _stock.get() or jax.default_backend() != "cpu" or dilated or options.get("feature_group_count", 1) != 1 or x.ndim != 4:
         return jax.lax.conv_general_dilated(x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options)
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
@@ -104,7 +119,6 @@ def _canonical_backward(strides, padding, saved, dy):
 
 
 _canonical.defvjp(_canonical_forward, _canonical_backward)
-
 
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolve)  # every family's convolution
 

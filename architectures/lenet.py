@@ -70,7 +70,8 @@ class LeNet5(nn.Module):
     c3: "sparse", Table I's connections, or "dense".  subsampling: one of SUBSAMPLING ("trainable" is the paper's).
     activation: one of ACTIVATIONS, after C1 to F6.  output: "rbf", the negative penalties -y_i = -sum_j (x_j - w_ij)^2
     (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or "dense", logits.
-    initialiser: "lecun_1998", U(-2.4/F, 2.4/F) by the fan-in F of the unit, or "lecun", normal of variance 1/F; biases start at 0.
+    initialiser: "lecun_1998", U(-2.4/F, 2.4/F) by the fan-in F of the unit, or "lecun", normal of variance 1/F; biases
+    start at 0.
     Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other than 10 with "rbf".
     """
 
@@ -86,7 +87,10 @@ class LeNet5(nn.Module):
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        squash, init = choose("activation", self.activation, ACTIVATIONS), choose("initialiser", self.initialiser, INITIALISERS)
+        squash, init = (
+            choose("activation", self.activation, ACTIVATIONS),
+            choose("initialiser", self.initialiser, INITIALISERS),
+        )
         for what, table in dict(c3=("dense", "sparse"), output=("dense", "rbf"), subsampling=SUBSAMPLING).items():
             choose(what, getattr(self, what), dict.fromkeys(table))
         if x.shape[1:] != (32, 32, 1):

@@ -169,9 +169,12 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
 
 
 def _an(kind: str) -> str:
-    return {"int": "a whole number", "float": "a number", "bool": "true or false", "tuple": "a tuple such as (0, 1)"}.get(
-        kind, f"a {kind}"
-    )
+    return {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "tuple": "a tuple such as (0, 1)",
+    }.get(kind, f"a {kind}")
 
 
 def _item(text: str) -> int | float | str:

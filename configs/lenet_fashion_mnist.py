@@ -12,6 +12,8 @@ def get_config():
     c.seeds = (0, 1, 2)
     c.steps_per_dispatch = 50
     base.override(c, {"model.name": "lenet5", "data.name": "fashion_mnist", "optim.name": "adam", "schedule.name": "cosine"})
+    c.model.activation = "relu"
+    c.data.flip = True
     c.optim.lr = 0.002
     c.optim.steps = "20 epochs"
     c.eval.every = "1 epoch"

@@ -87,7 +87,10 @@ def arguments(text: str, **defaults):
 
 
 def from_command_line(arguments: list[str]) -> dict[str, str]:
-    """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}; the last of equals wins. Raises BadInput."""
+    """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}.
+
+    Of a key given twice the last counts. Raises BadInput.
+    """
     changes, rest = {}, list(arguments)
     while rest:
         flag = rest.pop(0)

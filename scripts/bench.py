@@ -1,6 +1,6 @@
 """Speed, as ratios of medians over alternating rounds; each figure with its command's name, on the device it names.
 
-python -m scripts.bench startup     seconds from the command to the end of the first steps, cold and warm compile cache
+python -m scripts.bench startup     seconds from the command to the first step, cold and warm compile cache
 python -m scripts.bench loop        replicated dispatch against plain jit; the loop against back-to-back dispatches
 """
 
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
 CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
 
 
@@ -23,7 +24,7 @@ def startup(rounds: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{folder}/xla"}
             for i in range(rounds + 1):
-                flags = ["--config.optim.steps=60", "--config.data.source=embedded"][: 1 + ("fashion" in config)]
+                flags = ["--config.optim.steps=60", *(f"--config.{k}={v}" for k, v in EMBEDDED.get(config, {}).items())]
                 command = [sys.executable, "-m", "train", f"--config={config}", f"--workdir={folder}/{i}", *flags]
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
                 seconds.append(float(re.search(r"([\d.]+) s from the command", done.stdout)[1]))
@@ -37,49 +38,50 @@ def loop(rounds: int) -> None:
     prepare_jax()
     import jax
 
+    for config in CONFIGS:
+        ratios, step = _loop_ratios(config, rounds)
+        print(
+            f"{config:<36} {jax.devices()[0].device_kind} x 1  {1000 * step:.2f} ms a step;  "
+            f"replicated / plain jit {ratios['pmap']:.3f};  fed by the loop / not fed {ratios['fed']:.3f}"
+        )
+
+
+def _loop_ratios(config: str, rounds: int) -> tuple[dict[str, float], float]:
+    """Medians over rounds of the time of ten dispatches of ten steps, as ratios; and the seconds of one step."""
+    import jax
+
     from configs import load
     from train import experiment, parallel
     from train.loop import fresh_state
 
-    for config in CONFIGS:
-        changes = {"seeds": (0,), "parallel.devices": 1, "steps_per_dispatch": 10}
-        if "fashion" in config:
-            changes["data.source"] = "embedded"
-        e = experiment.build(load.load(config, changes)[1])
-        program = parallel.Program(e)
-        alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.split": "seeds"})[1]))
-        body = parallel._each_seed(alone._train_body, "map")
-        jitted = jax.jit(lambda carry, own, shared, body=body: body(carry, own, shared), donate_argnums=0)
-        state, source = fresh_state(e), e.dataset.train
-        index = parallel.training_order(source, 0, 0, 10, e.batch_size)[None]
-        own, shared = program._divide(index=index), program._shared(source, 10)
-        plain_own = jax.tree.map(lambda x: x[0], own)
-        carries = dict(pmap=program.start(state), jit=jax.device_put(program.start(state)), loop=program.start(state))
-
-        def once(how):
+    changes = {"seeds": (0,), "parallel.devices": 1, "steps_per_dispatch": 10} | EMBEDDED.get(config, {})
+    e = experiment.build(load.load(config, changes)[1])
+    program = parallel.Program(e)
+    # the same body with no axis over devices, and no pmap around it
+    alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.split": "seeds"})[1]))
+    plain = jax.jit(parallel.each_seed(alone.train_body, "map"), donate_argnums=0)
+    index = parallel.training_order(e.dataset.train, 0, 0, 10, e.batch_size)[None]
+    own, shared = program.divide(index=index), program.shared(e.dataset.train, 10)
+    plain_own = jax.tree.map(lambda x: x[0], own)
+    ways = dict(
+        jit=lambda carry, step: plain(carry, plain_own, shared),
+        pmap=lambda carry, step: program.compiled(carry, own, shared)[0],
+        fed=lambda carry, step: program.train(carry, step, 10)[0],
+    )
+    carries = {way: program.start(fresh_state(e)) for way in ways}
+    times = {way: [] for way in ways}
+    for _ in range(rounds + 1):  # the first compiles, and is left out
+        for way, dispatch in ways.items():
             start = time.perf_counter()
-            for i in range(10):
-                if how == "pmap":
-                    carries[how], _ = program._train(carries[how], own, shared)
-                elif how == "jit":
-                    carries[how] = jitted(carries[how], plain_own, shared)
-                else:
-                    carries[how], _ = program.train(carries[how], 10 * i, 10)
-            jax.block_until_ready(carries[how])
-            return time.perf_counter() - start
+            for step in range(0, 100, 10):
+                carries[way] = dispatch(carries[way], step)
+            jax.block_until_ready(carries[way])
+            times[way].append(time.perf_counter() - start)
 
-        times = {how: [] for how in carries}
-        for _ in range(rounds + 1):
-            for how in times:
-                times[how].append(once(how))
-        ratio = {h: statistics.median(a / b for a, b in zip(times[h], times["jit"], strict=True)) for h in times}
-        fed = statistics.median(a / b for a, b in zip(times["loop"][1:], times["pmap"][1:], strict=True))
-        step = statistics.median(times["pmap"][1:]) / 100 * 1000
-        device = jax.devices()[0].device_kind
-        print(
-            f"{config:<36} {device} x 1  {step:.2f} ms a step;  replicated / plain jit {ratio['pmap']:.3f};  "
-            f"fed by the host / not fed {fed:.3f}"
-        )
+    def median_ratio(a: str, b: str) -> float:
+        return statistics.median(x / y for x, y in zip(times[a][1:], times[b][1:], strict=True))
+
+    return dict(pmap=median_ratio("pmap", "jit"), fed=median_ratio("fed", "pmap")), statistics.median(times["pmap"][1:]) / 100
 
 
 def main() -> int:

@@ -1,15 +1,24 @@
-"""Makes the embedded data sets anew, the same arrays each time: python -m scripts.embed_data WHEEL_OF_AEON_1.6.0
+"""Makes the embedded data sets anew, the same bytes each time: python -m scripts.embed_data [WHEEL_OF_AEON_1.6.0]
 
-Fashion-MNIST comes from Debian's package, JapaneseVowels from the wheel (pip download --no-deps aeon==1.6.0).
+Fashion-MNIST comes from Debian's package, JapaneseVowels from the PyPI wheel, which pip fetches if none is given.
 """
 
+import hashlib
+import pathlib
+import subprocess
 import sys
+import tempfile
 import zipfile
 
 import numpy as np
 
 from scripts.prepare_data import fashion_mnist_from_debian
 from train.data import files
+
+SHA256 = dict(  # of JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts in aeon 1.6.0
+    train="68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd",
+    test="b3d41d6a0ca3bcad3afb9ca7d4365382aa51341e2e58bae2a574babdda5b9462",
+)
 
 
 def fashion_mnist() -> dict[str, np.ndarray]:
@@ -23,13 +32,15 @@ def fashion_mnist() -> dict[str, np.ndarray]:
     return subset
 
 
-def japanese_vowels(wheel: str) -> dict[str, np.ndarray]:
+def japanese_vowels(wheel: pathlib.Path) -> dict[str, np.ndarray]:
     """A line of the .ts files is 12 series of one length, separated by colons, and the speaker, 1 to 9."""
     arrays = {}
     with zipfile.ZipFile(wheel) as archive:
         for split in ("train", "test"):
-            text = archive.read(f"aeon/datasets/data/JapaneseVowels/JapaneseVowels_{split.upper()}.ts").decode()
-            rows = [line.split(":") for line in text.split("@data")[1].split("\n") if line.strip()]
+            contents = archive.read(f"aeon/datasets/data/JapaneseVowels/JapaneseVowels_{split.upper()}.ts")
+            if hashlib.sha256(contents).hexdigest() != SHA256[split]:
+                raise ValueError(f"{wheel}: the {split} file is not that of aeon 1.6.0 (sha256 differs)")
+            rows = [line.split(":") for line in contents.decode().split("@data")[1].split("\n") if line.strip()]
             series = [np.array([part.split(",") for part in row[:12]], np.float32).T for row in rows]  # [T, 12] each
             sequence = np.zeros([len(rows), 29, 12], np.float32)
             for padded, values in zip(sequence, series, strict=True):
@@ -40,10 +51,16 @@ def japanese_vowels(wheel: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def main(wheel: str) -> None:
-    for name, arrays in dict(fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(wheel)).items():
+def main(wheel: str | None = None) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        if wheel is None:
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, "aeon==1.6.0"]
+            subprocess.run(pip, check=True)
+            wheel = next(pathlib.Path(temporary).glob("*.whl"))
+        sets = dict(fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(pathlib.Path(wheel)))
+    for name, arrays in sets.items():
         files.write(files.EMBEDDED / f"{name}.npz", arrays, compress=True)
-        print(f"{name}: {files.digest(files.read(files.EMBEDDED / f'{name}.npz', name))}")
+        print(f"{name}: digest {files.load(name, 'embedded')[1].digest[:12]}")
 
 
 if __name__ == "__main__":

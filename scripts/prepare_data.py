@@ -1,6 +1,8 @@
 """Fetches a full data set: the one command that goes on the network.
 
-python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]    python -m scripts.prepare_data NAME --check
+python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]
+python -m scripts.prepare_data fashion_mnist --check
+Exit codes: 0 it is there and sound, 1 it is not or could not be made, 2 bad usage; one line on stderr with 1 and 2.
 """
 
 import argparse
@@ -17,14 +19,18 @@ import numpy as np
 from train.data import files
 from train.errors import BadInput
 
+COMMAND = "python -m scripts.prepare_data"
 INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
-GZIP_TIMES = dict(train=1504176606, t10k=1504176627)  # of Zalando's files; Debian packs the same bytes without name and time
+GZIP_TIMES = dict(train=1504176606, t10k=1504176627)  # of Zalando's files; Debian's lost their name and time
 SHA256 = {  # of Zalando's own .gz files
     "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
     "t10k-images-idx3-ubyte": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
     "t10k-labels-idx1-ubyte": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
+DIGESTS = dict(  # of the whole set's arrays, in the order of those files
+    fashion_mnist="83df39efd2d53b60b1ed4952df7b6bf808b699562c23b3a7c2c3f0744ab0e894"
+)
 
 
 def original(packed: bytes, name: str) -> bytes:
@@ -35,7 +41,10 @@ def original(packed: bytes, name: str) -> bytes:
 
 def read_idx(folder: pathlib.Path, name: str) -> np.ndarray:
     """An idx file, [N, 28, 28] or [N] uint8. Raises BadInput where it is not the published one."""
-    packed = (folder / f"{name}.gz").read_bytes()
+    try:
+        packed = (folder / f"{name}.gz").read_bytes()
+    except OSError as error:
+        raise BadInput(f"{folder / name}.gz cannot be read ({error.strerror}); fetch it again") from None
     if SHA256[name] not in (hashlib.sha256(b).hexdigest() for b in (packed, original(packed, name))):
         raise BadInput(f"{folder / name}.gz is not the published file (sha256 differs); fetch it again")
     contents = gzip.decompress(packed)
@@ -51,11 +60,17 @@ def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
         if not folder.exists():
             print("fetching Debian's package dataset-fashion-mnist (31 MB)", flush=True)
             _run("apt-get", "download", "-qq", "dataset-fashion-mnist", cwd=temporary)
-            _run("dpkg-deb", "-x", next(pathlib.Path(temporary).glob("*.deb")).name, ".", cwd=temporary)
+            package = next(pathlib.Path(temporary).glob("*.deb"))
+            _run("dpkg-deb", "-x", package.name, ".", cwd=temporary)
             folder = pathlib.Path(temporary, *INSTALLED.parts[1:])
-        names = dict(train="train", test="t10k")
-        images = {f"{split}_image": read_idx(folder, f"{file}-images-idx3-ubyte") for split, file in names.items()}
-        return images | {f"{split}_label": read_idx(folder, f"{file}-labels-idx1-ubyte") for split, file in names.items()}
+        arrays = {}
+        for split, file in dict(train="train", test="t10k").items():
+            arrays[f"{split}_image"] = read_idx(folder, f"{file}-images-idx3-ubyte")
+            arrays[f"{split}_label"] = read_idx(folder, f"{file}-labels-idx1-ubyte")
+        return arrays
+
+
+DEBIAN = dict(fashion_mnist=fashion_mnist_from_debian)  # name -> the arrays
 
 
 def _run(*command: str, cwd: str) -> None:
@@ -70,75 +85,85 @@ def _run(*command: str, cwd: str) -> None:
 
 def prepare_tfds(name: str) -> None:
     """TFDS downloads and prepares `name` as array_record. Needs TensorFlow, from the extra `prepare`."""
+    other = files.tfds_version(name, "tfrecord")
+    if other:
+        raise BadInput(f"{other} holds tfrecord, not array_record; move it away, or set TFDS_DATA_DIR")
     try:
+        import importlib_resources  # noqa: F401  TFDS 4.9.10 imports it and does not declare it
         import tensorflow  # noqa: F401
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise BadInput(f"--origin=tfds needs {error.name}: pip install -e '.[prepare]' -c constraints.txt") from None
-    builder = tfds.builder(name, data_dir=str(files.tfds_folder()), file_format="array_record")
+        missing = error.name or error
+        raise BadInput(f"--origin=tfds needs {missing}: pip install -e '.[prepare]' -c constraints.txt") from None
     try:
+        builder = tfds.builder(name, data_dir=str(files.tfds_folder()), file_format="array_record")
         builder.download_and_prepare()
     except Exception as error:  # TFDS raises whatever its downloader does
         reason = " ".join(str(error).split())[:300]
         raise BadInput(f"TFDS could not prepare {name} ({type(error).__name__}: {reason})") from None
 
 
-def check(name: str) -> str:
-    """One line on what is prepared. Raises BadInput where it is missing or wrong."""
-    errors = []
-    for source in ("tfds", "files"):
-        try:
-            arrays, origin = files.load(name, source)
-        except BadInput as error:
-            errors.append(error)
-            continue
-        for split, examples in dict(train=60_000, test=10_000).items():
-            labels = np.bincount(arrays[f"{split}_label"], minlength=10)
-            if labels.tolist() != [examples // 10] * 10:
-                raise BadInput(f"{origin.note}: {split} has {labels.tolist()} examples per class, must be {examples // 10} each")
-        examples = ", ".join(f"{count:,} {split}" for split, count in origin.examples.items())
-        return f"{name}: {origin.note}: {examples}; digest {origin.digest[:12]}"
-    raise errors[-1]
+def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
+    """One line on the first of `sources` that is prepared. Raises BadInput where none is, or it is not the whole set.
+
+    Reading has verified names, dtypes, shapes, labels and the zip file's checksums; the digest verifies every example.
+    """
+    paths = dict(tfds=files.tfds_version(name), files=files.folder() / f"{name}.npz")
+    there = [source for source in sources if paths[source] and paths[source].exists()]
+    if not there:
+        where = f"{files.tfds_folder() / name} (array_record) and {paths['files']}"
+        raise BadInput(f"{name} is not prepared (looked for {where}); run python -m scripts.prepare_data {name}")
+    _, origin = files.load(name, there[0])
+    if origin.examples != files.SETS[name].full:
+        raise BadInput(f"{origin.path} has {origin.examples} examples, must be {files.SETS[name].full}; delete it")
+    if origin.digest != DIGESTS.get(name, origin.digest):
+        raise BadInput(f"{origin.path} has digest {origin.digest[:12]}, must be {DIGESTS[name][:12]}; delete it")
+    examples = ", ".join(f"{count:,} {split}" for split, count in origin.examples.items())
+    return f"{name}: {origin.path}: {examples}; digest {origin.digest[:12]}"
 
 
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m scripts.prepare_data", description=__doc__)
+def prepare(name: str, origin: str) -> str:
+    """Prepares a set unless that is done already; says what is there now."""
+    path, source = files.folder() / f"{name}.npz", "files"
+    if origin == "auto":
+        debian = path.exists() or INSTALLED.exists() or (shutil.which("apt-get") and shutil.which("dpkg-deb"))
+        origin = "debian" if name in DEBIAN and debian else "tfds"
+    if origin == "tfds":
+        path, source = files.tfds_version(name), "tfds"
+    elif name not in DEBIAN:
+        raise BadInput(f"Debian has no {name}; use --origin=tfds")
+    if path and path.exists():
+        print(f"already prepared: {path}")
+    elif source == "files":
+        files.write(path, DEBIAN[name]())
+    else:
+        prepare_tfds(name)
+    return check(name, (source,))
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
     parser.error = _refuse
     parser.add_argument("name", choices=sorted(files.SETS))
     parser.add_argument("--origin", choices=("auto", "debian", "tfds"), default="auto")
-    parser.add_argument("--check", action="store_true", help="only say what is prepared; exit with 1 if nothing sound is")
+    parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 1 if nothing sound is")
     flags = parser.parse_args(arguments)
-    if files.SETS[flags.name].complete:
+    if files.SETS[flags.name].sources == ("embedded",):
         print(f"{flags.name} is complete as it is embedded; nothing to prepare")
-        return 0
-    if flags.check:
-        try:
-            print(check(flags.name))
-        except BadInput as error:
-            print(f"python -m scripts.prepare_data: {error}", file=sys.stderr)
-            return 1
-        return 0
-    origin = flags.origin
-    if origin == "auto":
-        origin = "debian" if INSTALLED.exists() or shutil.which("apt-get") and shutil.which("dpkg-deb") else "tfds"
-    path = files.folder() / f"{flags.name}.npz"
-    if origin == "tfds":
-        prepare_tfds(flags.name)
-    elif path.exists():
-        print(f"already prepared: {path}")
     else:
-        files.write(path, fashion_mnist_from_debian())
-    print(check(flags.name))
-    return 0
+        print(check(flags.name) if flags.check else prepare(flags.name, flags.origin))
 
 
 def _refuse(message: str):
-    raise BadInput(message)
+    if message.endswith("required: name"):
+        message = f"name a data set: {', '.join(sorted(files.SETS))}"
+    print(f"{COMMAND}: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        main(sys.argv[1:])
     except BadInput as error:
-        print(f"python -m scripts.prepare_data: {error}", file=sys.stderr)
-        sys.exit(2)
+        print(f"{COMMAND}: {error}", file=sys.stderr)
+        sys.exit(1)

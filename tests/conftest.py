@@ -5,9 +5,10 @@ import tempfile
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_TRACEBACK_FILTERING"] = "off"  # else JAX adds lines of its own to what a module raises
 os.environ["CANON_DATA"] = os.path.join(tempfile.gettempdir(), "canon-tests-have-no-prepared-data")
 os.environ["TFDS_DATA_DIR"] = os.environ["CANON_DATA"]
 
-from train.__main__ import prepare_jax  # noqa: E402
+from train.__main__ import prepare_jax
 
 prepare_jax()

@@ -35,7 +35,9 @@ def test_what_is_restored_has_the_bits_and_the_structure_of_what_was_saved(tmp_p
     (found, meta), warnings = restore(tmp_path, jax.eval_shape(lambda: state))
     assert jax.tree.structure(found) == jax.tree.structure(state) and not warnings
     expected = state.replace(step=np.full_like(state.step, 7))
-    assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True))
+    assert all(
+        np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True)
+    )
     assert (meta["seconds"], meta["data"]) == (1.5, "d")
 
 

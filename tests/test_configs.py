@@ -45,7 +45,9 @@ def test_a_typo_in_any_key_on_the_command_line_is_refused_with_that_key_as_sugge
 def test_a_typo_in_any_key_in_a_file_is_refused_with_that_key_as_suggestion(tmp_path, config, key):
     last = key.rsplit(".", 1)[-1]
     file = tmp_path / "typo.py"
-    file.write_text(f"from configs import load\n\ndef get_config():\n    c = load.load({config!r})[1]\n    c.{key + last[-1]} = 1\n")
+    file.write_text(
+        f"from configs import load\n\ndef get_config():\n    c = load.load({config!r})[1]\n    c.{key + last[-1]} = 1\n"
+    )
     line = refused(f"--config={file}")
     assert line.startswith(f"{file}:5: unknown key {last + last[-1]!r}") and last in line.split(";")[1]
 
@@ -86,7 +88,10 @@ LENET, ADDING, VOWELS = CONFIGS
         ([f"--config={LENET}", "--config.optim.lr=nan"], "optim.lr: nan is not a finite number"),
         ([f"--config={LENET}", "--config.optim.lr=-1"], "optim.lr: -1.0 is outside (0, inf)"),
         ([f"--config={LENET}", "--config.data.batch_size=2.5"], "data.batch_size: '2.5' must be a whole number"),
-        ([f"--config={LENET}", "--config.data.batch_size=none"], "data.batch_size: none is not possible; must be a whole number"),
+        (
+            [f"--config={LENET}", "--config.data.batch_size=none"],
+            "data.batch_size: none is not possible; must be a whole number",
+        ),
         ([f"--config={LENET}", "--config.data.flip=maybe"], "data.flip: 'maybe' must be true or false"),
         ([f"--config={LENET}", "--config.seeds=1,1"], "seeds: (1, 1) must be one or more different whole numbers"),
         ([f"--config={LENET}", "--config.seeds=a"], "seeds: ('a',) must be"),
@@ -95,16 +100,28 @@ LENET, ADDING, VOWELS = CONFIGS
         ([f"--config={LENET}", "--config.optim.steps=3 epoch s"], "optim.steps: '3 epoch s' is no duration"),
         ([f"--config={LENET}", "--config.optim.steps=0"], "optim.steps: comes to 0 steps"),
         ([f"--config={LENET}", "--config.optim.steps=-5"], "optim.steps: -5 is no duration"),
-        ([f"--config={ADDING}", "--config.optim.steps=3 epochs"], "optim.steps: '3 epochs', but generated data has no epochs"),
+        (
+            [f"--config={ADDING}", "--config.optim.steps=3 epochs"],
+            "optim.steps: '3 epochs', but generated data has no epochs",
+        ),
         ([f"--config={LENET}", "--config.model.name=lenet"], "model.name: unknown 'lenet'; did you mean 'lenet5'?"),
         ([f"--config={LENET}", "--config.optim.name=adamw"], "optim.name: unknown 'adamw'; did you mean 'adam'?"),
         ([f"--config={LENET}", "--config.model.activation=swish"], "model: unknown activation 'swish'; have"),
         ([f"--config={LENET}", "--config.data.pad=0"], "model: LeNet-5 takes images of 32 x 32 x 1, not 28 x 28 x 1"),
         ([f"--config={LENET}", "--config.data.scale=log"], "data.scale: unknown 'log'; have unit, lecun, standard"),
-        ([f"--config={LENET}", "--config.data.source=cloud"], "data.source: unknown 'cloud'; have auto, tfds, files, embedded"),
+        (
+            [f"--config={LENET}", "--config.data.source=cloud"],
+            "data.source: unknown 'cloud'; have auto, tfds, files, embedded",
+        ),
         ([f"--config={LENET}", "--config.data.source=files"], "scripts.prepare_data fashion_mnist"),
-        ([f"--config={LENET}", "--config.data.name=japanese_vowels"], "takes a image, but data.name='japanese_vowels' gives a"),
-        ([f"--config={ADDING}", "--config.task.name=classify"], "needs class targets, but data.name='adding' has real ones"),
+        (
+            [f"--config={LENET}", "--config.data.name=japanese_vowels"],
+            "takes a image, but data.name='japanese_vowels' gives a",
+        ),
+        (
+            [f"--config={ADDING}", "--config.task.name=classify"],
+            "needs class targets, but data.name='adding' has real ones",
+        ),
         ([f"--config={ADDING}", "--config.data.T=7"], "data.T: 7 must be an even number"),
         ([f"--config={LENET}", "--config.parallel.devices=3"], "128 does not divide over 3 devices; [1, 2, 4, 8] do"),
         ([f"--config={LENET}", "--config.parallel.devices=64"], "parallel.devices: 64, but there are 8"),
@@ -116,7 +133,10 @@ LENET, ADDING, VOWELS = CONFIGS
         ([f"--config={VOWELS}", "--config.model.dropout=1"], "model.dropout: 1.0 is outside [0, 1)"),
         ([f"--config={VOWELS}", "--config.model.hidden=0"], "model.hidden: 0 must be at least 1"),
         ([f"--config={VOWELS}", "--config.data.validation=270"], "data.validation: 270 is outside [0, 270)"),
-        ([f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=1 epic"], "schedule.boundaries: '1 epic'"),
+        (
+            [f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=1 epic"],
+            "schedule.boundaries: '1 epic'",
+        ),
         ([f"--config={LENET}:T=3"], "takes no argument"),
         ([f"--config={ADDING}:S=3"], "unknown argument 'S'"),
         ([f"--config={ADDING}:T=long"], "argument T: 'long' is not of type int"),

@@ -23,7 +23,9 @@ def test_devices_that_divide_the_batch_give_the_loss_curve_of_one_device_with_dr
 
 
 def test_devices_that_divide_the_seeds_give_what_one_device_gives():
-    one, many = (build(parallel__devices=n, parallel__split=how, seeds=tuple(range(8))) for n, how in ((1, "batch"), (4, "seeds")))
+    one, many = (
+        build(parallel__devices=n, parallel__split=how, seeds=tuple(range(8))) for n, how in ((1, "batch"), (4, "seeds"))
+    )
     np.testing.assert_allclose(losses(many, 20)[0], losses(one, 20)[0], rtol=1e-5)
 
 

@@ -37,7 +37,12 @@ def prepare_jax() -> None:
 
 def main(arguments: list[str]) -> int:
     parser = Parser(prog="python -m train", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--config", required=True, metavar="FILE[:ARGUMENT]", help="a file with get_config(); --config.KEY=VALUE sets a key")
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE[:ARGUMENT]",
+        help="a file with get_config(); --config.KEY=VALUE sets a key",
+    )
     parser.add_argument("--workdir", metavar="DIR", help="where the run lives: any path of etils.epath; default runs/CONFIG")
     parser.add_argument("--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing")
     flags, rest = parser.parse_known_args(arguments)
@@ -115,7 +120,7 @@ def _evaluate(experiment, workdir) -> int:
     if not found:
         raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
     program = Program(experiment)
-    carry, totals = loop.evaluate(program, program.start(found[0]))
+    _, totals = loop.evaluate(program, program.start(found[0]))
     print(f"step {int(found[0].step[0]):,} of {workdir}")
     for split, sums in totals.items():
         for metric, values in finish(program.fetch(sums)).items():
@@ -129,7 +134,8 @@ def _header(experiment, name) -> list[str]:
     layout, seeds, macs = experiment.layout, len(experiment.seeds), experiment.multiply_adds
     examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.metadata["examples"].items())
     lines = [
-        f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, seeds {', '.join(map(str, experiment.seeds))}",
+        f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, "
+        f"seeds {', '.join(map(str, experiment.seeds))}",
         f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}, dividing the {layout.split}"
         + (f"; seeds by {layout.seeds}" if seeds > 1 else ""),
         f"data    {experiment.dataset.about}: {examples}; digest {_data_digest(experiment)[:12]}",

@@ -91,5 +91,7 @@ def _fill(template: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
     found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
-        raise ValueError(f"the checkpoint does not fit this code: {wrong[0]} is {found.get(wrong[0])}, expected {expected.get(wrong[0])}")
+        raise ValueError(
+            f"the checkpoint does not fit this code: {wrong[0]} is {found.get(wrong[0])}, expected {expected.get(wrong[0])}"
+        )
     return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 import architectures
+from architectures import layers
 from train import flops, optim, parallel
 from train.data import DATASETS
 from train.data.source import Dataset
@@ -69,7 +70,8 @@ class Experiment:
         """Of one example's forward pass."""
         batch = self.example_batch()
         apply = functools.partial(self.model.apply, train=False)
-        return flops.multiply_adds(apply, self.shapes[0], batch["input"], batch["mask"])
+        with layers.stock_convolutions():  # the network's own count, whatever way this backend goes
+            return flops.multiply_adds(apply, self.shapes[0], batch["input"], batch["mask"])
 
 
 def _options(section, *common: str) -> dict:
@@ -84,8 +86,9 @@ def _call(where: str, constructor, *arguments, **options):
     except BadInput:
         raise
     except ValueError as error:
-        between = "." if str(error).split(":")[0] in options else ": "  # "T: 7 must be ..." becomes "data.T: 7 must be ..."
-        raise BadInput(f"{where}{between}{error}") from error
+        text = str(error).split("\n")[0]  # JAX adds lines of its own to what a module raises
+        between = "." if text.split(":")[0] in options else ": "  # "T: 7 must be ..." becomes "data.T: 7 must be ..."
+        raise BadInput(f"{where}{between}{text}") from error
 
 
 def build(config) -> Experiment:
@@ -138,7 +141,9 @@ def build(config) -> Experiment:
         checkpoint_every=_at_least_one("checkpoint.every", duration("checkpoint.every", config.checkpoint.every)),
         checkpoint_keep=config.checkpoint.keep,
     )
-    _call("model", lambda **_: experiment.shapes, **_options(config.model))  # shapes that do not fit are found here, not in the compiler
+    _call(
+        "model", lambda **_: experiment.shapes, **_options(config.model)
+    )  # shapes that do not fit are found here, not in the compiler
     return experiment
 
 

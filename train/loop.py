@@ -112,15 +112,15 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
         stop = min(experiment.steps, *(next_due(step, every) for every in cadences))
         steps = min(stop - step, experiment.steps_per_dispatch)
         carry, ticket = program.train(carry, step, steps)
+        if started is not None:
+            log.say(f"start   {time.perf_counter() - started:.1f} s from the command to its first step")
+            started = None
         step += steps
         waiting.append((step, ticket))
         write_pending()
         if len(waiting) > 1:  # at most two dispatches are under way
             at, ticket = waiting.popleft()
             jax.block_until_ready(ticket)
-            if started is not None:
-                log.say(f"        {time.perf_counter() - started:.1f} s from the command to the end of its first steps")
-                started = None
             log.progress(at)
 
 

@@ -51,8 +51,8 @@ def layout(devices: int | None, split: str, seeds: str, *, batch_size: int, n_se
     return Layout(tuple(available[:count]), split, seeds)
 
 
-def _each_seed(body, how: str):
-    """body(carry, own, shared) -> carry for one seed, made to work on all seeds of a device (leading axis)."""
+def each_seed(body, how: str):
+    """body(carry, own, shared) -> carry for one seed, made to work on all seeds of a device (leading axis) by map or vmap."""
     if how == "vmap":
         return jax.vmap(body, in_axes=(0, 0, None))
 
@@ -76,7 +76,7 @@ class Program:
         self.experiment, self.layout = experiment, experiment.layout
         self.seeds = np.asarray(experiment.seeds, np.int32)
         data = experiment.dataset
-        self._train = self._compile(self._train_body)
+        self.compiled = self._compile(self.train_body)
         self._evaluate = {split: self._compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
         self._resident = {}
         _, _, sums = experiment.shapes
@@ -102,12 +102,12 @@ class Program:
         return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), jax.device_get(tree))
 
     def train(self, carry, step: int, steps: int):
-        """Dispatches `steps` (at most experiment.steps_per_dispatch) training steps. Returns the carry, and an array to wait for."""
+        """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for."""
         e = self.experiment
         index = np.zeros([len(self.seeds), e.steps_per_dispatch, e.batch_size], np.int32)
         for order, seed in zip(index, e.seeds, strict=True):
             order[:steps] = training_order(e.dataset.train, seed, step, steps, e.batch_size)
-        return self._train(carry, self._divide(index=index), self._shared(e.dataset.train, steps))
+        return self.compiled(carry, self.divide(index=index), self.shared(e.dataset.train, steps))
 
     def evaluate(self, carry, split: str):
         """The carry, and the totals of a whole split, on the devices: each example counted once."""
@@ -115,7 +115,7 @@ class Program:
         index, valid = evaluation_order(source, self.experiment.eval_batch_size)
         index, valid = (np.broadcast_to(x, (len(self.seeds), *x.shape)) for x in (index, valid))
         state, kept = carry
-        own, shared = self._divide(index=index, valid=valid), self._shared(source, index.shape[1])
+        own, shared = self.divide(index=index, valid=valid), self.shared(source, index.shape[1])
         (state, sums), _ = self._evaluate[split]((state, self._to_devices(self._eval_zeros)), own, shared)
         return (state, kept), sums
 
@@ -128,7 +128,7 @@ class Program:
         count = len(self.layout.devices)
         return tree if self.layout.axis else jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
 
-    def _divide(self, **feeds: np.ndarray) -> dict[str, np.ndarray]:
+    def divide(self, **feeds: np.ndarray) -> dict[str, np.ndarray]:
         """Gives each device its part of feeds [S, K, B]: [D, S, K, B/D] or [D, S/D, K, B]; and its seeds."""
         count = len(self.layout.devices)
         if self.layout.axis:
@@ -136,7 +136,8 @@ class Program:
             return own | {"seed": np.broadcast_to(self.seeds, (count, len(self.seeds)))}
         return {k: x.reshape(count, -1, *x.shape[1:]) for k, x in (feeds | {"seed": self.seeds}).items()}
 
-    def _shared(self, source: Source, steps: int) -> dict:
+    def shared(self, source: Source, steps: int) -> dict:
+        """What every device gets: the source's resident arrays (sent once), and how far to count."""
         if id(source) not in self._resident:
             replicated = jax.sharding.NamedSharding(jax.sharding.Mesh(self.layout.devices, AXIS), jax.sharding.PartitionSpec())
             self._resident[id(source)] = jax.device_put(dict(source.arrays), replicated)
@@ -145,10 +146,10 @@ class Program:
 
     def _compile(self, body):
         axis = None if self.layout.axis else 0
-        each_seed = _each_seed(body, self.layout.seeds)
+        all_seeds = each_seed(body, self.layout.seeds)
 
         def on_one_device(carry, own, shared):
-            carry = each_seed(carry, own, shared)
+            carry = all_seeds(carry, own, shared)
             return carry, carry[0].step
 
         return jax.pmap(
@@ -165,7 +166,7 @@ class Program:
         first = jax.lax.axis_index(AXIS) * index.shape[0] if self.layout.axis else 0
         return first + jnp.arange(index.shape[0])
 
-    def _train_body(self, carry, own, shared):
+    def train_body(self, carry, own, shared):
         """shared["steps"] training steps of one seed on one device. own: seed [], index [K, B/D]."""
         e = self.experiment
 

@@ -9,7 +9,6 @@ import pathlib
 import platform
 import subprocess
 
-import jax
 import numpy as np
 from etils import epath
 
@@ -33,7 +32,10 @@ def git_sha() -> str | None:
 
 
 def result(experiment, name: str, command: str, outcome: dict) -> dict:
-    """What result.json holds. `command` is the one that makes the run again. Metrics are those of the last step; std is the sample deviation over seeds, None for one."""
+    """What result.json holds. `command` is the one that makes the run again.
+
+    Metrics are those of the last step; std is the sample deviation over seeds, None for one seed.
+    """
 
     def statistics(values):
         values = [float(v) for v in values]

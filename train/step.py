@@ -45,9 +45,7 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
         model_state = jax.lax.pmean(model_state, axis)
     count = jnp.maximum(sums["count"], 1)
     grads = jax.tree.map(lambda g: g / count, grads)
-    updates, opt_state = experiment.optimizer.update.update(
-        grads, state.opt_state, state.params, value=sums["loss"] / count
-    )
+    updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=sums["loss"] / count)
     lr = optim.learning_rate(experiment.optimizer, state.opt_state, state.step)
     sums |= dict(steps=1, lr=lr, grad_norm=optax.tree.norm(grads))
     return TrainState(state.step + 1, optax.apply_updates(state.params, updates), model_state, opt_state), sums

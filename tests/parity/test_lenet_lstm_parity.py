@@ -39,7 +39,13 @@ def test_lenet5_and_its_gradients_equal_pytorchs():
     torch.manual_seed(0)
     nn = torch.nn
     theirs = nn.ModuleDict(
-        dict(C1=nn.Conv2d(1, 6, 5), C3=nn.Conv2d(6, 16, 5), C5=nn.Linear(400, 120), F6=nn.Linear(120, 84), OUTPUT=nn.Linear(84, 10))
+        dict(
+            C1=nn.Conv2d(1, 6, 5),
+            C3=nn.Conv2d(6, 16, 5),
+            C5=nn.Linear(400, 120),
+            F6=nn.Linear(120, 84),
+            OUTPUT=nn.Linear(84, 10),
+        )
     )
     x, labels = np.array(jax.random.normal(KEY, (8, 32, 32, 1))), np.arange(8)
     y = tensor(x).permute(0, 3, 1, 2)
@@ -74,7 +80,9 @@ def packed(lstm, x):
 
 def lstm_weights(lstm, suffix, of=lambda p: p):
     """The parameters of one layer and direction as ours; PyTorch's two biases are summed."""
-    w, u, b, second = (of(getattr(lstm, f"{kind}_{suffix}")).detach().numpy() for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    w, u, b, second = (
+        of(getattr(lstm, f"{kind}_{suffix}")).detach().numpy() for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
     return dict(input=w.T, recurrent=u.T, bias=b + second)
 
 

@@ -20,7 +20,7 @@ EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 
 
 class DataError(BadInput):
-    """A file of data that is damaged, incomplete, not what its name says, or cannot be written. One line, with its path."""
+    """A file of data that is damaged, not what its name says, or cannot be written. One line, with its path."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def tfds_folder() -> pathlib.Path:
 
 
 def load(name: str, source: str = "auto") -> tuple[dict[str, np.ndarray], Origin]:
-    """The arrays of a set in SETS and where they came from: "{train,test}_{image,label,...}", leading axis the examples.
+    """The arrays of a set in SETS and where they came from. Keys "{train,test}_{image,label,...}"; examples lead.
 
     source: "auto" takes the first that is there of the set's sources; one that is there but damaged is never passed
     over. Raises BadInput, one line, where the named source is not there, and DataError where a file is damaged.
@@ -131,8 +131,8 @@ def read(path: pathlib.Path, name: str, remedy: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except Exception as error:  # a flipped byte makes zipfile, zlib and numpy raise eight different types
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception as error:  # a flipped byte makes zipfile, zlib and numpy raise many different types
+        reason = " ".join(f"{type(error).__name__}: {error}".split()).split(". ")[0][:200]
         raise DataError(f"{path} is damaged ({reason}); {remedy}") from None
     expected = SETS[name].arrays
     for key in sorted(expected.keys() | arrays.keys()):
@@ -175,7 +175,7 @@ def _from_embedded(name: str):
 
 
 def _from_tfds(name: str):
-    """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept as a file of our own."""
+    """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept in `folder()`."""
     directory = tfds_version(name)
     if directory is None:
         return None

@@ -15,7 +15,13 @@ SCALES = {  # name -> (background, ink) for a grey image: what 0 and 255 become
 
 
 def fashion_mnist(
-    *, source: str = "auto", pad: int = 2, scale: str = "standard", shift: int = 0, flip: bool = False, validation: int = 0
+    *,
+    source: str = "auto",
+    pad: int = 2,
+    scale: str = "standard",
+    shift: int = 0,
+    flip: bool = False,
+    validation: int = 0,
 ) -> Dataset:
     """Fashion-MNIST, Xiao et al. 2017: 60,000/10,000 (or the embedded 6,000/1,000) images 28x28x1 of 10 kinds of clothes.
 
