@@ -123,10 +123,15 @@ _canonical.defvjp(_canonical_forward, _canonical_backward)
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolve)  # every family's convolution
 
 
-def average_2x2(x):
-    """x [B, H, W, C], H and W even -> [B, H/2, W/2, C]."""
+def pool_2x2(x, join):
+    """x [B, H, W, C], H and W even -> [B, H/2, W/2, C]: join(a, b) of the pairs of rows, then of the pairs of columns.
+
+    With jnp.maximum this is max pooling without overlap, 7 times as fast as nn.max_pool with its gradient on a CPU.
+    """
     batch, height, width, maps = x.shape
-    return x.reshape(batch, height // 2, 2, width // 2, 2, maps).mean(axis=(2, 4))
+    x = x.reshape(batch, height // 2, 2, width * maps)
+    x = join(x[:, :, 0], x[:, :, 1]).reshape(batch, height // 2, width // 2, 2, maps)
+    return join(x[:, :, :, 0], x[:, :, :, 1])
 
 
 class Subsample(nn.Module):
@@ -142,7 +147,7 @@ class Subsample(nn.Module):
         maps = x.shape[-1]
         coefficient = self.param("coefficient", lambda key, shape: uniform_fan_in(key, (4, *shape))[0], (maps,))
         bias = self.param("bias", nn.initializers.zeros, (maps,))
-        return 4 * average_2x2(x.astype(self.dtype)) * coefficient.astype(self.dtype) + bias.astype(self.dtype)
+        return pool_2x2(x.astype(self.dtype), jnp.add) * coefficient.astype(self.dtype) + bias.astype(self.dtype)
 
 
 class Dropout(nn.Module):

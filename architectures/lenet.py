@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from architectures.layers import ACTIVATIONS, Conv, Subsample, average_2x2, choose, convolve, uniform_fan_in
+from architectures.layers import ACTIVATIONS, Conv, Subsample, choose, convolve, pool_2x2, uniform_fan_in
 
 C3_INPUTS = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
@@ -119,6 +119,4 @@ class LeNet5(nn.Module):
     def _subsample(self, x, name, squash):
         if self.subsampling == "trainable":
             return squash(Subsample(dtype=self.dtype, name=name)(x))
-        if self.subsampling == "max":
-            return nn.max_pool(x, (2, 2), (2, 2))
-        return average_2x2(x)
+        return pool_2x2(x, jnp.maximum) if self.subsampling == "max" else pool_2x2(x, jnp.add) / 4

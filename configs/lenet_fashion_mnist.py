@@ -13,10 +13,12 @@ def get_config():
     c.steps_per_dispatch = 50
     base.override(c, {"model.name": "lenet5", "data.name": "fashion_mnist", "optim.name": "adam", "schedule.name": "cosine"})
     c.model.activation = "relu"
+    c.model.subsampling = "max"
+    c.data.shift = 1
     c.data.flip = True
-    c.optim.lr = 0.002
-    c.optim.steps = "20 epochs"
-    c.eval.every = "1 epoch"
-    c.log.every = "1 epoch"
-    c.checkpoint.every = "5 epochs"
+    c.optim.lr = 0.003
+    c.optim.steps = "24 epochs"
+    c.eval.every = "2 epochs"
+    c.log.every = "2 epochs"
+    c.checkpoint.every = "6 epochs"
     return c

@@ -351,3 +351,20 @@ def test_a_model_with_dropout_gives_the_same_logits_on_one_device_and_split_over
 def test_dropout_does_nothing_in_evaluation():
     x = jnp.ones([4, 5])
     assert (Dropout(0.9).apply({}, x, train=False) == x).all()
+
+
+@pytest.mark.parametrize(("join", "stock"), [(jnp.maximum, nn.max_pool), (lambda a, b: (a + b) / 2, nn.avg_pool)])
+def test_pooling_two_by_two_and_its_gradient_equal_flaxs(join, stock):
+    x, dy = jax.random.normal(KEY, (2, 6, 8, 3)), jax.random.normal(jax.random.key(1), (2, 3, 4, 3))
+    ours, gradient = jax.vjp(lambda x: layers.pool_2x2(x, join), x)
+    theirs, expected = jax.vjp(lambda x: stock(x, (2, 2), (2, 2)), x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradient(dy)[0], expected(dy)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_an_lstm_has_4h_times_i_plus_h_plus_1_parameters_a_layer(depth):
+    model = architectures.build("lstm", outputs=10, hidden=8, layers=depth)
+    variables = model.init(KEY, jnp.ones([1, 4, 12]), jnp.ones([1, 4], bool), train=False)
+    expected = 4 * 8 * (12 + 8 + 1) + (depth - 1) * 4 * 8 * (8 + 8 + 1) + 10 * 9
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == expected

@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if flags.eval_only:
         return _evaluate(experiment, workdir)
-    command = shlex.join(["python", "-m", "train", f"--config={flags.config}", *rest])
+    command = shlex.join(["python", "-m", "train", f"--config={flags.config.removeprefix(f'{configs.ROOT}/')}", *rest])
     return _train(experiment, name, command, config, workdir)
 
 
