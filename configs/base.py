@@ -15,7 +15,7 @@ import types
 from ml_collections import ConfigDict, config_dict
 
 import architectures
-from train import data, optim, tasks
+from train import data, optim, parallel, tasks
 from train.duration import Duration
 from train.errors import BadInput
 
@@ -69,8 +69,7 @@ def get_config() -> ConfigDict:
     c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
     c.parallel = dict(
         devices=config_dict.placeholder(int),  # None: as many as divide the work
-        split="batch",  # what the devices divide: the batch, or the seeds
-        seeds="map",  # the seeds of one device: map (one after the other) or vmap (as one batched program)
+        seeds="map",  # one of train.parallel.SEEDS: the devices divide the batch (map, vmap) or the seeds (devices...)
     )
     return c.lock()
 
@@ -93,8 +92,7 @@ CHOICES = {
     "dtype": ("float32", "bfloat16"),
     "optim.decay": optim.DECAYS,
     "optim.decay_mask": optim.DECAY_MASKS,
-    "parallel.split": ("batch", "seeds"),
-    "parallel.seeds": ("map", "vmap"),
+    "parallel.seeds": tuple(parallel.SEEDS),
 }
 
 

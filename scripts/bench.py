@@ -58,7 +58,7 @@ def _loop_ratios(config: str, rounds: int) -> tuple[dict[str, float], float]:
     e = experiment.build(load.load(config, changes)[1])
     program = parallel.Program(e)
     # the same body with no axis over devices, and no pmap around it
-    alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.split": "seeds"})[1]))
+    alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.seeds": "devices"})[1]))
     plain = jax.jit(parallel.each_seed(alone.train_body, "map"), donate_argnums=0)
     index = parallel.training_order(e.dataset.train, 0, 0, 10, e.batch_size)[None]
     own, shared = program.divide(index=index), program.shared(e.dataset.train, 10)

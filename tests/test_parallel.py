@@ -22,10 +22,9 @@ def test_devices_that_divide_the_batch_give_the_loss_curve_of_one_device_with_dr
     np.testing.assert_allclose(losses(many, 30)[0], losses(one, 30)[0], rtol=1e-5)
 
 
-def test_devices_that_divide_the_seeds_give_what_one_device_gives():
-    one, many = (
-        build(parallel__devices=n, parallel__split=how, seeds=tuple(range(8))) for n, how in ((1, "batch"), (4, "seeds"))
-    )
+@pytest.mark.parametrize("how", ["devices", "devices+vmap"])
+def test_devices_that_divide_the_seeds_give_what_one_device_gives(how):
+    one, many = (build(parallel__devices=n, parallel__seeds=h, seeds=tuple(range(8))) for n, h in ((1, "map"), (4, how)))
     np.testing.assert_allclose(losses(many, 20)[0], losses(one, 20)[0], rtol=1e-5)
 
 
@@ -122,9 +121,9 @@ def test_batch_statistics_are_those_of_the_whole_batch_on_every_device():
     assert differ(*states) < 1e-6
 
 
-@pytest.mark.parametrize(("devices", "split"), [(1, "batch"), (3, "batch"), (8, "batch"), (2, "seeds")])
-def test_evaluation_counts_each_example_once_on_any_number_of_devices(devices, split):
-    e = build(parallel__devices=devices, parallel__split=split, seeds=(0, 1), eval__batch_size=13)
+@pytest.mark.parametrize(("devices", "seeds"), [(1, "map"), (3, "vmap"), (8, "map"), (2, "devices")])
+def test_evaluation_counts_each_example_once_on_any_number_of_devices(devices, seeds):
+    e = build(parallel__devices=devices, parallel__seeds=seeds, seeds=(0, 1), eval__batch_size=13)
     program = Program(e)
     _, sums = program.evaluate(program.start(fresh_state(e)), "test")
     assert program.fetch(sums)["count"].tolist() == [50, 50]

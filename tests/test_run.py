@@ -161,6 +161,21 @@ def test_training_never_imports_tensorflow_torch_or_a_plotting_library_early(tmp
     assert "FORBIDDEN []" in done.stdout
 
 
+@pytest.mark.parametrize(("switch", "kept"), [("true", True), ("false", False)])
+def test_compiled_programs_are_kept_in_the_users_cache_folder_unless_switched_off(tmp_path, switch, kept):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    environment |= dict(XDG_CACHE_HOME=str(tmp_path / "cache"), JAX_ENABLE_COMPILATION_CACHE=switch, JAX_PLATFORMS="cpu")
+    command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20", f"--workdir={tmp_path / 'run'}"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert any(tmp_path.glob("cache/canon/xla/*")) == kept
+
+
+def test_a_workdir_that_cannot_be_made_exits_with_2_and_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = train(*VOWELS, f"--workdir={tmp_path / 'file' / 'run'}")
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and "cannot write" in refused.stderr
+
+
 def test_ctrl_c_is_one_line_and_the_run_goes_on(tmp_path):
     command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

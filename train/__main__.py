@@ -21,14 +21,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def prepare_jax() -> None:
-    """Before jax starts: one host device per core on the CPU, and compiled programs kept in the user's cache folder.
+    """Before jax starts: on the CPU a device for each core, up to 4; and compiled programs kept in the user's cache folder.
 
-    XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set; JAX_ENABLE_COMPILATION_CACHE=false switches the cache off.
+    XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set; JAX_ENABLE_COMPILATION_CACHE=false switches the cache
+    off.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={cores}".strip()
+        devices = min(cores, 4)  # measured on 2 cores; beyond a few, what each device gets of a small batch is too little
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={devices}".strip()
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "canon", "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -96,8 +98,11 @@ def _train(experiment, name, command, config, workdir) -> int:
 
     header = _header(experiment, name)
     if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        report.write_whole(workdir / "config.json", configs.as_json(config))
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            report.write_whole(workdir / "config.json", configs.as_json(config))
+        except OSError as error:
+            raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
     outcome = loop.run(experiment, workdir, header, data_digest=_data_digest(experiment), started=STARTED)
     if jax.process_index() == 0:
         document = report.result(experiment, name, command, outcome)
@@ -131,13 +136,13 @@ def _evaluate(experiment, workdir) -> int:
 def _header(experiment, name) -> list[str]:
     import jax
 
-    layout, seeds, macs = experiment.layout, len(experiment.seeds), experiment.multiply_adds
+    layout, macs = experiment.layout, experiment.multiply_adds
     examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.metadata["examples"].items())
     lines = [
         f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, "
         f"seeds {', '.join(map(str, experiment.seeds))}",
-        f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}, dividing the {layout.split}"
-        + (f"; seeds by {layout.seeds}" if seeds > 1 else ""),
+        f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}, dividing the "
+        + (f"batch; seeds by {layout.seeds}" if layout.axis else "seeds"),
         f"data    {experiment.dataset.about}: {examples}; digest {_data_digest(experiment)[:12]}",
         f"model   {type(experiment.model).__name__}: {experiment.parameters:,} parameters, {2 * macs:,} FLOPs per example "
         "forward (two to a multiply-add)",

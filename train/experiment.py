@@ -111,7 +111,7 @@ def build(config) -> Experiment:
             f"{dataset.inputs}; have {', '.join(fitting)}"
         )
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
-    layout = parallel.layout(p.devices, p.split, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
+    layout = parallel.layout(p.devices, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
     model = _call(
         "model",
         architectures.build,

@@ -24,31 +24,38 @@ AXIS = "devices"
 EVALUATION_SEED = 2**31 - 1  # generated evaluation examples are the same for every training seed
 
 
+SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)
+    "map": ("batch", "map"),  # one after the other, each over all devices
+    "vmap": ("batch", "vmap"),  # as one batched program over all devices
+    "devices": ("seeds", "map"),  # each device its own seeds, one after the other
+    "devices+vmap": ("seeds", "vmap"),  # each device its own seeds, as one batched program
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """What each device holds."""
 
     devices: tuple[jax.Device, ...]
-    split: str  # "batch" or "seeds": what the devices divide
-    seeds: str  # "map" or "vmap": the seeds of one device
+    seeds: str  # one of SEEDS
 
     @property
     def axis(self) -> str | None:
         """The axis that the batch is divided over, if it is."""
-        return AXIS if self.split == "batch" else None
+        return AXIS if SEEDS[self.seeds][0] == "batch" else None
 
 
-def layout(devices: int | None, split: str, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
+def layout(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
     """Chooses devices: the given number, or the most that divide the work evenly. Raises BadInput where they cannot."""
     available = jax.devices()
-    work, name = (batch_size, "data.batch_size") if split == "batch" else (n_seeds, "number of seeds")
+    work, name = (batch_size, "data.batch_size") if SEEDS[seeds][0] == "batch" else (n_seeds, "the number of seeds")
     count = devices or max(d for d in range(1, len(available) + 1) if work % d == 0)
     if count > len(available):
         raise BadInput(f"parallel.devices: {count}, but there are {len(available)} ({available[0].device_kind})")
     if work % count:
         fitting = [d for d in range(1, len(available) + 1) if work % d == 0]
         raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices; {fitting} do")
-    return Layout(tuple(available[:count]), split, seeds)
+    return Layout(tuple(available[:count]), seeds)
 
 
 def each_seed(body, how: str):
@@ -146,7 +153,7 @@ class Program:
 
     def _compile(self, body):
         axis = None if self.layout.axis else 0
-        all_seeds = each_seed(body, self.layout.seeds)
+        all_seeds = each_seed(body, SEEDS[self.layout.seeds][1])
 
         def on_one_device(carry, own, shared):
             carry = all_seeds(carry, own, shared)

@@ -101,6 +101,8 @@ def curves(records: list[dict]) -> bytes:
     metrics = [m for m in ("loss", "error", "mse") if any(m in r for r in records)]
     if "mse" in metrics:
         metrics.remove("loss")  # the same number
+    seeds = len(records[0][metrics[0]])
+    title = f"mean of {seeds} seeds; band: lowest to highest" if seeds > 1 else None
     titles = dict(loss="loss (nats)", error="error (%)", mse="mean squared error")
     figure = matplotlib.figure.Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
@@ -112,7 +114,7 @@ def curves(records: list[dict]) -> bytes:
             axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)
         axes.set(xlabel="step", title=titles[metric], yscale="log" if metric == "mse" else "linear")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, title=title, title_fontsize="small")
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=120)
     return png.getvalue()

@@ -1,0 +1,106 @@
+"""Reports: what is printed is what was measured."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from etils import epath
+
+from scripts import report as script
+from train import report
+from train.errors import BadInput
+from train.log import nan_to_none, summary
+
+
+def result(seconds=1.0, finished="2026-01-01T00:00:00+00:00", values=(8.0, 9.0)):
+    return dict(
+        command="python -m train --config=c.py",
+        metric="test/error",
+        metrics={"test/error": dict(per_seed=list(values))},
+        seeds=[0, 1],
+        steps=1200,
+        seconds=seconds,
+        device=dict(kind="cpu", count=2, cores=2),
+        data=dict(source="embedded", examples=dict(train=6000, test=1000), digest="a" * 64),
+        versions=dict(jax="1.2", python="3.11"),
+        git="b" * 40,
+        finished=finished,
+    )
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """A README and a results.csv of our own, and a run to report."""
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script, "RESULTS", tmp_path / "results.csv")
+    monkeypatch.setattr(script, "README", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(f"before\n\n{script.BEGIN}old\n{script.END}\n\nafter\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "result.json").write_text(json.dumps(result()))
+    return tmp_path
+
+
+def test_the_readme_of_this_repository_matches_its_results():
+    rows = list(csv.DictReader(script.RESULTS.open()))
+    readme = script.README.read_text()
+    assert rows and script.with_block(readme, script.block(rows)) == readme
+
+
+def test_a_run_becomes_a_row_and_a_line_and_the_rest_of_the_readme_stays(page):
+    assert script.main([str(page / "run")]) == 0
+    text = (page / "README.md").read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| test/error 8.50 +- 0.71% (N=2) | 1,200 in 1 s | cpu x 2, 2 cores, jax 1.2, 2026-01-01, `bbbbbbb` |" in text
+    assert script.main(["--check"]) == 0
+
+
+def test_a_run_is_entered_once_and_a_newer_one_of_the_same_command_takes_its_line(page):
+    script.main([str(page / "run")])
+    script.main([str(page / "run")])
+    assert len((page / "results.csv").read_text().splitlines()) == 2
+    (page / "run" / "result.json").write_text(json.dumps(result(finished="2026-02-02T00:00:00+00:00", values=(1.0, 1.0))))
+    script.main([str(page / "run")])
+    assert len((page / "results.csv").read_text().splitlines()) == 3
+    text = (page / "README.md").read_text()
+    assert "2026-02-02" in text and "2026-01-01" not in text
+
+
+def test_check_fails_when_the_readme_says_something_else(page):
+    script.main([str(page / "run")])
+    (page / "README.md").write_text((page / "README.md").read_text().replace("8.50", "7.50"))
+    assert script.main(["--check"]) == 1
+
+
+def test_a_folder_without_a_result_is_named(page):
+    with pytest.raises(BadInput, match="nowhere: no readable result"):
+        script.main([str(page / "nowhere")])
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([8.612], "8.61"), ([8.5, 8.7], "8.60 +- 0.14"), ([0.0012, 0.0014], "0.0013 +- 0.0001"), ([float("nan")], "nan")],
+)
+def test_a_summary_is_the_mean_and_for_several_seeds_the_sample_deviation(values, text):
+    assert summary(values) == text
+
+
+def test_what_is_no_number_becomes_null_in_json():
+    assert nan_to_none(dict(a=[float("nan"), 1.0], b=(float("inf"), "x"))) == dict(a=[None, 1.0], b=[None, "x"])
+
+
+def test_curves_draw_one_panel_a_metric_also_where_a_value_is_missing():
+    records = [
+        dict(step=s, split=split, loss=[1.0 / s, None], error=[50.0, 40.0]) for s in (1, 2) for split in ("train", "test")
+    ]
+    png = report.curves(records)
+    width, height = np.frombuffer(png[16:24], ">u4")
+    assert png.startswith(b"\x89PNG") and width == 2 * 600 and height == 432
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
+    path = epath.Path(tmp_path) / "result.json"
+    report.write_whole(path, "first")
+    with pytest.raises(TypeError):
+        report.write_whole(path, None)
+    assert path.read_text() == "first"
