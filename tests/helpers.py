@@ -51,3 +51,10 @@ def train(*arguments, devices: int = 2, **environment) -> types.SimpleNamespace:
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     command = [sys.executable, "-m", "train", *map(str, arguments)]
     return subprocess.run(command, env=os.environ | flags | environment, capture_output=True, text=True)
+
+
+def close(a, b, tolerance=1e-5):
+    """Equal to `tolerance` of the largest value, leaf by leaf."""
+    for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True):
+        x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
+        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1, np.abs(y).max()))
