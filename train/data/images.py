@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.data import files
-from train.data.source import Dataset, Source
+from train.data.source import Dataset, Source, hold_out
 
 SCALES = {  # name -> (background, ink) for a grey image: what 0 and 255 become
     "unit": (0.0, 1.0),
@@ -79,11 +79,3 @@ def standardised(image: np.ndarray) -> tuple[float, float]:
     mean = float(counts @ levels)
     deviation = float(np.sqrt(counts @ (levels - mean) ** 2))
     return -mean / deviation, (255 - mean) / deviation
-
-
-def hold_out(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the validation examples: a fixed random choice, the same for every seed."""
-    if not 0 <= validation < examples:
-        raise ValueError(f"validation: {validation} is outside [0, {examples})")
-    order = np.random.default_rng(0).permutation(examples)
-    return np.sort(order[validation:]), np.sort(order[:validation])

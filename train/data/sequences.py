@@ -3,8 +3,7 @@
 import numpy as np
 
 from train.data import files
-from train.data.images import hold_out
-from train.data.source import Dataset, Source
+from train.data.source import Dataset, Source, hold_out
 
 
 def japanese_vowels(*, validation: int = 0) -> Dataset:

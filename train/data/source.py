@@ -80,3 +80,11 @@ def evaluation_order(source: Source, batch_size: int) -> tuple[np.ndarray, np.nd
     batches = -(-source.examples // batch_size)
     position = np.arange(batches * batch_size).reshape(batches, batch_size)
     return np.minimum(position, source.examples - 1).astype(np.int32), position < source.examples
+
+
+def hold_out(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training and of the validation examples: a fixed random choice, the same for every seed."""
+    if not 0 <= validation < examples:
+        raise ValueError(f"validation: {validation} is outside [0, {examples})")
+    order = np.random.default_rng(0).permutation(examples)
+    return np.sort(order[validation:]), np.sort(order[:validation])
