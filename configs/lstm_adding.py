@@ -12,13 +12,13 @@ def get_config(argument: str = ""):
     c = base.get_config()
     c.seeds = (0, 1, 2)
     c.steps_per_dispatch = 50
-    base.override(c, {"task.name": "regress", "model.name": "lstm", "data.name": "adding", "schedule.name": "cosine"})
+    base.override(c, {"task.name": "regress", "model.name": "lstm", "data.name": "adding"})
     c.data.T = arguments(argument, T=100)["T"]
     c.data.batch_size = 50
     c.model.hidden = 64
-    c.model.forget_bias = 3.0  # the cell keeps 95% a step at first; with 1.0 and T=200 nothing is learned in 2,300 steps
+    c.model.forget_bias = 3.0  # the cell keeps 95% a step at first; with 1.0 and T=200 seed 0 learned nothing in 2,300 steps
     c.optim.lr = 0.01
-    c.optim.steps = 3000
+    c.optim.steps = 3500
     c.optim.clip_norm = 1.0
     c.eval.every = 500
     c.log.every = 100
