@@ -39,41 +39,42 @@ def loop(rounds: int) -> None:
     import jax
 
     for config in CONFIGS:
-        ratios, step = _loop_ratios(config, rounds)
-        print(
-            f"{config:<36} {jax.devices()[0].device_kind} x 1  {1000 * step:.2f} ms a step;  "
-            f"replicated / plain jit {ratios['pmap']:.3f};  fed by the loop / not fed {ratios['fed']:.3f}"
-        )
+        for steps in (1, 10):
+            ratios, step = _loop_ratios(config, rounds, steps)
+            print(
+                f"{config:<36} {jax.devices()[0].device_kind} x 1, {steps:>2} a dispatch: {1000 * step:.2f} ms a step;  "
+                f"replicated / plain jit {ratios['pmap']:.3f};  fed by the loop / not fed {ratios['fed']:.3f}"
+            )
 
 
-def _loop_ratios(config: str, rounds: int) -> tuple[dict[str, float], float]:
-    """Medians over rounds of the time of ten dispatches of ten steps, as ratios; and the seconds of one step."""
+def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float], float]:
+    """Medians over rounds of the time of 100 steps, so many a dispatch, as ratios; and the seconds of one step."""
     import jax
 
     from configs import load
     from train import experiment, parallel
     from train.loop import fresh_state
 
-    changes = {"seeds": (0,), "parallel.devices": 1, "steps_per_dispatch": 10} | EMBEDDED.get(config, {})
+    changes = {"seeds": (0,), "parallel.devices": 1, "steps_per_dispatch": steps} | EMBEDDED.get(config, {})
     e = experiment.build(load.load(config, changes)[1])
     program = parallel.Program(e)
     # the same body with no axis over devices, and no pmap around it
     alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.seeds": "devices"})[1]))
     plain = jax.jit(parallel.each_seed(alone.train_body, "map"), donate_argnums=0)
-    index = parallel.training_order(e.dataset.train, 0, 0, 10, e.batch_size)[None]
-    own, shared = program.divide(index=index), program.shared(e.dataset.train, 10)
+    index = parallel.training_order(e.dataset.train, 0, 0, steps, e.batch_size)[None]
+    own, shared = program.divide(index=index), program.shared(e.dataset.train, steps)
     plain_own = jax.tree.map(lambda x: x[0], own)
     ways = dict(
         jit=lambda carry, step: plain(carry, plain_own, shared),
         pmap=lambda carry, step: program.compiled(carry, own, shared)[0],
-        fed=lambda carry, step: program.train(carry, step, 10)[0],
+        fed=lambda carry, step: program.train(carry, step, steps)[0],
     )
     carries = {way: program.start(fresh_state(e)) for way in ways}
     times = {way: [] for way in ways}
     for _ in range(rounds + 1):  # the first compiles, and is left out
         for way, dispatch in ways.items():
             start = time.perf_counter()
-            for step in range(0, 100, 10):
+            for step in range(0, 100, steps):
                 carries[way] = dispatch(carries[way], step)
             jax.block_until_ready(carries[way])
             times[way].append(time.perf_counter() - start)
