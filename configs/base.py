@@ -26,7 +26,16 @@ TABLES = dict(
     optim=optim.OPTIMIZERS,
     schedule=optim.SCHEDULES,
 )
-SUPPLIED = ("outputs", "dtype", "axis_name", "parent", "name", "steps", "duration")  # given by the experiment, no keys
+SUPPLIED = (
+    "outputs",
+    "dtype",
+    "axis_name",
+    "parent",
+    "name",
+    "steps",
+    "duration",
+    "accumulate",
+)  # given by the experiment, no keys
 
 
 def _steps(value: Duration):
@@ -221,8 +230,8 @@ def validate(config: ConfigDict) -> None:
         if path in CHOICES and value not in CHOICES[path]:
             raise BadInput(f"{path}: unknown {value!r}; {nearest(str(value), CHOICES[path])}")
     seeds = config.seeds
-    if not seeds or len(set(seeds)) < len(seeds) or not all(type(s) is int and 0 <= s < 2**31 for s in seeds):
-        raise BadInput(f"seeds: {seeds!r} must be one or more different whole numbers from 0 to 2**31 - 1")
+    if not seeds or len(set(seeds)) < len(seeds) or not all(type(s) is int and 0 <= s < 2**31 - 1 for s in seeds):
+        raise BadInput(f"seeds: {seeds!r} must be one or more different whole numbers from 0 to 2**31 - 2")
 
 
 def _within(value: float, interval: str) -> bool:

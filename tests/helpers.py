@@ -14,7 +14,14 @@ from train.loop import fresh_state
 from train.parallel import Program
 
 ADDING = "configs/lstm_adding.py:T=10"
-SMALL = {"model.hidden": 8, "data.batch_size": 24, "data.examples": 50, "eval.batch_size": 16, "steps_per_dispatch": 4}
+SMALL = {
+    "seeds": (0,),
+    "model.hidden": 8,
+    "data.batch_size": 24,
+    "data.examples": 50,
+    "eval.batch_size": 16,
+    "steps_per_dispatch": 4,
+}
 
 
 def build(spec=ADDING, **changes):

@@ -74,6 +74,29 @@ def test_a_truncated_file_or_an_empty_step_folder_falls_back_too(tmp_path, state
     assert found.step.tolist() == [1, 1] and len(warnings) == 2
 
 
+def test_after_a_fallback_the_broken_step_can_be_saved_anew(tmp_path, state):
+    save(tmp_path, state, [1, 2])
+    (tmp_path / "3").mkdir()
+    with Checkpoints(epath.Path(tmp_path), 2) as checkpoints:
+        checkpoints.discard_after(1)
+        assert checkpoints.steps() == [1]
+    assert save(tmp_path, state, [2]) == [1, 2]
+    (found, _), warnings = restore(tmp_path, state)
+    assert found.step.tolist() == [2, 2] and not warnings
+
+
+def test_a_step_that_is_not_newer_than_the_newest_is_not_dropped_in_silence(tmp_path, state):
+    save(tmp_path, state, [1, 2])
+    with pytest.raises(Exception, match="1|2"):
+        save(tmp_path, state, [1])
+
+
+def test_a_folder_with_broken_checkpoints_alone_is_refused_and_not_started_afresh(tmp_path, state):
+    (tmp_path / "5").mkdir()
+    with pytest.raises(ValueError, match="no checkpoint in .* is sound; move the folder away"):
+        restore(tmp_path, state)
+
+
 def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path, state):
     save(tmp_path, state, [1])
     other = fresh_state(build(seeds=(0, 1), model__hidden=9))

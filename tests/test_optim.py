@@ -40,7 +40,7 @@ def test_lr_per_scales_the_learning_rate_with_the_batch():
 
 
 def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
-    rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, patience=2, factor=0.1, window=1)
+    rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1)
     plain = dict(warmup=0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None)
     optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=1, ema=0.0, **plain)
     params = jnp.zeros([1])

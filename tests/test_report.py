@@ -8,7 +8,7 @@ import pytest
 from etils import epath
 
 from scripts import report as script
-from train import report
+from train import log, report
 from train.errors import BadInput
 from train.log import nan_to_none, summary
 
@@ -100,7 +100,7 @@ def test_curves_draw_one_panel_a_metric_also_where_a_value_is_missing():
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
     path = epath.Path(tmp_path) / "result.json"
-    report.write_whole(path, "first")
+    log.write_whole(path, "first")
     with pytest.raises(TypeError):
-        report.write_whole(path, None)
+        log.write_whole(path, None)
     assert path.read_text() == "first"

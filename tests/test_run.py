@@ -141,6 +141,21 @@ def test_a_run_resumes_at_its_newest_checkpoint(tmp_path):
     assert "resuming at step" in line and int(line.rsplit(" ", 1)[1].replace(",", "")) >= 40
 
 
+def test_a_run_whose_newest_checkpoint_is_damaged_falls_back_says_so_and_ends_the_same(tmp_path, finished):
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", finished[0], copy], check=True)
+    (copy / "result.json").unlink()
+    data = max((copy / "checkpoints" / "120" / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
+    contents = bytearray(data.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    data.write_bytes(contents)
+    done = train(*VOWELS, f"--workdir={copy}")
+    assert done.returncode == 0, done.stderr
+    assert "checkpoint 120 in" in done.stdout and "is broken" in done.stdout and "resuming at step 100" in done.stdout
+    expected, found = final_arrays(finished[0]), final_arrays(copy)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
 def test_other_data_under_a_run_is_refused(tmp_path, finished):
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", finished[0], copy], check=True)

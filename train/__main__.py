@@ -94,13 +94,13 @@ def _train(experiment, name, command, config, workdir) -> int:
     import jax
 
     from configs import load as configs
-    from train import loop, report
+    from train import log, loop, report
 
     header = _header(experiment, name)
     if jax.process_index() == 0:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            report.write_whole(workdir / "config.json", configs.as_json(config))
+            log.write_whole(workdir / "config.json", configs.as_json(config))
         except OSError as error:
             raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
     outcome = loop.run(experiment, workdir, header, data_digest=_data_digest(experiment), started=STARTED)

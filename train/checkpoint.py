@@ -55,7 +55,7 @@ class Checkpoints:
     def save(self, step: int, state: TrainState, score: float, meta: dict) -> None:
         """Starts to write `state` (numpy leaves). score: lower is better, NaN for none; meta: plain JSON."""
         arrays = flatten(state)
-        self._manager.save(
+        saved = self._manager.save(
             step,
             args=ocp.args.Composite(
                 state=ocp.args.StandardSave(arrays),
@@ -63,12 +63,20 @@ class Checkpoints:
             ),
             metrics={"score": score},
         )
+        if not saved:  # Orbax says no more than this, as where a step is not newer than its newest
+            raise RuntimeError(f"Orbax did not save step {step} in {self._folder}")
+
+    def discard_after(self, step: int) -> None:
+        """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being saved."""
+        for later in self.steps():
+            if later > step:
+                self._manager.delete(later)
 
     def restore(self, template: TrainState, warn) -> tuple[TrainState, dict] | None:
         """The newest checkpoint whose digest is right, and its meta; None if there is none.
 
-        A broken one is passed over and reported through `warn(text)`. Raises ValueError when a sound one does not have
-        the template's names, shapes and dtypes.
+        A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
+        sound one does not have the template's names, shapes and dtypes.
         """
         for step in reversed(self.steps()):
             try:
@@ -83,6 +91,8 @@ class Checkpoints:
                 warn(f"checkpoint {step} in {self._folder} is broken ({reason}); falling back to the one before")
                 continue
             return _fill(template, arrays), dict(saved.meta)
+        if self.steps():
+            raise ValueError(f"no checkpoint in {self._folder} is sound; move the folder away to start afresh")
         return None
 
 

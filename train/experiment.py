@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 import math
 
 import jax
@@ -141,9 +142,8 @@ def build(config) -> Experiment:
         checkpoint_every=_at_least_one("checkpoint.every", duration("checkpoint.every", config.checkpoint.every)),
         checkpoint_keep=config.checkpoint.keep,
     )
-    _call(
-        "model", lambda **_: experiment.shapes, **_options(config.model)
-    )  # shapes that do not fit are found here, not in the compiler
+    # shapes that do not fit are found here, not in the compiler
+    _call("model", lambda **_: experiment.shapes, **_options(config.model))
     return experiment
 
 
@@ -161,9 +161,9 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     o, s = config.optim, config.schedule
     common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
     own = _options(o, "lr", "lr_per", "steps", *common)
-    supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)))
+    supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
     rule = SCHEDULES[s.name]
-    wanted = {k: v for k, v in supplied.items() if k in rule.__code__.co_varnames}
+    wanted = {key: supplied[key] for key in inspect.signature(rule).parameters if key in supplied}
     return optim.build(
         _call("optim", OPTIMIZERS[o.name], **own),
         _call("schedule", rule, **wanted, **_options(s, "warmup")),

@@ -32,6 +32,13 @@ def read(workdir: epath.Path) -> list[dict]:
     return records
 
 
+def write_whole(path: epath.Path, text: str) -> None:
+    """Writes all of a file or nothing of it."""
+    part = path.parent / (path.name + ".part")
+    part.write_text(text)
+    part.replace(path)
+
+
 class Log:
     """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file."""
 
@@ -45,7 +52,7 @@ class Log:
         if self._writes:
             kept = [r for r in read(workdir) if r["step"] < resumed_at or (r["split"], r["step"]) == ("train", resumed_at)]
             self._lines = [json.dumps(record) + "\n" for record in kept]
-            self._file.write_text("".join(self._lines))
+            write_whole(self._file, "".join(self._lines))
             from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_at + 1)
@@ -100,7 +107,7 @@ class Log:
         if self._writes:
             self._board.flush()
             if not self._local:  # object stores cannot append
-                self._file.write_text("".join(self._lines))
+                write_whole(self._file, "".join(self._lines))
 
 
 def summary(values) -> str:

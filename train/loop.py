@@ -59,6 +59,7 @@ def run(experiment: Experiment, workdir: epath.Path, header, *, data_digest: str
         found = restored(experiment, checkpoints, data_digest, warnings.append)
         state, meta = found or (fresh_state(experiment), {"seconds": 0.0})
         step = resumed_at = int(state.step[0])
+        checkpoints.discard_after(step)
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at) as log:
             for line in [*header, *warnings]:
                 log.say(line)

@@ -83,9 +83,9 @@ def linear(*, steps, final: float = 0.0):
     return optax.linear_schedule(1.0, final, max(1, steps))
 
 
-def plateau(*, duration, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
+def plateau(*, duration, accumulate, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
     """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows."""
-    size = max(1, duration("schedule.window", window))
+    size = max(1, duration("schedule.window", window) // accumulate)  # in updates
     return optax.contrib.reduce_on_plateau(factor, patience, cooldown=cooldown, accumulation_size=size)
 
 
@@ -136,6 +136,7 @@ def build(
     watches_loss = not callable(rule)  # plateau is a transformation: it has a state
 
     def lr_at(step):
+        step = step - step % accumulate  # the rate of an update is that of the first of its batches
         rise = jnp.minimum(1.0, (step + 1) / warmup) if warmup else 1.0
         return lr * rise * (1.0 if watches_loss else rule(step))
 

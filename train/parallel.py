@@ -21,7 +21,7 @@ from train.state import DATA, TrainState, stream
 from train.step import eval_step, train_step
 
 AXIS = "devices"
-EVALUATION_SEED = 2**31 - 1  # generated evaluation examples are the same for every training seed
+EVALUATION_SEED = 2**31 - 1  # of generated evaluation examples: the same for every training seed, and none of them
 
 
 SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)

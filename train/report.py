@@ -70,14 +70,7 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
 def write(workdir: epath.Path, document: dict) -> None:
     """Writes the curves, then result.json: its presence means that the run is done."""
     (workdir / CURVES).write_bytes(curves(log.read(workdir)))
-    write_whole(workdir / RESULT, json.dumps(document, indent=2) + "\n")
-
-
-def write_whole(path: epath.Path, text: str) -> None:
-    """Writes all of a file or nothing of it."""
-    part = path.parent / (path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
+    log.write_whole(workdir / RESULT, json.dumps(document, indent=2) + "\n")
 
 
 def show(workdir: epath.Path, document: dict) -> str:
