@@ -26,16 +26,8 @@ TABLES = dict(
     optim=optim.OPTIMIZERS,
     schedule=optim.SCHEDULES,
 )
-SUPPLIED = (
-    "outputs",
-    "dtype",
-    "axis_name",
-    "parent",
-    "name",
-    "steps",
-    "duration",
-    "accumulate",
-)  # given by the experiment, no keys
+# given by the experiment, and no keys:
+SUPPLIED = ("outputs", "dtype", "axis_name", "parent", "name", "steps", "duration", "accumulate")
 
 
 def _steps(value: Duration):

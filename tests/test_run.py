@@ -35,6 +35,13 @@ def without_times(workdir) -> list[dict]:
     return [{k: v for k, v in record.items() if k != "examples_per_s"} for record in log.read(epath.Path(workdir))]
 
 
+def wait_for_checkpoint(process, workdir, step: int) -> None:
+    """Returns once the running process has a checkpoint of that step or a later one."""
+    while not any(int(p.name) >= step for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()):
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """An uninterrupted run."""
@@ -129,9 +136,7 @@ def test_a_run_resumes_at_its_newest_checkpoint(tmp_path):
     """Killed for certain in the middle: the process is killed once its second checkpoint is there."""
     command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "checkpoints" / "40").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for_checkpoint(process, tmp_path, 40)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -194,9 +199,7 @@ def test_a_workdir_that_cannot_be_made_exits_with_2_and_one_line(tmp_path):
 def test_ctrl_c_is_one_line_and_the_run_goes_on(tmp_path):
     command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "checkpoints" / "40").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for_checkpoint(process, tmp_path, 40)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130 and errors.count("\n") == 1 and "interrupted" in errors

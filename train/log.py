@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import jax
 import numpy as np
@@ -32,6 +33,17 @@ def read(workdir: epath.Path) -> list[dict]:
     return records
 
 
+def _summary_writer():
+    """tensorboardX's class, imported without torch: it would take seconds to import torch, if that is there, for nothing."""
+    hidden = sys.modules.setdefault("torch", None) is None
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+    return SummaryWriter
+
+
 def write_whole(path: epath.Path, text: str) -> None:
     """Writes all of a file or nothing of it."""
     part = path.parent / (path.name + ".part")
@@ -53,9 +65,7 @@ class Log:
             kept = [r for r in read(workdir) if r["step"] < resumed_at or (r["split"], r["step"]) == ("train", resumed_at)]
             self._lines = [json.dumps(record) + "\n" for record in kept]
             write_whole(self._file, "".join(self._lines))
-            from tensorboardX import SummaryWriter
-
-            self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=resumed_at + 1)
+            self._board = _summary_writer()(str(workdir / "tensorboard"), purge_step=resumed_at + 1)
         columns = rich.progress
         self._progress = columns.Progress(
             columns.BarColumn(bar_width=24),
