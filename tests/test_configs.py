@@ -137,6 +137,12 @@ LENET, ADDING, VOWELS = CONFIGS
             [f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=1 epic"],
             "schedule.boundaries: '1 epic'",
         ),
+        ([f"--config={LENET}", "--config.optim.b1=1.5"], "optim.b1: 1.5 is outside [0, 1)"),
+        ([f"--config={LENET}", "--config.schedule.name=exponential", "--config.schedule.every=0"], "schedule.every: 0 must be"),
+        (
+            [f"--config={LENET}", "--config.schedule.name=plateau", "--config.schedule.patience=0"],
+            "schedule.patience: 0 must be",
+        ),
         ([f"--config={LENET}:T=3"], "takes no argument"),
         ([f"--config={ADDING}:S=3"], "unknown argument 'S'"),
         ([f"--config={ADDING}:T=long"], "argument T: 'long' is not of type int"),

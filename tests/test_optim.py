@@ -51,6 +51,17 @@ def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
     assert seen[:3] == [1.0, 1.0, 1.0] and seen[-1] == pytest.approx(0.1)
 
 
+def test_plateau_works_with_accumulated_batches_and_looks_at_updates():
+    options = dict(schedule__name="plateau", schedule__patience=1, schedule__window=2, schedule__factor=0.1)
+    _, program, carry = losses(build(**PLAIN | dict(optim__lr=1e-9), optim__accumulate=2, **options), 40)
+    scale = optax.tree_utils.tree_get(program.state(carry).opt_state, "scale")
+    assert 0 < scale[0] < 1  # the loss does not fall at this rate, and only goes up and down
+
+
+def test_a_dispatch_never_holds_more_steps_than_there_are_to_the_next_event():
+    assert build(steps_per_dispatch=10**9, log__every=7).steps_per_dispatch == 7
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(name):
     lr = dict(sgd=0.1, momentum=0.03, nesterov=0.03, adadelta=1.0).get(name, 0.01)

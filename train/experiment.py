@@ -19,6 +19,8 @@ from train.optim import OPTIMIZERS, SCHEDULES
 from train.parallel import Layout
 from train.tasks import TASKS, Batch, Task
 
+CADENCES = ("eval", "log", "checkpoint")
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -126,6 +128,9 @@ def build(config) -> Experiment:
     duration = resolver(examples and examples / batch_size)
     steps = round(_at_least_one("optim.steps", duration("optim.steps", config.optim.steps)))
     shares = len(layout.devices) if layout.axis else 1
+    every = {
+        f"{what}_every": _at_least_one(f"{what}.every", duration(f"{what}.every", config[what].every)) for what in CADENCES
+    }
     experiment = Experiment(
         model=model,
         task=task,
@@ -135,11 +140,9 @@ def build(config) -> Experiment:
         seeds=seeds,
         steps=steps,
         batch_size=batch_size,
-        steps_per_dispatch=config.steps_per_dispatch,
+        steps_per_dispatch=min(config.steps_per_dispatch, steps, *map(math.ceil, every.values())),
         eval_batch_size=-(-config.eval.batch_size // shares) * shares,
-        eval_every=_at_least_one("eval.every", duration("eval.every", config.eval.every)),
-        log_every=_at_least_one("log.every", duration("log.every", config.log.every)),
-        checkpoint_every=_at_least_one("checkpoint.every", duration("checkpoint.every", config.checkpoint.every)),
+        **every,
         checkpoint_keep=config.checkpoint.keep,
     )
     # shapes that do not fit are found here, not in the compiler

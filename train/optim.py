@@ -18,33 +18,54 @@ DECAYS = ("coupled", "decoupled")
 DECAY_MASKS = ("kernels", "all")
 
 
+def _below_one(**decays: float) -> None:
+    for name, decay in decays.items():
+        if not 0 <= decay < 1:
+            raise ValueError(f"{name}: {decay} is outside [0, 1)")
+
+
+def _at_least(low: float, **values: float) -> None:
+    for name, value in values.items():
+        if value < low:
+            raise ValueError(f"{name}: {value} must be at least {low}")
+
+
 def momentum(*, momentum: float = 0.9):
     """v = momentum v + g; the step is lr v."""
+    _below_one(momentum=momentum)
     return optax.trace(momentum)
 
 
 def nesterov(*, momentum: float = 0.9):
     """v = momentum v + g; the step is lr (g + momentum v)."""
+    _below_one(momentum=momentum)
     return optax.trace(momentum, nesterov=True)
 
 
 def rmsprop(*, rms_decay: float = 0.9, eps: float = 1e-8, initial: float = 0.0):
     """n = rms_decay n + (1 - rms_decay) g^2, n_0 = initial; the step is lr g / sqrt(n + eps)."""
+    _below_one(rms_decay=rms_decay)
+    _at_least(0, eps=eps, initial=initial)
     return optax.scale_by_rms(rms_decay, eps, initial)
 
 
 def adagrad(*, initial: float = 0.1, eps: float = 1e-7):
     """n = n + g^2, n_0 = initial; the step is lr g / sqrt(n + eps). Duchi et al. 2011."""
+    _at_least(0, eps=eps, initial=initial)
     return optax.scale_by_rss(initial, eps)
 
 
 def adadelta(*, rho: float = 0.95, eps: float = 1e-6):
     """Zeiler 2012; the paper's step has lr = 1."""
+    _below_one(rho=rho)
+    _at_least(0, eps=eps)
     return optax.scale_by_adadelta(rho, eps)
 
 
 def adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
     """Kingma & Ba 2015. With optim.decay="decoupled" this is AdamW (Loshchilov & Hutter 2019)."""
+    _below_one(b1=b1, b2=b2)
+    _at_least(0, eps=eps)
     return optax.scale_by_adam(b1, b2, eps)
 
 
@@ -65,26 +86,35 @@ def constant():
 
 def step(*, duration, boundaries: tuple = (), factor: float = 0.1):
     """times `factor` at each of the boundaries (durations)."""
+    _at_least(0, factor=factor)
     return optax.piecewise_constant_schedule(1.0, {duration("schedule.boundaries", b): factor for b in boundaries})
 
 
 def exponential(*, duration, every: Duration = 1000, factor: float = 0.5, staircase: bool = False):
     """times `factor` over each `every` (a duration), smoothly or in stairs."""
-    return optax.exponential_decay(1.0, max(1, duration("schedule.every", every)), factor, staircase=staircase)
+    period = duration("schedule.every", every)
+    _at_least(1, every=period)
+    _at_least(0, factor=factor)
+    return optax.exponential_decay(1.0, period, factor, staircase=staircase)
 
 
 def cosine(*, steps, final: float = 0.0):
     """From 1 to `final` over the whole training along half a cosine. Loshchilov & Hutter 2017."""
+    _at_least(0, final=final)
     return optax.cosine_decay_schedule(1.0, max(1, steps), final)
 
 
 def linear(*, steps, final: float = 0.0):
     """From 1 to `final` over the whole training along a line."""
+    _at_least(0, final=final)
     return optax.linear_schedule(1.0, final, max(1, steps))
 
 
 def plateau(*, duration, accumulate, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
     """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows."""
+    _below_one(factor=factor)
+    _at_least(1, patience=patience, window=duration("schedule.window", window))
+    _at_least(0, cooldown=cooldown)
     size = max(1, duration("schedule.window", window) // accumulate)  # in updates
     return optax.contrib.reduce_on_plateau(factor, patience, cooldown=cooldown, accumulation_size=size)
 
@@ -156,7 +186,8 @@ def build(
     ]
     update = optax.chain(*parts)
     if accumulate > 1:
-        update = optax.MultiSteps(update, accumulate).gradient_transformation()
+        several = optax.MultiSteps(update, accumulate)
+        update = optax.GradientTransformationExtraArgs(several.init, several.update)  # its own would drop `value`
     return Optimizer(optax.with_extra_args_support(update), lr_at)
 
 
