@@ -57,8 +57,13 @@ def main(arguments: list[str]) -> int:
 
     name, config = configs.load(flags.config, configs.from_command_line(rest))
     experiment = experiments.build(config)
-    workdir = epath.Path(flags.workdir or f"runs/{name}").absolute()
-    _same_config(workdir, config)
+    workdir = epath.Path(flags.workdir or f"runs/{name}")
+    if "://" not in str(workdir):  # etils would make gs://bucket a local folder
+        workdir = workdir.absolute()
+    try:
+        _same_config(workdir, config)
+    except ImportError as error:  # of the package that etils needs for this kind of path
+        raise BadInput(f"--workdir: {workdir}: {error}; for gs:// pip install -e '.[gcs]'") from None
     if (workdir / report.RESULT).exists() and not flags.eval_only:
         print(f"{workdir} is done:")
         print(report.show(workdir, json.loads((workdir / report.RESULT).read_text())))

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import tempfile
 
 import jax
 import numpy as np
@@ -65,7 +66,9 @@ class Log:
             kept = [r for r in read(workdir) if r["step"] < resumed_at or (r["split"], r["step"]) == ("train", resumed_at)]
             self._lines = [json.dumps(record) + "\n" for record in kept]
             write_whole(self._file, "".join(self._lines))
-            self._board = _summary_writer()(str(workdir / "tensorboard"), purge_step=resumed_at + 1)
+            self._events = workdir / "tensorboard"
+            local = self._events if self._local else epath.Path(tempfile.mkdtemp())  # tensorboardX writes files alone
+            self._board = _summary_writer()(str(local), purge_step=resumed_at + 1)
         columns = rich.progress
         self._progress = columns.Progress(
             columns.BarColumn(bar_width=24),
@@ -83,6 +86,7 @@ class Log:
 
     def __exit__(self, *_):
         self._progress.stop()
+        self.flush()
         if self._board:
             self._board.close()
 
@@ -118,6 +122,9 @@ class Log:
             self._board.flush()
             if not self._local:  # object stores cannot append
                 write_whole(self._file, "".join(self._lines))
+                self._events.mkdir(parents=True, exist_ok=True)
+                for file in epath.Path(self._board.logdir).iterdir():
+                    (self._events / file.name).write_bytes(file.read_bytes())
 
 
 def summary(values) -> str:

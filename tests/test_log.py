@@ -1,0 +1,48 @@
+"""The log: what is recorded is there again after a resumption, on a disk and in an object store."""
+
+import numpy as np
+import pytest
+from etils import epath
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
+
+from train import log
+
+
+class Bucket(MemoryFileSystem):
+    """Stands in for Google Cloud Storage: it cannot append either, as far as epath goes."""
+
+    protocol = ("gs", "gcs")
+    store = {}  # noqa: RUF012
+    pseudo_dirs = [""]  # noqa: RUF012
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.split("://")[-1].strip("/")
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def workdir(request, tmp_path, monkeypatch):
+    if request.param == "disk":
+        return epath.Path(tmp_path)
+    monkeypatch.setitem(_registry, "gcs", Bucket)
+    return epath.Path("gs://bucket/run")
+
+
+def test_a_resumed_log_holds_each_record_once_and_drops_what_will_be_made_again(workdir):
+    for resumed_at in (0, 4):
+        workdir.mkdir(parents=True, exist_ok=True)
+        with log.Log(workdir, steps=8, resumed_at=resumed_at) as lines:
+            for step in range(resumed_at + 2, resumed_at + 7, 2):
+                lines.record(step, "train", {"loss": np.array([1.0, np.nan])})
+                lines.record(step, "test", {"loss": np.array([step, 0.0])})
+    records = [(r["step"], r["split"]) for r in log.read(workdir)]
+    again = [(step, split) for step in (6, 8, 10) for split in ("train", "test")]
+    assert records == [(2, "train"), (2, "test"), (4, "train"), *again]
+    assert log.read(workdir)[0]["loss"] == [1.0, None]
+    assert any("tfevents" in file.name for file in (workdir / "tensorboard").iterdir())
+
+
+def test_a_line_that_a_kill_cut_short_ends_the_records(tmp_path):
+    (tmp_path / log.FILE).write_text('{"step": 1, "split": "train"}\n{"step": 2, "spl')
+    assert log.read(epath.Path(tmp_path)) == [{"step": 1, "split": "train"}]
