@@ -10,6 +10,7 @@ A duration is a number of steps (one step = one global batch), or text like "3 e
 import difflib
 import inspect
 import math
+import re
 import types
 
 from ml_collections import ConfigDict, config_dict
@@ -77,7 +78,7 @@ def get_config() -> ConfigDict:
 
 INTERVALS = {  # the legal numbers of keys that are not a constructor's own business
     "steps_per_dispatch": "[1, inf)",
-    "data.batch_size": "[1, inf)",
+    "data.batch_size": "[1, 1048576]",
     "optim.lr": "(0, inf)",
     "optim.lr_per": "[1, inf)",
     "optim.weight_decay": "[0, inf)",
@@ -85,7 +86,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "optim.clip_value": "(0, inf)",
     "optim.accumulate": "[1, inf)",
     "optim.ema": "[0, 1)",
-    "eval.batch_size": "[1, inf)",
+    "eval.batch_size": "[1, 1048576]",
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
 }
@@ -147,24 +148,36 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
     for path in sorted(changes, key=lambda path: not path.endswith(".name")):
         value = changes[path]
         flat = flatten(config)
+        if path in TABLES:
+            raise BadInput(f"{path} is a section; set {path}.name, or one of its keys")
         if path not in flat:
             raise BadInput(f"unknown key {path!r}; {nearest(path, flat)}")
         *parents, key = path.split(".")
         parent = config[parents[0]] if parents else config
-        if key == "name" and parents[0] in TABLES:
+        if key == "name" and value == parent.name:
+            continue
+        if key == "name":
             swapped = section(parents[0], value)
             for common in _common().get(parents[0], {}):
                 swapped[common] = parent[common]
             with config.unlocked():
                 config[parents[0]] = swapped
             continue
-        value = _read(path, value, parent.get_type(key)) if isinstance(value, str) else value
-        try:
-            parent[key] = value
-        except TypeError:
-            kind = parent.get_type(key).__name__
-            raise BadInput(f"{path}: {value!r} is a {type(value).__name__}, must be {_an(kind)}") from None
+        _assign(config, path, _read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
     return config.lock()
+
+
+def _assign(config: ConfigDict, path: str, value) -> None:
+    """Sets a key that is there. Raises BadInput where the value is not of its type."""
+    *parents, key = path.split(".")
+    parent = config[parents[0]] if parents else config
+    kind = parent.get_type(key)
+    try:
+        if kind is object and (isinstance(value, bool) or not isinstance(value, Duration)):
+            raise TypeError
+        parent[key] = value
+    except TypeError:
+        raise BadInput(f"{path}: {value!r} is a {type(value).__name__}, must be {_an(kind.__name__)}") from None
 
 
 def _an(kind: str) -> str:
@@ -173,6 +186,7 @@ def _an(kind: str) -> str:
         "float": "a number",
         "bool": "true or false",
         "tuple": "a tuple such as (0, 1)",
+        "object": "a duration: steps, or text like '3 epochs'",
     }.get(kind, f"a {kind}")
 
 
@@ -189,7 +203,7 @@ def _read(path: str, text: str, kind: type):
     """`text` as a value of type `kind`."""
     try:
         if kind in (object, str):  # object: a duration, read by the experiment, which knows the epoch
-            return int(text) if kind is object and text.lstrip("-").isdigit() else text
+            return int(text) if kind is object and re.fullmatch("-?[0-9]+", text) else text
         if text.lower() == "none" and kind in (int, float):
             return None
         if kind is bool:
@@ -203,14 +217,21 @@ def _read(path: str, text: str, kind: type):
 
 def validate(config: ConfigDict) -> None:
     """Raises BadInput for a number out of range, a word that is no choice, or keys that a section's name does not have."""
+    reference, flat = get_config(), flatten(config)
     for kind in TABLES:
-        expected, found = set(section(kind, config[kind].name)), set(config[kind])
-        if expected != found:
-            key = sorted(expected ^ found)[0]
-            raise BadInput(f"{kind}.{key}: not a key of {kind}.name={config[kind].name!r}; set names by base.override")
-    flat = flatten(config)
-    defaults = flatten(get_config()) | flatten({kind: section(kind, config[kind].name) for kind in TABLES})
+        if f"{kind}.name" not in flat:
+            raise BadInput(f"{kind} is no section with a name; begin with base.get_config() and set names by base.override")
+        with reference.unlocked():
+            reference[kind] = section(kind, config[kind].name)
+    defaults = flatten(reference)
+    for path in sorted(defaults.keys() ^ flat.keys()):
+        kind = path.split(".")[0]
+        where = f"{kind}.name={config[kind].name!r}" if kind in TABLES else "the schema"
+        what = "is missing" if path in defaults else f"is not a key of {where}"
+        raise BadInput(f"{path}: {what}; begin with base.get_config() and set names by base.override")
     for path, value in flat.items():
+        if value is not None:
+            _assign(reference, path, value)
         if value is None and defaults[path] is not None:
             raise BadInput(f"{path}: none is not possible; must be {_an(type(defaults[path]).__name__)}")
         for number in value if isinstance(value, tuple) else (value,):

@@ -1,6 +1,5 @@
 """FILE[:ARGUMENT] and overrides -> a checked, locked config, or one line that says what is wrong."""
 
-import hashlib
 import importlib.util
 import inspect
 import json
@@ -26,6 +25,8 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
     if path is None:
         have = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "configs").glob("[a-z]*_*.py"))
         raise BadInput(f"--config: no file {text!r}; {base.nearest(text, have)}")
+    if path.suffix != ".py":
+        raise BadInput(f"--config: {text} is no Python file with get_config()")
     config = _call(path, argument)
     if not isinstance(config, ConfigDict):
         raise BadInput(f"{path}: get_config() returned a {type(config).__name__}, must be a ConfigDict")
@@ -45,7 +46,7 @@ def _call(path: pathlib.Path, argument: str):
         if argument and not inspect.signature(module.get_config).parameters:
             raise BadInput(f"takes no argument, but {argument!r} was given after the colon")
         return module.get_config(argument) if argument else module.get_config()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"{path}{_line(error, path)}: {_message(error)}") from error
 
 
@@ -108,7 +109,3 @@ def from_command_line(arguments: list[str]) -> dict[str, str]:
 def as_json(config: ConfigDict) -> str:
     """The resolved config as it is written beside the checkpoints."""
     return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
-
-
-def digest(config: ConfigDict) -> str:
-    return hashlib.sha256(as_json(config).encode()).hexdigest()

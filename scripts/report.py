@@ -35,7 +35,7 @@ def row(run: pathlib.Path) -> dict[str, str]:
         data=f"{data['source']}: {examples}",
         metric=result["metric"],
         seeds=" ".join(map(str, result["seeds"])),
-        values=" ".join(f"{v:.6g}" for v in result["metrics"][result["metric"]]["per_seed"]),
+        values=" ".join("nan" if v is None else f"{v:.6g}" for v in result["metrics"][result["metric"]]["per_seed"]),
         steps=result["steps"],
         seconds=result["seconds"],
         device=f"{device['kind']} x {device['count']}" + (f", {device['cores']} cores" if device["cores"] else ""),

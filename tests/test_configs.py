@@ -116,7 +116,7 @@ LENET, ADDING, VOWELS = CONFIGS
         ([f"--config={LENET}", "--config.data.source=files"], "scripts.prepare_data fashion_mnist"),
         (
             [f"--config={LENET}", "--config.data.name=japanese_vowels"],
-            "takes a image, but data.name='japanese_vowels' gives a",
+            "takes images, but data.name='japanese_vowels' gives sequences; have lstm",
         ),
         (
             [f"--config={ADDING}", "--config.task.name=classify"],
@@ -127,7 +127,7 @@ LENET, ADDING, VOWELS = CONFIGS
         ([f"--config={LENET}", "--config.parallel.devices=64"], "parallel.devices: 64, but there are 8"),
         ([f"--config={LENET}", "--config.optim.decay=l2"], "optim.decay: unknown 'l2'; have coupled, decoupled"),
         ([f"--config={LENET}", "--config.optim.lr"], "--config.optim.lr: needs a value"),
-        ([f"--config={LENET}", "--config.optim=3"], "unknown key 'optim'"),
+        ([f"--config={LENET}", "--config.optim=3"], "optim is a section; set optim.name"),
         ([f"--config={LENET}", "--evalonly"], "unknown flag '--evalonly'"),
         (["--config=configs/lenet_fashion_mnsit.py"], "did you mean 'configs/lenet_fashion_mnist.py'?"),
         ([f"--config={VOWELS}", "--config.model.dropout=1"], "model.dropout: 1.0 is outside [0, 1)"),
@@ -143,6 +143,12 @@ LENET, ADDING, VOWELS = CONFIGS
             [f"--config={LENET}", "--config.schedule.name=plateau", "--config.schedule.patience=0"],
             "schedule.patience: 0 must be",
         ),
+        ([f"--config={LENET}", "--config.optim.steps=²"], "optim.steps: '²' is no duration"),
+        ([f"--config={LENET}", "--config.optim.steps=99999999999"], "below 2**31"),
+        ([f"--config={LENET}", "--config.optim.accumulate=100000"], "optim.accumulate: 100000 batches an update"),
+        ([f"--config={LENET}", "--config.schedule.name=step"], "schedule.boundaries: name at least one"),
+        ([f"--config={LENET}", "--config.data.shift=100"], "data.shift: 100 is outside [0, 28]"),
+        (["--config=README.md"], "README.md is no Python file"),
         ([f"--config={LENET}:T=3"], "takes no argument"),
         ([f"--config={ADDING}:S=3"], "unknown argument 'S'"),
         ([f"--config={ADDING}:T=long"], "argument T: 'long' is not of type int"),
@@ -155,7 +161,10 @@ def test_a_bad_value_is_refused_in_one_line_before_the_workdir_is_touched(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("text", ["import nothing_of_the_kind", "def get_config(:", "x = 1", "def get_config():\n    return 3"])
+@pytest.mark.parametrize(
+    "text",
+    ["import nothing_of_the_kind", "def get_config(:", "x = 1", "def get_config():\n    return 3", "raise SystemExit(3)"],
+)
 def test_a_broken_config_file_is_named_in_the_line(tmp_path, text):
     file = tmp_path / "broken.py"
     file.write_text(text)
@@ -171,10 +180,35 @@ def test_choosing_another_name_brings_its_keys_and_keeps_the_common_ones():
         base.override(config, {"optim.b1": 0.8})
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("c.foo = 3", "foo: is not a key of the schema"),
+        ("c.eval.often = 3", "eval.often: is not a key of the schema"),
+        ("del c.eval", "eval.batch_size: is missing"),
+        ("del c.model", "model is no section with a name"),
+        ("c.optim = dict(c.optim, lr='big')", "optim.lr: 'big' is a str, must be a number"),
+        ("c.eval = dict(every=1.5, batch_size=5)", "eval.every: 1.5 is a float, must be a duration"),
+    ],
+)
+def test_what_a_file_does_to_an_unlocked_config_is_checked_all_the_same(tmp_path, change, words):
+    file = tmp_path / "unlocked.py"
+    file.write_text(
+        f"from configs import base\n\ndef get_config():\n    c = base.get_config().unlock()\n    {change}\n    return c\n"
+    )
+    assert words in refused(f"--config={file}")
+
+
+def test_the_name_that_a_section_has_already_changes_nothing():
+    config = load.load(LENET)[1]
+    before = base.flatten(config)
+    assert base.flatten(base.override(config, {"model.name": "lenet5", "data.name": "fashion_mnist"})) == before
+
+
 def test_a_name_set_past_override_is_refused():
     config = base.get_config()
     config.optim.name = "momentum"
-    with pytest.raises(BadInput, match=r"optim\.b1: not a key of optim\.name='momentum'"):
+    with pytest.raises(BadInput, match=r"optim\.b1: is not a key of optim\.name='momentum'"):
         base.validate(config)
 
 

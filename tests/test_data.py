@@ -79,6 +79,7 @@ def test_augmentation_is_the_same_for_the_same_key_and_row_and_differs_between_k
 def test_held_out_images_are_not_trained_on():
     data = DATASETS["fashion_mnist"](source="embedded", validation=1000)
     assert (data.train.examples, data.evals["validation"].examples, data.evals["test"].examples) == (5000, 1000, 1000)
+    assert data.examples == dict(train=5000, validation=1000, test=1000)
     train, held_out = hold_out(6000, 1000)
     assert sorted([*train, *held_out]) == list(range(6000))
     assert next(iter(data.evals)) == "validation"

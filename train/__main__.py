@@ -12,7 +12,7 @@ import sys  # noqa: E402
 
 from train.errors import BadInput  # noqa: E402
 
-RESULT_FREE = ("log.", "checkpoint.", "parallel.")  # sections that may change when a run is resumed
+RESULT_FREE = ("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch")  # may change when a run is resumed
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,12 +66,19 @@ def main(arguments: list[str]) -> int:
         raise BadInput(f"--workdir: {workdir}: {error}; for gs:// pip install -e '.[gcs]'") from None
     if (workdir / report.RESULT).exists() and not flags.eval_only:
         print(f"{workdir} is done:")
-        print(report.show(workdir, json.loads((workdir / report.RESULT).read_text())))
+        print(report.show(workdir, _read_json(workdir / report.RESULT)))
         return 0
     if flags.eval_only:
         return _evaluate(experiment, workdir)
     command = shlex.join(["python", "-m", "train", f"--config={flags.config.removeprefix(f'{configs.ROOT}/')}", *rest])
     return _train(experiment, name, command, config, workdir)
+
+
+def _read_json(path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
 
 
 def _same_config(workdir, config) -> None:
@@ -80,7 +87,7 @@ def _same_config(workdir, config) -> None:
 
     if not (workdir / "config.json").exists():
         return
-    before, now = json.loads((workdir / "config.json").read_text()), json.loads(config.to_json())
+    before, now = _read_json(workdir / "config.json"), json.loads(config.to_json())
     before, now = base.flatten(before), base.flatten(now)
     differing = [
         f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
@@ -105,10 +112,12 @@ def _train(experiment, name, command, config, workdir) -> int:
     if jax.process_index() == 0:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            log.write_whole(workdir / "config.json", configs.as_json(config))
+            log.write_whole(workdir / "config.json.check", "")
+            (workdir / "config.json.check").unlink()
         except OSError as error:
             raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
-    outcome = loop.run(experiment, workdir, header, data_digest=_data_digest(experiment), started=STARTED)
+    config = configs.as_json(config)
+    outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=STARTED)
     if jax.process_index() == 0:
         document = report.result(experiment, name, command, outcome)
         report.write(workdir, document)
@@ -142,7 +151,7 @@ def _header(experiment, name) -> list[str]:
     import jax
 
     layout, macs = experiment.layout, experiment.multiply_adds
-    examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.metadata["examples"].items())
+    examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.examples.items())
     lines = [
         f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, "
         f"seeds {', '.join(map(str, experiment.seeds))}",

@@ -110,8 +110,8 @@ def build(config) -> Experiment:
     if takes != dataset.inputs:
         fitting = [name for name in architectures.MODELS if architectures.takes(name) == dataset.inputs]
         raise BadInput(
-            f"model.name: {config.model.name!r} takes a {takes}, but data.name={config.data.name!r} gives a "
-            f"{dataset.inputs}; have {', '.join(fitting)}"
+            f"model.name: {config.model.name!r} takes {takes}s, but data.name={config.data.name!r} gives "
+            f"{dataset.inputs}s; have {', '.join(fitting)}"
         )
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
     layout = parallel.layout(p.devices, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
@@ -155,8 +155,8 @@ def _fitting(dataset: Dataset) -> str:
 
 
 def _at_least_one(key: str, steps: float) -> float:
-    if steps < 1:
-        raise BadInput(f"{key}: comes to {steps:g} steps, must be at least 1")
+    if not 1 <= steps < 2**31:
+        raise BadInput(f"{key}: comes to {steps:g} steps, must be at least 1 and below 2**31")
     return steps
 
 
@@ -165,6 +165,8 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
     own = _options(o, "lr", "lr_per", "steps", *common)
     supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
+    if o.accumulate > steps:
+        raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")
     rule = SCHEDULES[s.name]
     wanted = {key: supplied[key] for key in inspect.signature(rule).parameters if key in supplied}
     return optim.build(

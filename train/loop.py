@@ -12,7 +12,7 @@ from train.checkpoint import Checkpoints
 from train.duration import next_due
 from train.errors import BadInput
 from train.experiment import Experiment
-from train.log import Log
+from train.log import Log, write_whole
 from train.metrics import finish
 from train.parallel import Program
 from train.state import TrainState
@@ -48,10 +48,10 @@ def evaluate(program: Program, carry):
     return carry, totals
 
 
-def run(experiment: Experiment, workdir: epath.Path, header, *, data_digest: str, started: float) -> dict:
+def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, data_digest: str, started: float) -> dict:
     """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
 
-    header: lines to say before anything is compiled. started: time.perf_counter() when the command began.
+    header: lines to say before anything is compiled. config: what config.json is to hold. started: time.perf_counter() when the command began.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training, over all sessions of the run}.
     """
     warnings = []
@@ -60,6 +60,8 @@ def run(experiment: Experiment, workdir: epath.Path, header, *, data_digest: str
         state, meta = found or (fresh_state(experiment), {"seconds": 0.0})
         step = resumed_at = int(state.step[0])
         checkpoints.discard_after(step)
+        if jax.process_index() == 0:
+            write_whole(workdir / "config.json", config)
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at) as log:
             for line in [*header, *warnings]:
                 log.say(line)
@@ -104,7 +106,8 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
             write_pending()
             log.flush()
             meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
-            checkpoints.save(step, program.state(carry), _score(experiment, latest), meta)
+            score = _score(experiment, latest) if due(experiment.eval_every) else float("nan")
+            checkpoints.save(step, program.state(carry), score, meta)
             logged = step, time.perf_counter()
         if step == experiment.steps:
             write_pending()
@@ -128,5 +131,4 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
 def _score(experiment: Experiment, latest: dict) -> float:
     """What the best checkpoint is best by: the task's metric on the first evaluation split, the mean over seeds."""
     split = next(iter(experiment.dataset.evals))
-    value = latest.get(f"{split}/{experiment.task.metric}")
-    return float("nan") if value is None else float(np.mean(value))
+    return float(np.mean(latest[f"{split}/{experiment.task.metric}"]))

@@ -87,14 +87,20 @@ def constant():
 def step(*, duration, boundaries: tuple = (), factor: float = 0.1):
     """times `factor` at each of the boundaries (durations)."""
     _at_least(0, factor=factor)
-    return optax.piecewise_constant_schedule(1.0, {duration("schedule.boundaries", b): factor for b in boundaries})
+    if not boundaries:
+        raise ValueError("boundaries: name at least one, such as 1000,2000")
+    factors = {}
+    for boundary in (duration("schedule.boundaries", b) for b in boundaries):
+        factors[boundary] = factors.get(boundary, 1.0) * factor
+    return optax.piecewise_constant_schedule(1.0, factors)
 
 
 def exponential(*, duration, every: Duration = 1000, factor: float = 0.5, staircase: bool = False):
     """times `factor` over each `every` (a duration), smoothly or in stairs."""
     period = duration("schedule.every", every)
     _at_least(1, every=period)
-    _at_least(0, factor=factor)
+    if factor <= 0:
+        raise ValueError(f"factor: {factor} must be above 0")
     return optax.exponential_decay(1.0, period, factor, staircase=staircase)
 
 
@@ -111,7 +117,10 @@ def linear(*, steps, final: float = 0.0):
 
 
 def plateau(*, duration, accumulate, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
-    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows."""
+    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows.
+
+    With optim.accumulate it looks at the last batch of each update.
+    """
     _below_one(factor=factor)
     _at_least(1, patience=patience, window=duration("schedule.window", window))
     _at_least(0, cooldown=cooldown)

@@ -59,7 +59,7 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
                 count=len(devices),
                 cores=os.cpu_count() if devices[0].platform == "cpu" else None,
             ),
-            data=dict(experiment.dataset.metadata),
+            data=dict(experiment.dataset.metadata) | {"examples": experiment.dataset.examples},
             versions={"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
             git=git_sha(),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

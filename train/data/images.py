@@ -33,11 +33,12 @@ def fashion_mnist(
     if scale not in SCALES:
         raise ValueError(f"scale: unknown {scale!r}; have {', '.join(SCALES)}")
     for name, pixels in dict(pad=pad, shift=shift).items():
-        if pixels < 0:
-            raise ValueError(f"{name}: {pixels} must be at least 0")
+        if not 0 <= pixels <= 28:
+            raise ValueError(f"{name}: {pixels} is outside [0, 28]")
     arrays, origin = files.load("fashion_mnist", source)
     image, label = arrays["train_image"], arrays["train_label"]
-    background, ink = SCALES[scale] or standardised(image)
+    train, held_out = hold_out(len(image), validation)
+    background, ink = SCALES[scale] or standardised(image[train])
 
     def make(augmented: bool):
         def prepare(image, key):  # [H, W] uint8 -> [H + 2 pad, W + 2 pad, 1] float32
@@ -59,7 +60,6 @@ def fashion_mnist(
     def split(image, label, augmented=False):
         return Source(len(image), dict(image=image, label=label.astype(np.int32)), make(augmented))
 
-    train, held_out = hold_out(len(image), validation)
     evals = {"validation": split(image[held_out], label[held_out])} if validation else {}
     return Dataset(
         inputs="image",

@@ -14,7 +14,8 @@ def japanese_vowels(*, validation: int = 0) -> Dataset:
     """
     arrays, origin = files.load("japanese_vowels", "embedded")
     sequence, length = arrays["train_sequence"], arrays["train_length"]
-    frames = sequence[np.arange(sequence.shape[1]) < length[:, None]]  # [frames, 12]
+    train, held_out = hold_out(len(sequence), validation)
+    frames = sequence[train][np.arange(sequence.shape[1]) < length[train, None]]  # [frames, 12]
     mean, deviation = frames.mean(0), frames.std(0)
 
     def make(arrays, index, keys):
@@ -28,7 +29,6 @@ def japanese_vowels(*, validation: int = 0) -> Dataset:
         label = arrays[f"{name}_label"][rows].astype(np.int32)
         return Source(len(scaled), dict(sequence=scaled, length=length, label=label), make)
 
-    train, held_out = hold_out(len(sequence), validation)
     evals = {"validation": split("train", held_out)} if validation else {}
     return Dataset(
         inputs="sequence",

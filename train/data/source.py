@@ -54,6 +54,12 @@ class Dataset:
     about: str
     metadata: Mapping[str, object]
 
+    @property
+    def examples(self) -> dict[str, int]:
+        """Split -> its number of examples; generated training data have none."""
+        splits = {"train": self.train} | dict(self.evals)
+        return {name: source.examples for name, source in splits.items() if source.examples is not None}
+
 
 @functools.lru_cache(maxsize=256)
 def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:

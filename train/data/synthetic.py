@@ -38,6 +38,6 @@ def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
         outputs=1,
         train=Source(None, {}, make),
         evals={"test": Source(examples, {}, make)},
-        about=f"adding, generated in the step (T={T}; {examples:,} test examples)",
-        metadata=dict(source="generated", examples=dict(test=examples)),
+        about=f"adding, generated in the step (T={T})",
+        metadata=dict(source="generated"),
     )
