@@ -193,9 +193,8 @@ def test_choosing_another_name_brings_its_keys_and_keeps_the_common_ones():
 )
 def test_what_a_file_does_to_an_unlocked_config_is_checked_all_the_same(tmp_path, change, words):
     file = tmp_path / "unlocked.py"
-    file.write_text(
-        f"from configs import base\n\ndef get_config():\n    c = base.get_config().unlock()\n    {change}\n    return c\n"
-    )
+    body = f"    c = base.get_config().unlock()\n    {change}\n    return c\n"
+    file.write_text(f"from configs import base\n\ndef get_config():\n{body}")
     assert words in refused(f"--config={file}")
 
 

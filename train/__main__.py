@@ -112,8 +112,8 @@ def _train(experiment, name, command, config, workdir) -> int:
     if jax.process_index() == 0:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            log.write_whole(workdir / "config.json.check", "")
-            (workdir / "config.json.check").unlink()
+            log.write_whole(workdir / "writable", "")  # noticed here, not after compiling
+            (workdir / "writable").unlink()
         except OSError as error:
             raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
     config = configs.as_json(config)

@@ -51,7 +51,8 @@ def evaluate(program: Program, carry):
 def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, data_digest: str, started: float) -> dict:
     """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
 
-    header: lines to say before anything is compiled. config: what config.json is to hold. started: time.perf_counter() when the command began.
+    header: lines to say before anything is compiled. config: what config.json is to hold.
+    started: time.perf_counter() when the command began.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training, over all sessions of the run}.
     """
     warnings = []
