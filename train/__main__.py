@@ -152,7 +152,7 @@ def _header(experiment, name) -> list[str]:
 
     layout, macs = experiment.layout, experiment.multiply_adds
     examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.examples.items())
-    lines = [
+    return [
         f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, "
         f"seeds {', '.join(map(str, experiment.seeds))}",
         f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}, dividing the "
@@ -161,7 +161,6 @@ def _header(experiment, name) -> list[str]:
         f"model   {type(experiment.model).__name__}: {experiment.parameters:,} parameters, {2 * macs:,} FLOPs per example "
         "forward (two to a multiply-add)",
     ]
-    return lines
 
 
 if __name__ == "__main__":

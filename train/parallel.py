@@ -23,7 +23,6 @@ from train.step import eval_step, train_step
 AXIS = "devices"
 EVALUATION_SEED = 2**31 - 1  # of generated evaluation examples: the same for every training seed, and none of them
 
-
 SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)
     "map": ("batch", "map"),  # one after the other, each over all devices
     "vmap": ("batch", "vmap"),  # as one batched program over all devices
