@@ -13,18 +13,14 @@ TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers to
 SINGLE_2014 = (64, 192, 384, 256, 256)
 
 
-def fully_connected(
-    x, window: int, *, outputs: int, hidden: int, dropout: float, train: bool, axis_name, dtype, activation, init
-):
+def fully_connected(x, window: int, *, outputs: int, hidden: int, dropout: float, train, axis_name, dtype, activation, init):
     """fc6, fc7, fc8 of AlexNet and VGG inside the calling module: maps [B, H, W, C] -> [B, outputs] in float32.
 
     fc6 is a convolution whose window is the whole map of a training image, so a larger image gives a map of class scores,
     which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2. init: layer name -> (kernel, bias).
     """
     if min(x.shape[1:3]) < window:
-        raise ValueError(
-            f"image_size: fc6 sees {window} x {window} positions, but the image leaves {x.shape[1]} x {x.shape[2]}"
-        )
+        raise ValueError(f"image_size: fc6 sees {window} x {window} positions, the image has only {x.shape[1]} x {x.shape[2]}")
     kernel, bias = init("fc6")
     x = Conv(hidden, (window, window), padding="VALID", kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc6")(x)
     x = Dropout(dropout, axis_name)(activation(x), train=train)
@@ -109,9 +105,7 @@ class AlexNet(nn.Module):
     def _pool(self, x):
         window = 3 if self.overlap else 2
         if min(x.shape[1:3]) < window:
-            raise ValueError(
-                f"image_size: an image of {self.image_size} pixels is too small for AlexNet's pools; 63 is the least"
-            )
+            raise ValueError("image_size: the image is too small for AlexNet's pools; have at least 63 x 63 pixels")
         return max_pool(x, window, 2)
 
     @property

@@ -14,10 +14,7 @@ from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, choose
 LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))  # LeCun et al. 1989
 # LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about 260,000 connections and
 # 17,000 free parameters": 259,306 and 17,998.
-LENET4_C3 = (
-    *(tuple((i + k) % 8 for k in range(4)) for i in range(12)),
-    *(tuple((i + k) % 8 for k in range(3)) for i in (0, 2, 4, 6)),
-)
+LENET4_C3 = (*(tuple((i + k) % 8 for k in range(4)) for i in range(12)), (0, 1, 2), (2, 3, 4), (4, 5, 6), (6, 7, 0))
 LENET4_C5 = tuple(tuple((i + k) % 16 for k in range(5)) for i in range(120))
 LENET5_C3 = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
@@ -110,8 +107,8 @@ class LeNet(nn.Module):
             raise ValueError(f"LeNet-{self.number} takes images of {side} x {side} x 1, not {found}; LeNet-5 pads 28 x 28 by 2")
         if self.output == "rbf" and (self.outputs != 10 or self.number != 5):
             raise ValueError(
-                f"output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units; with {self.outputs} outputs and "
-                f"number {self.number} have 'dense'"
+                f"output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units, not {self.outputs} outputs of "
+                f"LeNet-{self.number}; have 'dense'"
             )
 
         def dense(features, name):

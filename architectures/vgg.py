@@ -64,9 +64,7 @@ class VGG(nn.Module):
                 if self.configuration == "A-LRN" and i == 1:
                     x = local_response_norm(x)
             if min(x.shape[1:3]) < 2:
-                raise ValueError(
-                    f"image_size: VGG's five pools need images of at least 32 x 32 pixels, {self.image_size} expected"
-                )
+                raise ValueError("image_size: the image is too small for VGG's five pools; have at least 32 x 32 pixels")
             x = max_pool(x, 2, 2)
         return fully_connected(
             x,
