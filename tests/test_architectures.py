@@ -155,7 +155,7 @@ def test_rbf_for_other_than_ten_classes_is_refused_in_one_line():
 
 
 def test_an_image_that_is_not_32_by_32_is_refused_in_one_line():
-    with pytest.raises(ValueError, match="takes images of 32 x 32 x 1, not 28 x 28 x 1; pad 28 x 28 by 2"):
+    with pytest.raises(ValueError, match="takes images of 32 x 32 x 1, not 28 x 28 x 1; LeNet-5 pads"):
         architectures.build("lenet5", outputs=10).init(KEY, jnp.zeros([1, 28, 28, 1]), jnp.ones([1], bool), train=False)
 
 
