@@ -152,10 +152,6 @@ def _check(side, pad, scale, shift, crop, jitter, area, aspect, distort, views, 
             if not low <= number <= high:
                 raise ValueError(f"{key}: {number} is outside [{low}, {high}]")
 
-    def ordered(key, numbers):
-        if len(numbers) not in (0, 2) or list(numbers) != sorted(numbers):
-            raise ValueError(f"{key}: {numbers!r} must be the lowest and the highest number")
-
     within("pad", [pad], int, 0, side)
     within("shift", [shift], int, 0, side)
     side += 2 * pad
@@ -170,8 +166,9 @@ def _check(side, pad, scale, shift, crop, jitter, area, aspect, distort, views, 
     within("jitter", jitter, int, crop or side, largest)
     within("area", area, int | float, 0.001, 1)
     within("aspect", aspect, int | float, 0.01, 100)
-    for key, numbers in dict(jitter=jitter, area=area, aspect=aspect or ("",)).items():
-        ordered(key, numbers)
+    for key, numbers in dict(jitter=jitter or (1, 1), area=area or (1, 1), aspect=aspect).items():
+        if len(numbers) != 2 or numbers[0] > numbers[1]:
+            raise ValueError(f"{key}: {numbers!r} must be the lowest and the highest number")
     if views in SQUARES and not crop:
         raise ValueError(f"crop: views={views!r} needs the side of its squares, 1 to {side} pixels")
     within("eval_scales", eval_scales, int, crop if views in SQUARES else 1, largest)
