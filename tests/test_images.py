@@ -206,6 +206,16 @@ def test_a_class_that_no_view_gives_a_probability_has_a_finite_loss():
     assert float(sums["loss"]) == pytest.approx(500)
 
 
+def test_the_views_of_an_example_are_given_the_mask_of_that_example():
+    class Mask(nn.Module):
+        def __call__(self, x, mask, *, train):
+            return jnp.stack([mask, 0 * mask], axis=1) + 0 * x.mean((1, 2))
+
+    batch = dict(input=(jnp.zeros([3, 4, 5, 5, 2]),), mask=jnp.array([True, False, True]))
+    p = np.exp(step.predict({}, batch, model=Mask()))[:, 0]
+    np.testing.assert_allclose(p, [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(-1))], rtol=1e-5)
+
+
 @pytest.mark.parametrize("devices", [1, 8])
 def test_ten_crops_of_every_test_image_are_averaged_once_in_the_error_that_a_run_reports(devices):
     changes = dict(data__pad=4, data__crop=32, data__views="ten", data__source="embedded", eval__batch_size=300)
