@@ -193,7 +193,7 @@ def test_views_of_one_size_or_several_are_judged_by_the_mean_of_their_softmaxes(
     for count, seen in ((2, views[:1]), (13, views)):
         log_p = step.predict(variables, dict(input=seen, mask=mask), model=model)
         np.testing.assert_allclose(np.exp(log_p), np.mean(each[:count], axis=0), rtol=1e-4, atol=1e-30)
-    assert np.abs(np.mean(each, axis=0) - softmax(np.mean(np.log(np.add(each, 1e-300)), axis=0))).max() > 0.01  # not a mean of logits
+    assert np.abs(np.mean(each, axis=0) - softmax(np.mean(np.log(np.add(each, 1e-300, dtype=float)), axis=0))).max() > 0.01  # not a mean of logits
 
 
 def test_a_class_that_no_view_gives_a_probability_has_a_finite_loss():
