@@ -1,15 +1,13 @@
-"""Layers that several papers share."""
+"""Layers, activations and initialisers that several papers share."""
 
-import contextlib
-import contextvars
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-NHWC = ("NHWC", "HWIO", "NHWC")
-BANDED_ROW = 96  # numbers in an image row (width x channels) up to which `_banded` is faster on a CPU
+from architectures.convolution import sum_pool
 
 
 def scaled_tanh(x):
@@ -17,121 +15,93 @@ def scaled_tanh(x):
     return 1.7159 * jnp.tanh(2 / 3 * x)
 
 
-ACTIVATIONS = dict(relu=nn.relu, scaled_tanh=scaled_tanh, tanh=jnp.tanh)
+ACTIVATIONS = dict(relu=nn.relu, scaled_tanh=scaled_tanh, sigmoid=nn.sigmoid, tanh=jnp.tanh)
 
 
 def choose(what: str, name: str, table):
     """table[name]. Raises ValueError, one line with the choices."""
     if name not in table:
-        raise ValueError(f"unknown {what} {name!r}; have {', '.join(sorted(table))}")
-    return table[name]
+        raise ValueError(f"{what}: unknown {name!r}; have {', '.join(sorted(table))}")
+    return table[name] if isinstance(table, dict) else name
 
 
 def uniform_fan_in(key, shape, dtype=jnp.float32):
     """U(-2.4/F, 2.4/F), F the fan-in of a kernel [..., in, out]. LeCun et al. 1998, appendix A."""
-    fan_in = 1
-    for side in shape[:-1]:
-        fan_in *= side
-    return jax.random.uniform(key, shape, dtype, -2.4 / fan_in, 2.4 / fan_in)
+    bound = 2.4 / math.prod(shape[:-1])
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-_stock = contextvars.ContextVar("stock_convolutions", default=False)
+INITIALISERS = dict(
+    glorot=nn.initializers.glorot_uniform(),  # Glorot & Bengio 2010, eq. 16
+    he_fan_in=nn.initializers.variance_scaling(2.0, "fan_in", "normal"),  # He et al. 2015, eq. 10
+    he_fan_out=nn.initializers.variance_scaling(2.0, "fan_out", "normal"),  # He et al. 2015, eq. 14
+    lecun=nn.initializers.lecun_normal(),
+    lecun_1998=uniform_fan_in,
+    normal_01=nn.initializers.normal(0.01),  # Krizhevsky et al. 2012
+    normal_1=nn.initializers.normal(0.1),  # Simonyan & Zisserman 2015 as printed: variance 0.01
+    xavier_caffe=nn.initializers.lecun_uniform(),  # Caffe's "xavier": U(-sqrt(3/fan_in), sqrt(3/fan_in))
+)
 
 
-@contextlib.contextmanager
-def stock_convolutions():
-    """What is traced inside uses XLA's own convolutions on every backend: to count with, and to compare with."""
-    token = _stock.set(True)
-    try:
-        yield
-    finally:
-        _stock.reset(token)
+def local_response_norm(x, *, size: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, groups: int = 1):
+    """b_i = a_i / (k + alpha sum_{j in window of `size` maps around i} a_j^2)^beta. Krizhevsky et al. 2012, section 3.3.
 
-
-def convolve(x, kernel, strides, padding, **options):
-    """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O]: lax.conv_general_dilated, also as nn.Conv calls it.
-
-    On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower inside a loop than
-    outside, as it finds fast layouts in the entry computation alone; ours are plain convolutions of transposed operands,
-    fast in both. And a convolution of few channels becomes a matrix product (`_banded`). `stock_convolutions` turns this off.
+    x [..., C]. alpha multiplies the sum, as printed (Caffe and PyTorch divide theirs by `size`). groups: towers; a window
+    does not reach from one into another. Computed in float32.
     """
-    dilated = any(d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ())))
-    if _stock.get() or jax.default_backend() != "cpu" or dilated or options.get("feature_group_count", 1) != 1 or x.ndim != 4:
-        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options)
-    if isinstance(padding, str):
-        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    if tuple(strides) == (1, 1) and x.shape[2] * x.shape[3] <= BANDED_ROW:
-        return _banded(x, kernel, padding)
-    return _canonical(x, kernel, tuple(strides), tuple(map(tuple, padding)))
+    towers = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, -1)
+    maps, reach = towers.shape[-1], size // 2
+    squares = jnp.pad(jnp.square(towers), [(0, 0)] * (towers.ndim - 1) + [(reach, size - 1 - reach)])
+    total = sum(squares[..., i : i + maps] for i in range(size))
+    return (towers * jnp.power(k + alpha * total, -beta)).reshape(x.shape).astype(x.dtype)
 
 
-def _banded(x, kernel, padding):
-    """A convolution of stride 1 as one matrix product per image row: the kernel becomes a banded matrix.
+class BatchNorm(nn.Module):
+    """y = scale (x - mean) / sqrt(var + epsilon) + bias, per channel. Ioffe & Szegedy 2015, algorithm 1.
 
-    y[b, r] = concat(x[b, r], ..., x[b, r + h - 1]) @ band,  band[i, p, c, q, o] = kernel[i, p - q, c, o].
+    x [..., C] in any dtype; statistics are float32, from one pass: var = E[x^2] - E[x]^2 (biased). In training they are
+    the batch's, of this device's share or, with `axis_name`, of the shares of all devices along that axis; and the moving
+    averages in "batch_stats" become  momentum * old + (1 - momentum) * new. Otherwise the moving averages are used.
     """
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    (batch, height, width, _), (h, w, _, maps) = x.shape, kernel.shape
-    rows, columns = height - h + 1, width - w + 1
-    offset = jnp.arange(width)[:, None] - jnp.arange(columns)  # [W, W']
-    place = (offset == jnp.arange(w)[:, None, None]).astype(x.dtype)  # [w, W, W']
-    band = jnp.einsum("hkio,kpq->hpiqo", kernel, place)
-    x = x.reshape(batch, height, -1)
-    windows = jnp.concatenate([x[:, i : i + rows] for i in range(h)], axis=-1)  # [B, H', h W I]
-    y = windows @ band.reshape(windows.shape[-1], -1)  # [B, H', W' O]
-    return y.reshape(batch, rows, columns, maps)
+
+    axis_name: str | None = None
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    use_scale: bool = True
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        channels = x.shape[-1:]
+        mean = self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32)
+        var = self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32)
+        scale = self.param("scale", nn.initializers.ones, channels) if self.use_scale else 1.0
+        bias = self.param("bias", nn.initializers.zeros, channels)
+        wide = x.astype(jnp.float32)
+        if train:
+            axes = tuple(range(x.ndim - 1))
+            moments = jnp.stack([wide.mean(axes), jnp.square(wide).mean(axes)])
+            if self.axis_name is not None and not self.is_initializing():
+                moments = jax.lax.pmean(moments, self.axis_name)
+            m, v = moments[0], jnp.maximum(0.0, moments[1] - jnp.square(moments[0]))
+            if not self.is_initializing():
+                mean.value = self.momentum * mean.value + (1 - self.momentum) * m
+                var.value = self.momentum * var.value + (1 - self.momentum) * v
+        else:
+            m, v = mean.value, var.value
+        a = scale * jax.lax.rsqrt(v + self.epsilon)
+        return (wide * a + (bias - m * a)).astype(x.dtype)
 
 
-def _plain(x, kernel, strides, padding, lhs_dilation=(1, 1), rhs_dilation=(1, 1)):
-    return jax.lax.conv_general_dilated(x, kernel, strides, padding, lhs_dilation, rhs_dilation, NHWC)
+BATCH_NORMS = ("none", "per_device", "synchronised")
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _canonical(x, kernel, strides, padding):
-    return _plain(x, kernel, strides, padding)
-
-
-def _canonical_forward(x, kernel, strides, padding):
-    return _plain(x, kernel, strides, padding), (x, kernel)
-
-
-def _canonical_backward(strides, padding, saved, dy):
-    x, kernel = saved
-    sides = range(2)
-    size, window, out = x.shape[1:3], kernel.shape[:2], dy.shape[1:3]
-    covered = [strides[i] * (out[i] - 1) + 1 for i in sides]  # the cotangent's size after dilation by the strides
-    low = [window[i] - 1 - padding[i][0] for i in sides]
-    dx = _plain(
-        dy,
-        kernel[::-1, ::-1].swapaxes(2, 3),
-        (1, 1),
-        [(low[i], size[i] + window[i] - 1 - covered[i] - low[i]) for i in sides],
-        lhs_dilation=strides,
-    )
-    dw = _plain(
-        x.transpose(3, 1, 2, 0),  # [I, H, W, B]
-        dy.transpose(1, 2, 0, 3),  # [H', W', B, O]
-        (1, 1),
-        [(padding[i][0], covered[i] + window[i] - 1 - size[i] - padding[i][0]) for i in sides],
-        rhs_dilation=strides,
-    ).transpose(1, 2, 0, 3)  # [I, h, w, O] -> [h, w, I, O]
-    return dx, dw
-
-
-_canonical.defvjp(_canonical_forward, _canonical_backward)
-
-Conv = functools.partial(nn.Conv, conv_general_dilated=convolve)  # every family's convolution
-
-
-def pool_2x2(x, join):
-    """x [B, H, W, C], H and W even -> [B, H/2, W/2, C]: join(a, b) of the pairs of rows, then of the pairs of columns.
-
-    With jnp.maximum this is max pooling without overlap, 7 times as fast as nn.max_pool with its gradient on a CPU.
-    """
-    batch, height, width, maps = x.shape
-    x = x.reshape(batch, height // 2, 2, width * maps)
-    x = join(x[:, :, 0], x[:, :, 1]).reshape(batch, height // 2, width // 2, 2, maps)
-    return join(x[:, :, :, 0], x[:, :, :, 1])
+def batch_norm(kind: str, *, axis_name: str | None, momentum: float = 0.9, epsilon: float = 1e-5, use_scale: bool = True):
+    """A constructor of BatchNorm. kind: whose statistics a batch is normalised by, "per_device" or, of all devices,
+    "synchronised"; for "none" there is none."""
+    if choose("batch_norm", kind, BATCH_NORMS) == "none":
+        return None
+    axis = axis_name if kind == "synchronised" else None
+    return functools.partial(BatchNorm, axis_name=axis, momentum=momentum, epsilon=epsilon, use_scale=use_scale)
 
 
 class Subsample(nn.Module):
@@ -147,7 +117,7 @@ class Subsample(nn.Module):
         maps = x.shape[-1]
         coefficient = self.param("coefficient", lambda key, shape: uniform_fan_in(key, (4, *shape))[0], (maps,))
         bias = self.param("bias", nn.initializers.zeros, (maps,))
-        return pool_2x2(x.astype(self.dtype), jnp.add) * coefficient.astype(self.dtype) + bias.astype(self.dtype)
+        return sum_pool(x.astype(self.dtype), 2, 2) * coefficient.astype(self.dtype) + bias.astype(self.dtype)
 
 
 class Dropout(nn.Module):

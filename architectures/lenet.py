@@ -1,4 +1,5 @@
-"""LeNet-5. LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE 1998."""
+"""LeNet-1, LeNet-4 and LeNet-5. LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition",
+Proc. IEEE 1998."""
 
 from typing import ClassVar
 
@@ -7,9 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from architectures.layers import ACTIVATIONS, Conv, Subsample, choose, convolve, pool_2x2, uniform_fan_in
+from architectures.convolution import Conv, avg_pool, convolve, max_pool
+from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, choose
 
-C3_INPUTS = (  # Table I: the S2 maps that each of the 16 C3 maps sees
+LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))  # LeCun et al. 1989
+# LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about 260,000 connections and
+# 17,000 free parameters": 259,306 and 17,998.
+LENET4_C3 = (*(tuple((i + k) % 8 for k in range(4)) for i in range(12)), (0, 1, 2), (2, 3, 4), (4, 5, 6), (6, 7, 0))
+LENET4_C5 = tuple(tuple((i + k) % 16 for k in range(5)) for i in range(120))
+LENET5_C3 = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
@@ -30,7 +37,6 @@ BITMAPS = (
     "3e676363673f0303063c0000",
 )
 SUBSAMPLING = ("average", "max", "trainable")
-INITIALISERS = dict(lecun_1998=uniform_fan_in, lecun=nn.initializers.lecun_normal())
 
 
 def rbf_centres() -> np.ndarray:
@@ -39,43 +45,44 @@ def rbf_centres() -> np.ndarray:
     return (2.0 * ((rows[..., None] >> np.arange(6, -1, -1)) & 1) - 1).reshape(10, 84).T.astype(np.float32)
 
 
-class SparseC3(nn.Module):
-    """C3: 5 x 5 convolution in which each map sees only its inputs in Table I. x [B, H, W, 6] -> [B, H-4, W-4, 16].
+class SparseConv(nn.Module):
+    """5 x 5 convolution without padding whose map i sees only the maps connections[i] of x [B, H, W, I].
 
-    The kernel holds the 60 connections alone, [5, 5, 60]: 1,500 weights. Each map draws its weights by the fan-in of its own
-    unit (75, 100 or 150).
+    The kernel holds the connections alone, [5, 5, their number]. Each map draws its weights by the fan-in of its own unit.
     """
 
+    connections: tuple[tuple[int, ...], ...]
     initialiser: nn.initializers.Initializer
     dtype: jnp.dtype
 
     @nn.compact
     def __call__(self, x):
         def initial(key, shape):
-            keys = jax.random.split(key, len(C3_INPUTS))
-            maps = [self.initialiser(k, (5, 5, len(seen), 1))[..., 0] for k, seen in zip(keys, C3_INPUTS, strict=True)]
-            return jnp.concatenate(maps, axis=-1)  # [5, 5, 60]
+            keys = jax.random.split(key, len(self.connections))
+            each = zip(keys, self.connections, strict=True)
+            return jnp.concatenate([self.initialiser(k, (5, 5, len(seen), 1))[..., 0] for k, seen in each], axis=-1)
 
-        inputs = np.concatenate(C3_INPUTS)
-        outputs = np.repeat(np.arange(16), [len(seen) for seen in C3_INPUTS])
+        inputs, maps = np.concatenate(self.connections), len(self.connections)
+        outputs = np.repeat(np.arange(maps), [len(seen) for seen in self.connections])
         kernel = self.param("kernel", initial, (5, 5, len(inputs)))
-        bias = self.param("bias", nn.initializers.zeros, (16,))
-        whole = jnp.zeros([5, 5, 6, 16], self.dtype).at[:, :, inputs, outputs].set(kernel.astype(self.dtype))
+        bias = self.param("bias", nn.initializers.zeros, (maps,))
+        whole = jnp.zeros([5, 5, x.shape[-1], maps], self.dtype).at[:, :, inputs, outputs].set(kernel.astype(self.dtype))
         return convolve(x.astype(self.dtype), whole, (1, 1), "VALID") + bias.astype(self.dtype)
 
 
-class LeNet5(nn.Module):
-    """LeNet-5, figure 2: images [B, 32, 32, 1] -> [B, outputs]. As printed it has 60,000 parameters.
+class LeNet(nn.Module):
+    """LeNet-1, -4 and -5, figure 2 and section III-C: images [B, H, W, 1] -> [B, outputs].
 
-    c3: "sparse", Table I's connections, or "dense".  subsampling: one of SUBSAMPLING ("trainable" is the paper's).
-    activation: one of ACTIVATIONS, after C1 to F6.  output: "rbf", the negative penalties -y_i = -sum_j (x_j - w_ij)^2
-    (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or "dense", logits.
-    initialiser: "lecun_1998", U(-2.4/F, 2.4/F) by the fan-in F of the unit, or "lecun", normal of variance 1/F; biases
-    start at 0.
+    number: 1 (28 x 28 images, 2,578 parameters), 4 (32 x 32; a reconstruction, see LENET4_C3) or 5 (32 x 32; 60,000).
+    c3: "sparse", the paper's connections, or "dense".  subsampling: one of SUBSAMPLING ("trainable" is the paper's).
+    activation: one of ACTIVATIONS, after every layer but the last.  output: "rbf" (LeNet-5), the negative penalties
+    -y_i = -sum_j (x_j - w_ij)^2 (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or "dense",
+    logits.  initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.
     Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other than 10 with "rbf".
     """
 
     outputs: int
+    number: int = 5
     c3: str = "sparse"
     subsampling: str = "trainable"
     activation: str = "scaled_tanh"
@@ -84,19 +91,25 @@ class LeNet5(nn.Module):
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None  # nothing here looks across the batch
     takes: ClassVar[str] = "image"
+    image: ClassVar[tuple[int, ...]] = (32, 32, 1)
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        squash, init = (
-            choose("activation", self.activation, ACTIVATIONS),
-            choose("initialiser", self.initialiser, INITIALISERS),
-        )
-        for what, table in dict(c3=("dense", "sparse"), output=("dense", "rbf"), subsampling=SUBSAMPLING).items():
-            choose(what, getattr(self, what), dict.fromkeys(table))
-        if x.shape[1:] != (32, 32, 1):
-            raise ValueError(f"LeNet-5 takes images of 32 x 32 x 1, not {' x '.join(map(str, x.shape[1:]))}; pad 28 x 28 by 2")
-        if self.output == "rbf" and self.outputs != 10:
-            raise ValueError(f"output='rbf' has the ten digits' bitmaps as centres, not {self.outputs}; have output='dense'")
+        squash = choose("activation", self.activation, ACTIVATIONS)
+        init = choose("initialiser", self.initialiser, INITIALISERS)
+        for what, have in dict(c3=("dense", "sparse"), output=("dense", "rbf"), subsampling=SUBSAMPLING).items():
+            choose(what, getattr(self, what), have)
+        if self.number not in (1, 4, 5):
+            raise ValueError(f"number: unknown {self.number}; have 1, 4, 5")
+        side = 28 if self.number == 1 else 32
+        if x.shape[1:] != (side, side, 1):
+            found = " x ".join(map(str, x.shape[1:]))
+            raise ValueError(f"LeNet-{self.number} takes images of {side} x {side} x 1, not {found}; LeNet-5 pads 28 x 28 by 2")
+        if self.output == "rbf" and (self.outputs != 10 or self.number != 5):
+            raise ValueError(
+                f"output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units, not {self.outputs} outputs of "
+                f"LeNet-{self.number}; have 'dense'"
+            )
 
         def dense(features, name):
             return nn.Dense(features, kernel_init=init, dtype=self.dtype, name=name)
@@ -104,13 +117,23 @@ class LeNet5(nn.Module):
         def conv(features, name):
             return Conv(features, (5, 5), padding="VALID", kernel_init=init, dtype=self.dtype, name=name)
 
-        x = squash(conv(6, "C1")(x))  # [B, 28, 28, 6]
-        x = self._subsample(x, "S2", squash)  # [B, 14, 14, 6]
-        c3 = SparseC3(initialiser=init, dtype=self.dtype, name="C3") if self.c3 == "sparse" else conv(16, "C3")
-        x = squash(c3(x))  # [B, 10, 10, 16]
-        x = self._subsample(x, "S4", squash)  # [B, 5, 5, 16]
-        x = squash(dense(120, "C5")(x.reshape(x.shape[0], -1)))  # a 5 x 5 convolution of a 5 x 5 map
-        x = squash(dense(84, "F6")(x))
+        def sparse(connections, name):
+            if self.c3 == "dense":
+                return conv(len(connections), name)
+            return SparseConv(connections, init, self.dtype, name=name)
+
+        x = squash(conv(6 if self.number == 5 else 4, "C1")(x))
+        if self.number == 4:
+            x = jnp.repeat(x, 2, axis=-1)  # two subsampling maps to each map of C1
+        x = self._subsample(x, "S2", squash)
+        x = squash(sparse({1: LENET1_C3, 4: LENET4_C3, 5: LENET5_C3}[self.number], "C3")(x))
+        x = self._subsample(x, "S4", squash)
+        if self.number == 4:
+            x = squash(sparse(LENET4_C5, "C5")(x))
+        x = x.reshape(x.shape[0], -1)
+        if self.number == 5:
+            x = squash(dense(120, "C5")(x))  # a 5 x 5 convolution of a 5 x 5 map
+            x = squash(dense(84, "F6")(x))
         if self.output == "dense":
             return dense(self.outputs, "OUTPUT")(x).astype(jnp.float32)
         distance = x.astype(jnp.float32)[:, :, None] - rbf_centres()  # [B, 84, 10]
@@ -119,4 +142,4 @@ class LeNet5(nn.Module):
     def _subsample(self, x, name, squash):
         if self.subsampling == "trainable":
             return squash(Subsample(dtype=self.dtype, name=name)(x))
-        return pool_2x2(x, jnp.maximum) if self.subsampling == "max" else pool_2x2(x, jnp.add) / 4
+        return max_pool(x, 2, 2) if self.subsampling == "max" else avg_pool(x, 2, 2)

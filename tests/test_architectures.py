@@ -1,5 +1,6 @@
 """architectures/: sizes as printed, convolutions equal to stock, padding and devices without influence."""
 
+import functools
 import inspect
 import itertools
 
@@ -11,22 +12,41 @@ import pytest
 from helpers import close
 
 import architectures
-from architectures import layers, lenet
+from architectures import convolution, layers, lenet
 
 KEY = jax.random.key(0)
 PLAIN = (str, int, float, bool, tuple)
 
 
+SMALL = {  # hyper-parameters and image that make a model quick to run
+    "lenet1": ({}, (28, 28, 1)),
+    "alexnet": (dict(width=0.1, image_size=67), (67, 67, 3)),
+    "alexnet_2014": (dict(width=0.1, image_size=67), (67, 67, 3)),
+    "alexnet_cifar": (dict(width=0.2), (32, 32, 3)),
+    "vgg": (dict(width=0.1, image_size=32, configuration="A"), (32, 32, 3)),
+    "googlenet": (dict(width=0.1, auxiliary_pool="adaptive"), (64, 64, 3)),
+    "googlenet_torchvision": (dict(width=0.1), (64, 64, 3)),
+    "bn_inception": (dict(width=0.1, stem="small"), (16, 16, 3)),
+    "inception_v3": (dict(width=0.1, stem="small"), (16, 16, 3)),
+    "resnet": (dict(width=4, depth=18), (32, 32, 3)),
+    "resnet_cifar": (dict(width=4), (16, 16, 3)),
+    "plain": (dict(width=4, depth=18), (32, 32, 3)),
+    "plain_cifar": (dict(width=4), (16, 16, 3)),
+    "resnet_v2": (dict(width=4, depth=50), (32, 32, 3)),
+    "resnet_v2_cifar": (dict(width=4, depth=20), (16, 16, 3)),
+}
+
+
 def example(name, batch=3):
     """Inputs and mask that the model `name` takes."""
     if architectures.takes(name) == "image":
-        return jax.random.normal(KEY, (batch, 32, 32, 1)), jnp.ones([batch], bool)
+        return jax.random.normal(KEY, (batch, *SMALL.get(name, ({}, (32, 32, 1)))[1])), jnp.ones([batch], bool)
     return jax.random.normal(KEY, (batch, 6, 4)), jnp.arange(6) < jnp.array([6, 4, 1])[:, None]
 
 
 def initialised(name, **hyperparameters):
-    model, (x, mask) = architectures.build(name, outputs=10, **hyperparameters), example(name)
-    return model, model.init(KEY, x, mask, train=False), x, mask
+    model, (x, mask) = architectures.build(name, outputs=10, **SMALL.get(name, ({}, 0))[0] | hyperparameters), example(name)
+    return model, jax.jit(functools.partial(model.init, train=False))(KEY, x, mask), x, mask
 
 
 def sizes(variables) -> dict[str, int]:
@@ -58,12 +78,12 @@ def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name
 @pytest.mark.parametrize(
     ("name", "choice", "valid"),
     [
-        ("lenet", {}, "lenet5, lenet5_1998, lstm"),
+        ("lenet", {}, ", ".join(sorted(architectures.MODELS))),
         ("lenet5", {"c3": "x"}, "dense, sparse"),
         ("lenet5", {"subsampling": "x"}, "average, max, trainable"),
-        ("lenet5", {"activation": "x"}, "relu, scaled_tanh, tanh"),
+        ("lenet5", {"activation": "x"}, "relu, scaled_tanh, sigmoid, tanh"),
         ("lenet5", {"output": "x"}, "dense, rbf"),
-        ("lenet5", {"initialiser": "x"}, "lecun, lecun_1998"),
+        ("lenet5", {"initialiser": "x"}, ", ".join(sorted(layers.INITIALISERS))),
         ("lstm", {"cell": "x"}, "lstm"),
     ],
 )
@@ -87,29 +107,29 @@ def test_todays_lenet5_has_61_706_parameters():
 
 
 def test_a_c3_map_sees_exactly_its_inputs_in_table_1():
-    assert [len(seen) for seen in lenet.C3_INPUTS] == [3] * 6 + [4] * 9 + [6]
-    assert np.bincount(np.concatenate(lenet.C3_INPUTS)).tolist() == [10] * 6
-    c3, x = lenet.SparseC3(layers.uniform_fan_in, jnp.float32), jnp.ones([1, 5, 5, 6])
+    assert [len(seen) for seen in lenet.LENET5_C3] == [3] * 6 + [4] * 9 + [6]
+    assert np.bincount(np.concatenate(lenet.LENET5_C3)).tolist() == [10] * 6
+    c3, x = lenet.SparseConv(lenet.LENET5_C3, layers.uniform_fan_in, jnp.float32), jnp.ones([1, 5, 5, 6])
     variables = c3.init(KEY, x)
     slopes = jax.jacobian(lambda x: c3.apply(variables, x)[0, 0, 0])(x)[:, 0]  # [16, 5, 5, 6]
     seen = [tuple(np.flatnonzero(np.abs(map_).max(axis=(0, 1)))) for map_ in slopes]
-    assert seen == [tuple(sorted(inputs)) for inputs in lenet.C3_INPUTS]
+    assert seen == [tuple(sorted(inputs)) for inputs in lenet.LENET5_C3]
 
 
 def test_the_sparse_c3_equals_a_dense_one_with_zeros_in_the_missing_places():
-    c3, x = lenet.SparseC3(layers.uniform_fan_in, jnp.float32), jax.random.normal(KEY, (2, 14, 14, 6))
+    c3, x = lenet.SparseConv(lenet.LENET5_C3, layers.uniform_fan_in, jnp.float32), jax.random.normal(KEY, (2, 14, 14, 6))
     variables = c3.init(KEY, x)
     kernel, column = np.zeros([5, 5, 6, 16], np.float32), 0
-    for map_, inputs in enumerate(lenet.C3_INPUTS):
+    for map_, inputs in enumerate(lenet.LENET5_C3):
         for s2 in inputs:
             kernel[:, :, s2, map_], column = variables["params"]["kernel"][..., column], column + 1
-    dense = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=layers.NHWC)
+    dense = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=convolution.NHWC)
     close(c3.apply(variables, x), dense)
 
 
 def test_a_c3_map_draws_its_weights_by_the_fan_in_of_its_own_unit():
     kernel = np.abs(initialised("lenet5_1998")[1]["params"]["C3"]["kernel"])
-    first = np.cumsum([0, *map(len, lenet.C3_INPUTS)])
+    first = np.cumsum([0, *map(len, lenet.LENET5_C3)])
     largest = [kernel[..., a:b].max() * 25 * (b - a) / 2.4 for a, b in itertools.pairwise(first)]
     assert max(largest) <= 1 + 1e-6 and min(largest) > 0.9
 
@@ -130,7 +150,7 @@ def test_rbf_logits_are_the_negative_squared_distances_to_the_bitmaps():
 
 def test_rbf_for_other_than_ten_classes_is_refused_in_one_line():
     x, mask = example("lenet5")
-    with pytest.raises(ValueError, match="has the ten digits' bitmaps as centres, not 7; have output='dense'"):
+    with pytest.raises(ValueError, match="has the ten digits' bitmaps .* not 7 outputs of LeNet-5; have 'dense'"):
         architectures.build("lenet5_1998", outputs=7).init(KEY, x, mask, train=False)
 
 

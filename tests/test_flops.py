@@ -6,7 +6,7 @@ import pytest
 from helpers import build
 from jax import lax
 
-from architectures.layers import NHWC
+from architectures.convolution import NHWC
 from train.flops import multiply_adds
 
 

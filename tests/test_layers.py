@@ -10,11 +10,12 @@ import pytest
 from flax import linen as nn
 from helpers import close
 
-from architectures import layers
-from architectures.layers import Conv, Subsample, convolve
+from architectures import convolution, layers
+from architectures.convolution import Conv, avg_pool, convolve, max_pool
+from architectures.layers import Subsample
 
 KEY = jax.random.key(0)
-stock = functools.partial(jax.lax.conv_general_dilated, dimension_numbers=layers.NHWC)
+stock = functools.partial(jax.lax.conv_general_dilated, dimension_numbers=convolution.NHWC)
 WIDE, NARROW = (2, 9, 11, 10), (2, 9, 11, 3)  # on either side of BANDED_ROW: 110 and 33 numbers in a row
 SHAPES = pytest.mark.parametrize("shape", [WIDE, NARROW], ids=["canonical", "banded"])
 
@@ -102,13 +103,86 @@ def test_the_shared_conv_layer_equals_flaxs_with_every_option(options):
     close(ours.apply(variables, x), flaxs.apply(variables, x))
 
 
-@pytest.mark.parametrize(("join", "stock"), [(jnp.maximum, nn.max_pool), (lambda a, b: (a + b) / 2, nn.avg_pool)])
-def test_pooling_two_by_two_and_its_gradient_equal_flaxs(join, stock):
-    x, dy = jax.random.normal(KEY, (2, 6, 8, 3)), jax.random.normal(jax.random.key(1), (2, 3, 4, 3))
-    ours, gradient = jax.vjp(lambda x: layers.pool_2x2(x, join), x)
-    theirs, expected = jax.vjp(lambda x: stock(x, (2, 2), (2, 2)), x)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(gradient(dy)[0], expected(dy)[0], rtol=1e-6)
+@pytest.mark.parametrize(("kernel", "strides"), [((1, 1, 6, 8), (1, 1)), ((1, 1, 6, 8), (2, 2)), ((9, 11, 6, 8), (1, 1))])
+def test_a_convolution_that_is_a_matrix_product_and_its_gradients_equal_stock(kernel, strides):
+    x, kernel = jax.random.normal(KEY, (2, 9, 11, 6)), jax.random.normal(jax.random.key(1), kernel)
+    close(with_gradients(convolve, x, kernel, strides, "VALID"), with_gradients(stock, x, kernel, strides, "VALID"))
+    assert "conv_general" not in str(jax.make_jaxpr(lambda x, k: convolve(x, k, strides, "VALID"))(x, kernel))
+
+
+@pytest.mark.parametrize("groups", [2, 6])
+def test_a_grouped_convolution_and_its_gradients_equal_stock(groups):
+    x, kernel = jax.random.normal(KEY, (2, 9, 11, 6)), jax.random.normal(jax.random.key(1), (3, 3, 6 // groups, 12))
+    options = dict(feature_group_count=groups)
+    ours, stocks = (functools.partial(c, **options) for c in (convolve, stock))
+    close(with_gradients(ours, x, kernel, (2, 2), "SAME"), with_gradients(stocks, x, kernel, (2, 2), "SAME"))
+
+
+POOLS = [(2, 2, 0), (3, 2, 0), (3, 2, 1), (3, 2, "ceil"), (3, 1, 1), (5, 3, 0), (3, 2, ((0, 1), (1, 0)))]
+
+
+@pytest.mark.parametrize(("window", "stride", "padding"), POOLS)
+@pytest.mark.parametrize("pool", [max_pool, avg_pool, functools.partial(avg_pool, count_padding=False)])
+def test_a_pool_by_slices_and_its_gradient_equal_stock(pool, window, stride, padding):
+    def value_and_gradient(x):
+        y, gradient = jax.vjp(lambda x: pool(x, window, stride, padding), x)
+        return y, gradient(jnp.sin(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape))
+
+    x = jax.random.normal(KEY, (2, 8, 10, 3)) - 3  # padding must not win
+    ours = value_and_gradient(x)
+    with convolution.stock():
+        close(ours, value_and_gradient(x))
+
+
+def test_a_ceil_pool_has_a_window_wherever_one_begins_inside():
+    assert [max_pool(jnp.zeros([1, n, n, 1]), 3, 2, "ceil").shape[1] for n in (112, 55, 14, 7, 3)] == [56, 27, 7, 3, 1]
+
+
+def test_response_normalisation_equals_the_printed_formula():
+    a, k, n, alpha, beta = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32) * 50, 2, 5, 1e-4, 0.75
+    expected = np.empty_like(a)
+    for i in range(8):
+        tower = range(0, 4) if i < 4 else range(4, 8)
+        window = [j for j in tower if i - n // 2 <= j <= i + n // 2]
+        expected[:, i] = a[:, i] / (k + alpha * np.square(a[:, window]).sum(axis=1)) ** beta
+    close(layers.local_response_norm(jnp.asarray(a), groups=2), expected)
+
+
+def normalised(x, variables=None, *, train=True, **options):
+    module = layers.BatchNorm(**options)
+    variables = variables or module.init(KEY, x, train=False)
+    return module.apply(variables, x, train=train, mutable=["batch_stats"])
+
+
+def test_batch_norm_and_its_gradient_equal_flaxs():
+    x = 3 + 2 * jax.random.normal(KEY, (4, 5, 5, 3))
+
+    def flaxs(x):
+        module = nn.BatchNorm(use_running_average=False, momentum=0.9, epsilon=1e-5)
+        return module.apply(module.init(KEY, x), x, mutable=["batch_stats"])
+
+    for function in (lambda f, x: f(x), lambda f, x: jax.grad(lambda x: jnp.sin(f(x)[0]).sum())(x)):
+        close(function(normalised, x), function(flaxs, x), 1e-4)
+
+
+def test_batch_norm_at_evaluation_uses_the_moving_averages_alone():
+    x = jax.random.normal(KEY, (4, 5, 5, 2))
+    stats = dict(mean=jnp.array([1.0, -1.0]), var=jnp.array([4.0, 0.25]))
+    variables = dict(batch_stats=stats, params=dict(scale=jnp.array([2.0, 3.0]), bias=jnp.array([0.5, 0.0])))
+    y, new = normalised(x, variables, train=False, epsilon=0.0)
+    close(y, (x - stats["mean"]) / jnp.sqrt(stats["var"]) * variables["params"]["scale"] + variables["params"]["bias"])
+    close(new["batch_stats"], stats, 0)
+
+
+@pytest.mark.parametrize("axis", ["devices", None])
+def test_batch_norm_over_eight_devices_is_that_of_one_only_where_it_is_synchronised(axis):
+    x = jax.random.normal(KEY, (8, 2, 3, 3, 2)) + jnp.arange(8.0)[:, None, None, None, None]
+    whole = normalised(x.reshape(16, 3, 3, 2))
+    y, stats = jax.pmap(functools.partial(normalised, axis_name=axis), axis_name="devices")(x)
+    different = np.abs(y.reshape(16, 3, 3, 2) - whole[0]).max()
+    assert (different < 1e-4) == (axis is not None)
+    if axis:
+        close(jax.tree.map(lambda s: s[3], stats), whole[1])
 
 
 def test_subsampling_is_coefficient_times_the_sum_of_four_plus_bias():

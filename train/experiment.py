@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax.errors import ScopeParamShapeError
 
 import architectures
-from architectures import layers
+from architectures import convolution
 from train import flops, optim, parallel, step
 from train.data import DATASETS
 from train.data.source import Dataset
@@ -88,7 +88,7 @@ class Experiment:
         """Of one example's forward pass."""
         batch = self.example_shapes()
         apply = functools.partial(self.model.apply, train=False)
-        with layers.stock_convolutions():  # the network's own count, whatever way this backend goes
+        with convolution.stock():  # the network's own count, whatever way this backend goes
             return flops.multiply_adds(apply, self.shapes[0], batch["input"], batch["mask"])
 
 

@@ -1,0 +1,156 @@
+"""AlexNet. Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012;
+Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 1404.5997, 2014."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from architectures.convolution import Conv, max_pool
+from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, local_response_norm
+
+TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers together
+SINGLE_2014 = (64, 192, 384, 256, 256)
+
+
+def fully_connected(x, window: int, *, outputs: int, hidden: int, dropout: float, train, axis_name, dtype, activation, init):
+    """fc6, fc7, fc8 of AlexNet and VGG inside the calling module: maps [B, H, W, C] -> [B, outputs] in float32.
+
+    fc6 is a convolution whose window is the whole map of a training image, so a larger image gives a map of class scores,
+    which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2. init: layer name -> (kernel, bias).
+    """
+    if min(x.shape[1:3]) < window:
+        raise ValueError(f"image_size: fc6 sees {window} x {window} positions, the image has only {x.shape[1]} x {x.shape[2]}")
+    kernel, bias = init("fc6")
+    x = Conv(hidden, (window, window), padding="VALID", kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc6")(x)
+    x = Dropout(dropout, axis_name)(activation(x), train=train)
+    kernel, bias = init("fc7")
+    x = nn.Dense(hidden, kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc7")(x)
+    x = Dropout(dropout, axis_name)(activation(x), train=train)
+    kernel, bias = init("fc8")
+    return nn.Dense(outputs, kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc8")(x).astype(jnp.float32).mean((1, 2))
+
+
+class AlexNet(nn.Module):
+    """AlexNet: images [B, 224, 224, 3] -> [B, outputs]. As printed in 2012: 60,965,224 parameters at 1000 outputs.
+
+    maps: of conv1 to conv5; 0 removes a layer (section 7 removes middle ones).  groups: towers, which conv2, conv4 and
+    conv5 do not cross.  lrn: response normalisation after conv1 and conv2, within a tower, with the printed constants.
+    overlap: pooling windows of 3 at stride 2, else of 2.  conv1_padding: pixels before and after; (0, 3) is the 2012
+    code's, whose missing pixels at the lower right count as zeros, (0, 0) fits 227 x 227, (2, 2) is torchvision's.
+    bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays flat); others start at 0.
+    width: a factor on all maps and hidden units.  image_size: the side of the images it is trained on.
+    Raises ValueError, one line, for an unknown choice or an image that is too small.
+    """
+
+    outputs: int
+    maps: tuple = TOWERS_2012
+    hidden: int = 4096
+    groups: int = 2
+    lrn: bool = True
+    overlap: bool = True
+    activation: str = "relu"
+    dropout: float = 0.5
+    initialiser: str = "normal_01"
+    bias: float = 1.0
+    conv1_padding: tuple = (0, 3)
+    width: float = 1.0
+    image_size: int = 224
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+    takes: ClassVar[str] = "image"
+    image: ClassVar[tuple[int, ...]] = (224, 224, 3)
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        activation = choose("activation", self.activation, ACTIVATIONS)
+        kernel = choose("initialiser", self.initialiser, INITIALISERS)
+        if len(self.maps) != 5 or not self.maps[0]:
+            raise ValueError(f"maps: {self.maps} must be 5 numbers, the first above 0")
+        if len(self.conv1_padding) != 2:
+            raise ValueError(f"conv1_padding: {self.conv1_padding} must be 2 numbers")
+
+        def init(name):
+            ones = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
+            return kernel, nn.initializers.constant(self.bias if ones else 0.0)
+
+        def conv(x, i, window, **options):
+            if not self.maps[i - 1]:
+                return x
+            kernel_init, bias_init = init(f"conv{i}")
+            maps = round(self.maps[i - 1] * self.width)
+            options |= dict(kernel_init=kernel_init, bias_init=bias_init, dtype=self.dtype, name=f"conv{i}")
+            x = activation(Conv(maps, (window, window), **options)(x))
+            return local_response_norm(x, groups=self.groups) if self.lrn and i < 3 else x
+
+        x = conv(x, 1, 11, strides=4, padding=(tuple(self.conv1_padding),) * 2)
+        x = self._pool(x)
+        x = self._pool(conv(x, 2, 5, padding=2, feature_group_count=self.groups))
+        x = conv(x, 3, 3, padding=1)
+        x = conv(x, 4, 3, padding=1, feature_group_count=self.groups)
+        x = self._pool(conv(x, 5, 3, padding=1, feature_group_count=self.groups))
+        return fully_connected(
+            x,
+            self._window,
+            outputs=self.outputs,
+            hidden=round(self.hidden * self.width),
+            dropout=self.dropout,
+            train=train,
+            axis_name=self.axis_name,
+            dtype=self.dtype,
+            activation=activation,
+            init=init,
+        )
+
+    def _pool(self, x):
+        window = 3 if self.overlap else 2
+        if min(x.shape[1:3]) < window:
+            raise ValueError("image_size: the image is too small for AlexNet's pools; have at least 63 x 63 pixels")
+        return max_pool(x, window, 2)
+
+    @property
+    def _window(self) -> int:
+        """The side of the last map."""
+        side = (self.image_size + sum(self.conv1_padding) - 11) // 4 + 1
+        for _ in range(3):
+            side = (side - (3 if self.overlap else 2)) // 2 + 1
+        return side
+
+
+class AlexNetCifar(nn.Module):
+    """The four-layer network for CIFAR-10 that sections 3.1 and 3.3 refer to: [B, 32, 32, C] -> [B, outputs].
+
+    The paper points to cuda-convnet for it; this is that code's 13% network, or with lrn its 11% one: two convolutions,
+    each with overlapping pooling, two locally connected layers, and a linear one. Overlapping pools are sized by "ceil".
+    width: a factor on all maps.
+    """
+
+    outputs: int
+    activation: str = "relu"
+    lrn: bool = False
+    width: float = 1.0
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+    takes: ClassVar[str] = "image"
+    image: ClassVar[tuple[int, ...]] = (32, 32, 3)
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        activation = choose("activation", self.activation, ACTIVATIONS)
+
+        def normalise(x):
+            return local_response_norm(x, size=9, k=1.0, alpha=0.001 / 9) if self.lrn else x
+
+        def layer(kind, maps, window, deviation, name):
+            init = nn.initializers.normal(deviation)
+            pad = window // 2
+            return kind(round(maps * self.width), (window, window), padding=pad, kernel_init=init, dtype=self.dtype, name=name)
+
+        x = activation(layer(Conv, 64, 5, 0.0001, "conv1")(x))
+        x = normalise(max_pool(x, 3, 2, "ceil"))
+        x = activation(layer(Conv, 64, 5, 0.01, "conv2")(x))
+        x = max_pool(normalise(x), 3, 2, "ceil")
+        x = activation(layer(nn.ConvLocal, 64 if self.lrn else 32, 3, 0.04, "local3")(x))
+        x = activation(layer(nn.ConvLocal, 32, 3, 0.04, "local4")(x))
+        dense = nn.Dense(self.outputs, kernel_init=nn.initializers.normal(0.01), dtype=self.dtype, name="fc10")
+        return dense(x.reshape(x.shape[0], -1)).astype(jnp.float32)

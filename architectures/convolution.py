@@ -1,0 +1,170 @@
+"""The one convolution and the one pooling that all families use, with the routes that are fast on a CPU."""
+
+import contextlib
+import contextvars
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+NHWC = ("NHWC", "HWIO", "NHWC")
+BANDED_ROW = 96  # numbers in an image row (width x channels) up to which `_banded` is faster on a CPU
+
+
+_stock = contextvars.ContextVar("stock", default=False)
+
+
+@contextlib.contextmanager
+def stock():
+    """What is traced inside uses XLA's own convolutions and pools on every backend: to count with, and to compare with."""
+    token = _stock.set(True)
+    try:
+        yield
+    finally:
+        _stock.reset(token)
+
+
+def is_stock() -> bool:
+    """Whether XLA's own are in use: off the CPU, and inside `stock()`."""
+    return _stock.get() or jax.default_backend() != "cpu"
+
+
+def convolve(x, kernel, strides, padding, **options):
+    """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O]: lax.conv_general_dilated, also as nn.Conv calls it.
+
+    On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower inside a loop than
+    outside, as it finds fast layouts in the entry computation alone; ours are plain convolutions of transposed operands,
+    fast in both (`_canonical`). A convolution that sees one position, or all of them at once, is a matrix product; so is
+    one of few channels (`_banded`). Groups are convolutions side by side. `stock` turns all this off.
+    """
+    dilated = any(d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ())))
+    groups = options.get("feature_group_count", 1)
+    if is_stock() or dilated or x.ndim != 4:
+        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options)
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    strides, padding = tuple(strides), tuple(map(tuple, padding))
+    if groups > 1 and x.shape[-1] == groups:  # depthwise: nothing is gained
+        return _plain(x, kernel, strides, padding, groups=groups)
+    if groups > 1:
+        parts = zip(jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True)
+        return jnp.concatenate([convolve(part, own, strides, padding) for part, own in parts], axis=-1)
+    unpadded = not any(map(any, padding))
+    if unpadded and kernel.shape[:2] == (1, 1):
+        return x[:, :: strides[0], :: strides[1]] @ kernel[0, 0]
+    if unpadded and kernel.shape[:2] == x.shape[1:3]:
+        return (x.reshape(len(x), -1) @ kernel.reshape(-1, kernel.shape[-1]))[:, None, None]
+    if strides == (1, 1) and x.shape[2] * x.shape[3] <= BANDED_ROW:
+        return _banded(x, kernel, padding)
+    return _canonical(x, kernel, strides, padding)
+
+
+def _banded(x, kernel, padding):
+    """A convolution of stride 1 as one matrix product per image row: the kernel becomes a banded matrix.
+
+    y[b, r] = concat(x[b, r], ..., x[b, r + h - 1]) @ band,  band[i, p, c, q, o] = kernel[i, p - q, c, o].
+    """
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    (batch, height, width, _), (h, w, _, maps) = x.shape, kernel.shape
+    rows, columns = height - h + 1, width - w + 1
+    offset = jnp.arange(width)[:, None] - jnp.arange(columns)  # [W, W']
+    place = (offset == jnp.arange(w)[:, None, None]).astype(x.dtype)  # [w, W, W']
+    band = jnp.einsum("hkio,kpq->hpiqo", kernel, place)
+    x = x.reshape(batch, height, -1)
+    windows = jnp.concatenate([x[:, i : i + rows] for i in range(h)], axis=-1)  # [B, H', h W I]
+    y = windows @ band.reshape(windows.shape[-1], -1)  # [B, H', W' O]
+    return y.reshape(batch, rows, columns, maps)
+
+
+def _plain(x, kernel, strides, padding, lhs_dilation=(1, 1), rhs_dilation=(1, 1), groups=1):
+    return jax.lax.conv_general_dilated(x, kernel, strides, padding, lhs_dilation, rhs_dilation, NHWC, groups)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _canonical(x, kernel, strides, padding):
+    return _plain(x, kernel, strides, padding)
+
+
+def _canonical_forward(x, kernel, strides, padding):
+    return _plain(x, kernel, strides, padding), (x, kernel)
+
+
+def _canonical_backward(strides, padding, saved, dy):
+    x, kernel = saved
+    sides = range(2)
+    size, window, out = x.shape[1:3], kernel.shape[:2], dy.shape[1:3]
+    covered = [strides[i] * (out[i] - 1) + 1 for i in sides]  # the cotangent's size after dilation by the strides
+    low = [window[i] - 1 - padding[i][0] for i in sides]
+    dx = _plain(
+        dy,
+        kernel[::-1, ::-1].swapaxes(2, 3),
+        (1, 1),
+        [(low[i], size[i] + window[i] - 1 - covered[i] - low[i]) for i in sides],
+        lhs_dilation=strides,
+    )
+    dw = _plain(
+        x.transpose(3, 1, 2, 0),  # [I, H, W, B]
+        dy.transpose(1, 2, 0, 3),  # [H', W', B, O]
+        (1, 1),
+        [(padding[i][0], covered[i] + window[i] - 1 - size[i] - padding[i][0]) for i in sides],
+        rhs_dilation=strides,
+    ).transpose(1, 2, 0, 3)  # [I, h, w, O] -> [h, w, I, O]
+    return dx, dw
+
+
+_canonical.defvjp(_canonical_forward, _canonical_backward)
+
+Conv = functools.partial(nn.Conv, conv_general_dilated=convolve)  # every family's convolution
+
+
+def _pads(sizes, window, strides, padding):
+    """Padding as pairs. An int is that many on every side; "ceil" adds at the end what the last, truncated window lacks."""
+    if padding == "ceil":
+        outs = [math.ceil((n - w) / s) + 1 for n, w, s in zip(sizes, window, strides, strict=True)]
+        ends = zip(outs, sizes, window, strides, strict=True)
+        return tuple((0, max(0, (out - 1) * s + w - n)) for out, n, w, s in ends)
+    return ((padding, padding),) * 2 if isinstance(padding, int) else tuple(map(tuple, padding))
+
+
+def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
+    """x [B, H, W, C] -> [B, H', W', C]: the largest of each window. padding: see `_pads`; it never wins.
+
+    On the CPU by slices, first of rows and then of columns, many times as fast as XLA's own with its gradient. Where
+    several values of a window are largest, the gradient is divided among them, and XLA's own gives it to the first.
+    """
+    padding = _pads(x.shape[1:3], (window, window), (stride, stride), padding)
+    if is_stock():
+        return nn.max_pool(x, (window, window), (stride, stride), padding)
+    return _by_slices(x, window, stride, padding, jnp.maximum, -jnp.inf)
+
+
+def avg_pool(x, window: int, stride: int, padding: int | str | tuple = 0, *, count_padding: bool = True):
+    """x [B, H, W, C] -> [B, H', W', C]: the mean of each window; padding counts as zeros, or not at all."""
+    padding = _pads(x.shape[1:3], (window, window), (stride, stride), padding)
+    if is_stock():
+        return nn.avg_pool(x, (window, window), (stride, stride), padding, count_include_pad=count_padding)
+    total = _by_slices(x, window, stride, padding, jnp.add, 0)
+    if count_padding or not any(map(any, padding)):
+        return total / window**2
+    count = _by_slices(jnp.ones((1, *x.shape[1:3], 1), x.dtype), window, stride, padding, jnp.add, 0)
+    return total / count
+
+
+def sum_pool(x, window: int, stride: int):
+    """x [B, H, W, C] -> [B, H', W', C]: the sum of each window."""
+    return avg_pool(x, window, stride) * window**2
+
+
+def _by_slices(x, window, stride, padding, join, outside):
+    for axis, pads in zip((1, 2), padding, strict=True):
+        if any(pads):
+            x = jnp.pad(x, [pads if i == axis else (0, 0) for i in range(4)], constant_values=outside)
+        if window == stride and x.shape[axis] % window == 0:  # no overlap: a view
+            x = x.reshape(*x.shape[:axis], -1, window, *x.shape[axis + 1 :])
+            x = functools.reduce(join, [jax.lax.index_in_dim(x, i, axis + 1, keepdims=False) for i in range(window)])
+            continue
+        last = x.shape[axis] - window + 1
+        x = functools.reduce(join, [jax.lax.slice_in_dim(x, i, i + last, stride, axis) for i in range(window)])
+    return x

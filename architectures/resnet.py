@@ -1,0 +1,167 @@
+"""ResNet. He, Zhang, Ren, Sun, "Deep residual learning for image recognition", arXiv 1512.03385, 2015 ("v1");
+and "Identity mappings in deep residual networks", arXiv 1603.05027, 2016 ("v2")."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from architectures.convolution import max_pool
+from architectures.layers import INITIALISERS, batch_norm, choose
+from architectures.residual_unit import GATES, ORDERS, SHORTCUTS, STRIDES, Unit
+
+IMAGENET = {  # v1, table 1, and v2, section 4: units of conv2_x to conv5_x
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
+}
+LAYERS_PER_N = dict(basic=6, bottleneck=9, single=3)  # of the CIFAR networks, 6n+2 and so on
+STEMS = ("cifar", "imagenet")
+
+
+class ResNet(nn.Module):
+    """ResNets of both papers and their plain twins: images [B, H, W, C] -> [B, outputs].
+
+    stem: "imagenet" (v1, table 1) or "cifar" (v1, section 4.2).  depth: 18, 34, 50, 101, 152, 200; with "cifar" 6n+2, 9n+2
+    for bottleneck and 3n+2 for single units.  block: "basic", two 3 x 3 layers; "bottleneck"; "single", one 3 x 3 layer
+    (v2, table 3); "auto", by the depth (basic with "cifar").  order: one of ORDERS (v2, table 2).
+    shortcut: "A", identity, subsampled and padded with zero maps at the end; "B", 1 x 1 projections where dimensions
+    change; "C", projections everywhere; "none", the plain network.  stride_in: "1x1", the first layer of a bottleneck (the
+    paper); "3x3" ("v1.5"); "last_unit", the 3 x 3 of a stage's last unit (Keras's v2).
+    shortcut_scale, branch_scale, gate, gate_bias, shortcut_dropout: v2, table 1 (see `Unit`).
+    pool: padding of the stem's pool, "ceil" (Caffe) or "padded", one pixel on each side (PyTorch).
+    activate: with pre-activation, the stem's batch norm and ReLU come "before_pool" or "after_pool".
+    biases: of convolutions: "none"; "all" (Keras's v1); "outer", those of conv1, projections and last layers (Keras's v2).
+    width: maps of the first stage's 3 x 3 layers, doubled from stage to stage; 0: the paper's, 64 or 16.
+    batch_norm: one of BATCH_NORMS but "none".  initialiser: one of INITIALISERS.
+    scan_from: a stage with at least this many identical units runs them as a loop over stacked parameters; with fewer the
+    loop is unrolled. The parameters are stacked in both cases, so checkpoints fit both.
+    remat: activations inside units are computed again in the backward pass instead of kept.
+    Raises ValueError, one line, for an unknown choice and a depth that is none.
+    """
+
+    outputs: int
+    depth: int = 50
+    stem: str = "imagenet"
+    block: str = "auto"
+    order: str = "original"
+    shortcut: str = "B"
+    stride_in: str = "1x1"
+    shortcut_scale: float = 1.0
+    branch_scale: float = 1.0
+    gate: str = "none"
+    gate_bias: float = -6.0
+    shortcut_dropout: float = 0.0
+    pool: str = "ceil"
+    activate: str = "before_pool"
+    biases: str = "none"
+    width: int = 0
+    batch_norm: str = "synchronised"
+    bn_momentum: float = 0.9
+    bn_epsilon: float = 1e-5
+    initialiser: str = "he_fan_out"
+    scan_from: int = 8
+    remat: bool = False
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+    takes: ClassVar[str] = "image"
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        return (224, 224, 3) if self.stem == "imagenet" else (32, 32, 3)
+
+    def stages(self) -> tuple[str, tuple[int, ...]]:
+        """(block, units of each stage) of this depth."""
+        block = self.block
+        if self.stem == "imagenet":
+            if self.depth not in IMAGENET:
+                raise ValueError(f"depth: {self.depth} is none of {', '.join(map(str, IMAGENET))}, or set stem='cifar'")
+            own, units = IMAGENET[self.depth]
+            return own if block == "auto" else block, units
+        block = "basic" if block == "auto" else block
+        n, rest = divmod(self.depth - 2, LAYERS_PER_N[block])
+        if rest or n < 1:
+            raise ValueError(f"depth: {self.depth} is not {LAYERS_PER_N[block]}n + 2, as {block} units need")
+        return block, (n,) * 3
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        choices = dict(stem=STEMS, block=("auto", *LAYERS_PER_N), order=ORDERS, shortcut=SHORTCUTS, gate=GATES)
+        choices |= dict(stride_in=STRIDES, pool=("ceil", "padded"), activate=("after_pool", "before_pool"))
+        for what, have in (choices | dict(biases=("all", "none", "outer"), batch_norm=("per_device", "synchronised"))).items():
+            choose(what, getattr(self, what), have)
+        init = choose("initialiser", self.initialiser, INITIALISERS)
+        norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
+        block, stages = self.stages()
+        order, imagenet = ORDERS[self.order], self.stem == "imagenet"
+        width = self.width or (64 if imagenet else 16)
+        unit = dict(
+            block=block,
+            order=self.order,
+            stride_in=self.stride_in,
+            shortcut_scale=self.shortcut_scale,
+            branch_scale=self.branch_scale,
+            gate=self.gate,
+            gate_bias=self.gate_bias,
+            shortcut_dropout=self.shortcut_dropout,
+            biases=self.biases,
+            norm=norm,
+            kernel_init=init,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+            train=train,
+        )
+
+        def pooled(x):
+            return max_pool(x, 3, 2, "ceil" if self.pool == "ceil" else 1) if imagenet else x
+
+        x = Unit.conv(width, 7 if imagenet else 3, 2 if imagenet else 1, self.biases != "none", init, self.dtype, "conv1")(x)
+        after_pool = order.pre and self.activate == "after_pool"
+        x = nn.relu(norm(name="bn1")(pooled(x) if after_pool else x, train=train))
+        x = x if after_pool else pooled(x)
+        for i, units in enumerate(stages):
+            stride = 2 if i else 1
+            late = self.stride_in == "last_unit"
+            if late:  # of all stages but the last
+                stride = 2 if i + 1 < len(stages) else 1
+            shared = unit | dict(width=width * 2**i)
+            name, first = f"conv{i + 2}_x", "activated" if i == 0 else "changed"
+            x = self._unit(shared | dict(stride=1 if late else stride, shortcut=self.shortcut, start=first), f"{name}_first")(x)
+            rest = "C" if self.shortcut == "C" else "none" if self.shortcut == "none" else "identity"
+            same = units - 1 - (late and units > 1)
+            if same:
+                x = self._scanned(shared | dict(stride=1, shortcut=rest, start="same"), same, f"{name}_rest")(x)
+            if late and units > 1:
+                x = self._unit(shared | dict(stride=stride, shortcut=rest, start="same"), f"{name}_last")(x)
+        if order.head == "BR":
+            x = norm(name="bn_last")(x, train=train)
+        if order.head:
+            x = nn.relu(x)
+        dense = nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="fc")
+        return dense(x.mean((1, 2))).astype(jnp.float32)
+
+    def _call(self):
+        def call(unit, x):
+            return unit(x)
+
+        return nn.remat(call) if self.remat else call
+
+    def _unit(self, options, name):
+        unit, call = Unit(**options, name=name), self._call()
+        return lambda x: call(unit, x)
+
+    def _scanned(self, options, length, name):
+        """`length` identical units, their parameters stacked on axis 0."""
+        call = self._call()
+        loop = nn.scan(
+            lambda unit, x, _: (call(unit, x), None),
+            variable_axes=dict(params=0, batch_stats=0),
+            split_rngs=dict(params=True, dropout=True),
+            length=length,
+            unroll=1 if length >= self.scan_from else length,
+        )
+        unit = Unit(**options, name=name)
+        return lambda x: loop(unit, x, None)[0]

@@ -1,0 +1,80 @@
+"""VGG. Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from architectures.alexnet import fully_connected
+from architectures.convolution import Conv, max_pool
+from architectures.layers import INITIALISERS, batch_norm, choose, local_response_norm
+
+CONFIGURATIONS = {  # Table 1: the windows of each block's convolutions
+    "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "A-LRN": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "B": ((3, 3),) * 5,
+    "B-shallow": ((5,),) * 5,  # section 4.1: each pair of 3 x 3 convolutions of B as one 5 x 5
+    "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
+    "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
+    "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
+}
+MAPS = (64, 128, 256, 512, 512)
+
+
+class VGG(nn.Module):
+    """VGG, Table 1: images [B, H, W, 3] -> [B, outputs]. D, the 16-layer one, has 138,357,544 parameters at 1000 outputs.
+
+    configuration: one of CONFIGURATIONS.  batch_norm: "none" as in the paper, or whose statistics, one of BATCH_NORMS.
+    initialiser: one of INITIALISERS; the paper's are "normal_1" for A, and for the deeper ones A's trained layers, or, in
+    its later remark, "glorot"; biases start at 0.  width: a factor on all maps and hidden units.
+    image_size: the side of the images it is trained on, a multiple of 32; a larger image is evaluated densely, fc6 to fc8
+    as convolutions and the class scores averaged over space (section 3.2).
+    Raises ValueError, one line, for an unknown choice or an image that is too small.
+    """
+
+    outputs: int
+    configuration: str = "D"
+    batch_norm: str = "none"
+    bn_momentum: float = 0.9
+    bn_epsilon: float = 1e-5
+    hidden: int = 4096
+    dropout: float = 0.5
+    initialiser: str = "glorot"
+    width: float = 1.0
+    image_size: int = 224
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+    takes: ClassVar[str] = "image"
+    image: ClassVar[tuple[int, ...]] = (224, 224, 3)
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        blocks = choose("configuration", self.configuration, CONFIGURATIONS)
+        init = choose("initialiser", self.initialiser, INITIALISERS)
+        norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
+        if self.image_size < 32:
+            raise ValueError(f"image_size: {self.image_size} must be at least 32, as five pools halve it")
+        for i, (windows, maps) in enumerate(zip(blocks, MAPS, strict=True), 1):
+            for j, window in enumerate(windows, 1):
+                options = dict(padding=window // 2, kernel_init=init, dtype=self.dtype, name=f"conv{i}_{j}")
+                x = Conv(round(maps * self.width), (window, window), **options)(x)
+                if norm:
+                    x = norm(name=f"bn{i}_{j}")(x, train=train)
+                x = nn.relu(x)
+                if self.configuration == "A-LRN" and i == 1:
+                    x = local_response_norm(x)
+            if min(x.shape[1:3]) < 2:
+                raise ValueError("image_size: the image is too small for VGG's five pools; have at least 32 x 32 pixels")
+            x = max_pool(x, 2, 2)
+        return fully_connected(
+            x,
+            self.image_size // 32,
+            outputs=self.outputs,
+            hidden=round(self.hidden * self.width),
+            dropout=self.dropout,
+            train=train,
+            axis_name=self.axis_name,
+            dtype=self.dtype,
+            activation=nn.relu,
+            init=lambda name: (init, nn.initializers.zeros),
+        )
