@@ -148,7 +148,7 @@ def average_parameters(decay: float) -> optax.GradientTransformation:
 
 def averaged(opt_state, params):
     """The parameters to evaluate: their average where optim.ema keeps one, else `params` themselves."""
-    average = optax.tree_utils.tree_get(opt_state, "average")
+    average = _field(opt_state, "average")
     return params if average is None else average
 
 
@@ -202,5 +202,14 @@ def build(
 
 def learning_rate(optimizer: Optimizer, opt_state, step: jax.Array) -> jax.Array:
     """The learning rate in force at `step`, with what `plateau` makes of it."""
-    scale = optax.tree_utils.tree_get(opt_state, "scale")  # of plateau
+    scale = _field(opt_state, "scale")  # of plateau
     return optimizer.lr(step) * (1.0 if scale is None else scale)
+
+
+def _field(opt_state, name: str):
+    """The field `name` of the one optimizer state that has it, or None. A parameter may have the same name: it is a dict's."""
+
+    def of_state(path, _):
+        return isinstance(path[-1], optax.tree_utils.NamedTupleKey)
+
+    return optax.tree_utils.tree_get(opt_state, name, filtering=of_state)
