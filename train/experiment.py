@@ -70,12 +70,15 @@ class Experiment:
         batch = self.example_shapes()
         variables = jax.eval_shape(initialise, batch)
         for split in self.dataset.evals:
-            example = self.example_shapes(split)
+            example, where = self.example_shapes(split), f"(in evaluation, on {split!r})"
             try:
                 if example != batch:
                     jax.eval_shape(evaluate, variables, example)
-            except (ValueError, ScopeParamShapeError) as error:
-                raise ValueError(f"{str(error).splitlines()[0]} (in evaluation, on {split!r})") from error
+            except ValueError as error:
+                raise ValueError(f"{str(error).splitlines()[0]} {where}") from error
+            except ScopeParamShapeError as error:
+                sizes = [[x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)]
+                raise ValueError(f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}") from error
         return variables, *jax.eval_shape(evaluate, variables, batch)
 
     @property
