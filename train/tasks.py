@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from train.metrics import Sums
 
-Batch = dict[str, jax.Array]  # "input", "target" and "mask": [B] or [B, T] bool
+# "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views [B, V, ...], see step.predict
+Batch = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
