@@ -7,8 +7,8 @@ from jax.extend import core
 from train.flops import inner
 
 ELEMENTWISE = set(
-    "abs add and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt integer_pow is_finite le "
-    "log log1p logistic lt max min mul name ne neg not or pow rem round rsqrt select_n sign sin sqrt square sub tanh xor".split()
+    "abs add and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt integer_pow is_finite le log "
+    "log1p logistic lt max min mul name ne neg not or pow rem round rsqrt select_n sign sin sqrt square sub tanh xor".split()
 )
 
 
