@@ -37,14 +37,6 @@ def hyperparameters(name: str, changes: dict[str, str]) -> dict:
     return {key: value for key, value in config.model.items() if key != "name"}
 
 
-def build(name: str, outputs: int, options: dict):
-    """The model. Raises BadInput, one line, for what it refuses."""
-    try:
-        return architectures.build(name, outputs=outputs, **options)
-    except ValueError as error:
-        raise BadInput(_first_line(error)) from error
-
-
 def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
     """`anatomy.anatomy`. Raises BadInput, one line, for a model that refuses its hyper-parameters or the shape."""
     try:
@@ -62,7 +54,7 @@ def _first_line(error: Exception) -> str:
 
 def default_outputs(name: str, options: dict) -> int:
     """1000, as in ImageNet, where the model takes large images, else 10."""
-    model = build(name, 10, options)
+    model = architectures.build(name, outputs=10, **options)
     return 1000 if model.takes == "image" and model.image[0] > 32 else 10
 
 
@@ -168,7 +160,7 @@ def main(arguments: list[str]) -> int:
     outputs = default_outputs(flags.model, options) if flags.outputs is None else flags.outputs
     if outputs < 1 or flags.levels < 0:
         raise BadInput(f"--outputs={outputs} must be at least 1, --levels={flags.levels} at least 0")
-    model = build(flags.model, outputs, options)
+    model = architectures.build(flags.model, outputs=outputs, **options)
     written = dict(image=flags.image, sequence=flags.sequence)
     given = written.pop(model.takes)
     if any(written.values()):

@@ -15,7 +15,7 @@ from flax import linen as nn
 import architectures
 from architectures import convolution
 from scripts import describe
-from train import anatomy, flops
+from train import anatomy, flops, receptive_field
 from train.errors import BadInput
 
 KEY = jax.random.key(0)
@@ -87,6 +87,26 @@ def test_the_pixels_in_a_receptive_field_are_those_with_a_gradient(side):
         slope = jax.grad(lambda x, name=name, place=place: outputs(x)[name]["__call__"][0][tuple(place)])(x)[0, ..., 0]
         first = field.low + place[field.axis] * field.stride
         assert np.flatnonzero(np.abs(slope).sum(axis=1 - side)).tolist() == _inside(field, first, shape[side]), name
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.reshape(1, 4, 2, 8, 1),
+        lambda x: x.transpose(0, 3, 1, 2).reshape(1, 64, 1) * 2,
+        lambda x: x[:, ::-1] + x,
+        lambda x: jnp.cumsum(x, axis=1),
+        lambda x: x.sum(1),
+        lambda x: jnp.broadcast_to(x[:, :1], x.shape),
+        lambda x: x + x.mean((1, 2), keepdims=True),
+        lambda x: jnp.concatenate([x[:, 4:], x[:, :4]], axis=1),
+        lambda x: x + x.swapaxes(1, 2),
+    ],
+)
+def test_what_no_window_describes_is_said_to_see_all_at_least_along_the_height(function):
+    jaxpr = jax.make_jaxpr(function)(jnp.ones([1, 8, 8, 1])).jaxpr
+    last = [equation for equation, *_ in flops.equations(jaxpr)][-1]
+    assert receptive_field.fields(jaxpr, jaxpr.invars[0])[id(last)][0] is receptive_field.ALL
 
 
 def _inside(field, first: int, pixels: int) -> list[int]:
