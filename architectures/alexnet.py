@@ -61,7 +61,10 @@ class AlexNet(nn.Module):
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes: ClassVar[str] = "image"
-    image: ClassVar[tuple[int, ...]] = (224, 224, 3)
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        return (self.image_size, self.image_size, 3)
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):

@@ -91,7 +91,10 @@ class LeNet(nn.Module):
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None  # nothing here looks across the batch
     takes: ClassVar[str] = "image"
-    image: ClassVar[tuple[int, ...]] = (32, 32, 1)
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        return (28, 28, 1) if self.number == 1 else (32, 32, 1)
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
@@ -101,8 +104,8 @@ class LeNet(nn.Module):
             choose(what, getattr(self, what), have)
         if self.number not in (1, 4, 5):
             raise ValueError(f"number: unknown {self.number}; have 1, 4, 5")
-        side = 28 if self.number == 1 else 32
-        if x.shape[1:] != (side, side, 1):
+        if x.shape[1:] != self.image:
+            side = self.image[0]
             found = " x ".join(map(str, x.shape[1:]))
             raise ValueError(f"LeNet-{self.number} takes images of {side} x {side} x 1, not {found}; LeNet-5 pads 28 x 28 by 2")
         if self.output == "rbf" and (self.outputs != 10 or self.number != 5):
