@@ -1,5 +1,6 @@
 """What several test files share: small experiments and a real process."""
 
+import dataclasses
 import io
 import os
 import subprocess
@@ -9,9 +10,11 @@ import types
 import jax
 import numpy as np
 
+import architectures
 from configs import load
 from train import experiment
 from train.data import files
+from train.data.source import Dataset, Source
 from train.loop import fresh_state
 from train.parallel import Program
 
@@ -99,3 +102,37 @@ def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
     Set.name = name
     Set(data_dir=str(files.tfds_folder()), file_format="array_record").download_and_prepare()
     return files.tfds_folder() / name / version
+
+
+REDUCED = {  # hyper-parameters and image that make an image model quick to run; others take 32 x 32 x 1 as they are
+    "lenet1": ({}, (28, 28, 1)),
+    "alexnet": (dict(width=0.1, image_size=67), (67, 67, 3)),
+    "alexnet_2014": (dict(width=0.1, image_size=67), (67, 67, 3)),
+    "alexnet_cifar": (dict(width=0.2), (16, 16, 3)),
+    "vgg": (dict(width=0.1, image_size=32, configuration="A"), (32, 32, 3)),
+    "googlenet": (dict(width=0.1, auxiliary_pool="adaptive"), (32, 32, 3)),
+    "googlenet_torchvision": (dict(width=0.1), (32, 32, 3)),
+    "bn_inception": (dict(width=0.1), (32, 32, 3)),
+    "inception_v3": (dict(width=0.1, stem="small"), (16, 16, 3)),
+    "resnet": (dict(width=4, depth=18), (32, 32, 3)),
+    "resnet_cifar": (dict(width=4), (16, 16, 3)),
+    "plain": (dict(width=4, depth=18), (32, 32, 3)),
+    "plain_cifar": (dict(width=4), (16, 16, 3)),
+    "resnet_v2": (dict(width=4, depth=50), (32, 32, 3)),
+    "resnet_v2_cifar": (dict(width=4, depth=20), (16, 16, 3)),
+}
+
+
+def on_random_images(e, model: str, **hyperparameters):
+    """The experiment with the model `model`, small, and 16 random images of 4 classes that fit it, all in one batch."""
+    small, image = REDUCED.get(model, ({}, (32, 32, 1)))
+    images = np.random.default_rng(0).normal(size=(16, *image)).astype(np.float32)
+    arrays = dict(image=images, label=np.arange(16, dtype=np.int32) % 4)
+
+    def make(arrays, index, keys):
+        return dict(input=arrays["image"][index], target=arrays["label"][index])
+
+    source = Source(16, arrays, make)
+    network = architectures.build(model, outputs=10, axis_name=e.layout.axis, **small | hyperparameters)
+    dataset = Dataset("image", "class", 10, source, {"test": source}, "random", {})
+    return dataclasses.replace(e, model=network, dataset=dataset, batch_size=16)

@@ -9,7 +9,7 @@ import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close
+from helpers import REDUCED, close
 
 import architectures
 from architectures import convolution, layers, lenet
@@ -18,35 +18,17 @@ KEY = jax.random.key(0)
 PLAIN = (str, int, float, bool, tuple)
 
 
-SMALL = {  # hyper-parameters and image that make a model quick to run
-    "lenet1": ({}, (28, 28, 1)),
-    "alexnet": (dict(width=0.1, image_size=67), (67, 67, 3)),
-    "alexnet_2014": (dict(width=0.1, image_size=67), (67, 67, 3)),
-    "alexnet_cifar": (dict(width=0.2), (32, 32, 3)),
-    "vgg": (dict(width=0.1, image_size=32, configuration="A"), (32, 32, 3)),
-    "googlenet": (dict(width=0.1, auxiliary_pool="adaptive"), (64, 64, 3)),
-    "googlenet_torchvision": (dict(width=0.1), (64, 64, 3)),
-    "bn_inception": (dict(width=0.1, stem="small"), (16, 16, 3)),
-    "inception_v3": (dict(width=0.1, stem="small"), (16, 16, 3)),
-    "resnet": (dict(width=4, depth=18), (32, 32, 3)),
-    "resnet_cifar": (dict(width=4), (16, 16, 3)),
-    "plain": (dict(width=4, depth=18), (32, 32, 3)),
-    "plain_cifar": (dict(width=4), (16, 16, 3)),
-    "resnet_v2": (dict(width=4, depth=50), (32, 32, 3)),
-    "resnet_v2_cifar": (dict(width=4, depth=20), (16, 16, 3)),
-}
-
-
 def example(name, batch=3):
     """Inputs and mask that the model `name` takes."""
     if architectures.takes(name) == "image":
-        return jax.random.normal(KEY, (batch, *SMALL.get(name, ({}, (32, 32, 1)))[1])), jnp.ones([batch], bool)
+        return jax.random.normal(KEY, (batch, *REDUCED.get(name, ({}, (32, 32, 1)))[1])), jnp.ones([batch], bool)
     return jax.random.normal(KEY, (batch, 6, 4)), jnp.arange(6) < jnp.array([6, 4, 1])[:, None]
 
 
 def initialised(name, **hyperparameters):
-    model, (x, mask) = architectures.build(name, outputs=10, **SMALL.get(name, ({}, 0))[0] | hyperparameters), example(name)
-    return model, jax.jit(functools.partial(model.init, train=False))(KEY, x, mask), x, mask
+    model, (x, mask) = architectures.build(name, outputs=10, **REDUCED.get(name, ({}, 0))[0] | hyperparameters), example(name)
+    init = jax.jit(functools.partial(model.init, train=False), compiler_options={"xla_backend_optimization_level": 0})
+    return model, init(KEY, x, mask), x, mask
 
 
 def sizes(variables) -> dict[str, int]:

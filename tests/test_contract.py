@@ -1,0 +1,46 @@
+"""What holds for every image network: devices, seeds, bfloat16 and recomputed activations change nothing they should not."""
+
+import inspect
+
+import helpers
+import jax
+import numpy as np
+import pytest
+
+import architectures
+
+NAMES = [name for name in architectures.MODELS if architectures.takes(name) == "image"]
+LENET = "configs/lenet_fashion_mnist.py"
+TRAINING = {"data__batch_size": 16, "optim__name": "momentum", "optim__lr": 0.01, "steps_per_dispatch": 1}
+
+
+def experiment(name, *, seeds=(0,), devices=1, how="map", **hyperparameters):
+    e = helpers.build(LENET, seeds=seeds, parallel__devices=devices, parallel__seeds=how, **TRAINING)
+    return helpers.on_random_images(e, name, **hyperparameters)
+
+
+def recomputing(name) -> dict:
+    """remat=True for a model that has blocks to recompute."""
+    return {"remat": True} if "remat" in inspect.signature(architectures.MODELS[name]).parameters else {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_eight_devices_that_recompute_activations_learn_what_one_that_keeps_them_does(name):
+    one, _, carry = helpers.losses(experiment(name), 1)
+    many, _, eight = helpers.losses(experiment(name, devices=8, **recomputing(name)), 1)
+    np.testing.assert_allclose(many, one, rtol=1e-4)
+    ours, theirs = jax.device_get(eight)[0], jax.device_get(carry)[0]
+    helpers.close(ours.params, theirs.params, 1e-4)
+    helpers.close(ours.model_state, theirs.model_state, 1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_four_seeds_learn_as_one_batched_program_in_bfloat16(name):
+    e = experiment(name, seeds=(0, 1, 2, 3), devices=2, how="vmap", dtype="bfloat16", **recomputing(name))
+    curve, program, carry = helpers.losses(e, 2)
+    assert np.isfinite(curve).all() and len(set(curve[-1].tolist())) == 4
+    assert {leaf.dtype for leaf in jax.tree.leaves(program.state(carry).params)} == {np.dtype("float32")}
+
+
+def test_only_networks_without_blocks_cannot_recompute_activations():
+    assert {name for name in NAMES if not recomputing(name)} == {"lenet1", "lenet4", "lenet5", "lenet5_1998", "alexnet_cifar"}
