@@ -22,7 +22,7 @@ import architectures
 from architectures import weight_files, weight_names
 from architectures.weight_names import Layer
 
-TORCH = dict(kernel="weight", bias="bias", scale="weight", mean="running_mean", var="running_var")
+TORCH = dict(kernel="weight", scale="weight", bias="bias", mean="running_mean", var="running_var")
 KERAS = dict(kernel="kernel", bias="bias")
 KERAS_NORM = dict(scale="gamma", bias="beta", mean="moving_mean", var="moving_variance")
 

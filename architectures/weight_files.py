@@ -99,7 +99,7 @@ def _write_torch(path, state):
 
 
 def _read_keras(path):
-    """Of Keras 3, layers/conv2d_3/vars/0 with the layer's name in an attribute; of Keras 1 and 2, lists of names in attributes."""
+    """Keras 3 has layers/conv2d_3/vars/0 and the layer's name in an attribute; Keras 1 and 2, lists of names in attributes."""
     import h5py
 
     with h5py.File(path, "r") as file:
