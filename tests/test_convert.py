@@ -1,13 +1,20 @@
 """Weights in and out: every network's table of names is whole, what does not fit is named, files keep bits, the script."""
 
+import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from architectures import convert, weight_files
+from scripts import weights
+from train.checkpoint import Checkpoints
+from train.errors import BadInput
+from train.state import TrainState
 
 SMALL = "torchvision/resnet18"
 
@@ -116,7 +123,7 @@ def test_what_is_no_state_of_the_network_is_one_line(source, state, expected):
 
 def test_variables_of_another_network_are_not_written_and_named():
     with pytest.raises(
-        ValueError, match=r"^torchvision/resnet34: misshapen: params/conv2_x_rest/bn1/bias is \[1, 64\], must be"
+        ValueError, match=r"^torchvision/resnet34: misshapen: \S*/conv2_x_rest/bn1/mean is \[1, 64\], must be \[2, 64\], "
     ):
         convert.save("torchvision/resnet34", variables_of(SMALL))
 
@@ -203,3 +210,44 @@ def test_a_mistake_on_the_scripts_command_line_is_one_line_and_exit_code_2(argum
     done = script(*(argument.format(tmp_path) for argument in arguments))
     assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert not done.stdout and not list(tmp_path.glob("out*"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The workdir of a run of two seeds whose network is torchvision's resnet18, and the variables it ended with."""
+    variables = [variables_of(SMALL), jax.tree.map(np.negative, variables_of(SMALL))]
+    averages = jax.tree.map(lambda *leaves: 2 * np.stack(leaves), *(v["params"] for v in variables))
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), *variables)
+    statistics = {"batch_stats": both["batch_stats"]}
+    state = TrainState(np.zeros(2, np.int32), both["params"], statistics, {"inner": {}, "average": averages})
+    with Checkpoints(epath.Path(tmp_path / "run" / "checkpoints"), 1) as checkpoints:
+        checkpoints.save(7, state, 0.5, {})
+    model = dict(name="resnet", depth=18, stride_in="3x3", pool="padded", scan_from=4)
+    (tmp_path / "run" / "config.json").write_text(json.dumps(dict(seeds=[5, 9], model=model)))
+    return tmp_path / "run", variables
+
+
+def test_the_parameters_that_a_run_evaluates_are_taken_of_the_seed_asked_for(run):
+    workdir, variables = run
+    found = weights.from_run(SMALL, epath.Path(workdir), 1)
+    assert same(
+        found, {"params": jax.tree.map(lambda x: 2 * x, variables[1]["params"]), "batch_stats": variables[1]["batch_stats"]}
+    )
+
+
+@pytest.mark.parametrize(
+    "change, seed, expected",
+    [
+        (dict(stride_in="1x1"), 0, "model.stride_in is '1x1', torchvision/resnet18 has '3x3'"),
+        (dict(pool="ceil"), 0, "model.pool is 'ceil', torchvision/resnet18 has 'padded'"),
+        (dict(bn_epsilon=1e-3), 0, "model.bn_epsilon is 0.001, torchvision/resnet18 has 1e-05"),
+        (dict(), 2, "--seed: 2 is none of the run's, 0 to 1"),
+    ],
+)
+def test_a_run_that_computes_something_else_than_the_library_is_refused(run, change, seed, expected):
+    workdir, _ = run
+    config = json.loads((workdir / "config.json").read_text())
+    (workdir / "config.json").write_text(json.dumps(config | dict(model=config["model"] | change)))
+    with pytest.raises(BadInput) as error:
+        weights.from_run(SMALL, epath.Path(workdir), seed)
+    assert str(error.value).endswith(expected)
