@@ -58,7 +58,7 @@ def random(name: str, shape, rng) -> np.ndarray:
         fan_in = np.prod(shape) / (shape[-1] if leaf == "kernel" else shape[0])
         return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fan_in))
     if leaf in ("weight", "gamma", "running_var", "moving_variance"):
-        small = 0.2 if leaf in ("weight", "gamma") and ("bn3" in name or "_3_bn" in name) else 1.0
+        small = 0.2 if leaf in ("weight", "gamma") and any(part in name for part in ("bn3", "_3_bn", "norm3", "_2_bn")) else 1.0
         return (small * rng.uniform(0.5, 1.5, shape)).astype(np.float32)
     return np.float32(0.1) * rng.standard_normal(shape, np.float32)
 
