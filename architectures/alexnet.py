@@ -7,24 +7,20 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import Conv, max_pool
-from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, local_response_norm
+from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, local_response_norm, recomputed
 
 TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers together
 SINGLE_2014 = (64, 192, 384, 256, 256)
 
 
-def fully_connected(
-    x, window: int, *, outputs: int, hidden: int, dropout: float, train: bool, axis_name, dtype, activation, init
-):
+def fully_connected(x, window: int, *, outputs: int, hidden: int, dropout: float, train, axis_name, dtype, activation, init):
     """fc6, fc7, fc8 of AlexNet and VGG inside the calling module: maps [B, H, W, C] -> [B, outputs] in float32.
 
     fc6 is a convolution whose window is the whole map of a training image, so a larger image gives a map of class scores,
     which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2. init: layer name -> (kernel, bias).
     """
     if min(x.shape[1:3]) < window:
-        raise ValueError(
-            f"image_size: fc6 sees {window} x {window} positions, but the image leaves {x.shape[1]} x {x.shape[2]}"
-        )
+        raise ValueError(f"image_size: fc6 sees {window} x {window} positions, the image has only {x.shape[1]} x {x.shape[2]}")
     kernel, bias = init("fc6")
     x = Conv(hidden, (window, window), padding="VALID", kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc6")(x)
     x = Dropout(dropout, axis_name)(activation(x), train=train)
@@ -44,6 +40,7 @@ class AlexNet(nn.Module):
     code's, whose missing pixels at the lower right count as zeros, (0, 0) fits 227 x 227, (2, 2) is torchvision's.
     bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays flat); others start at 0.
     width: a factor on all maps and hidden units.  image_size: the side of the images it is trained on.
+    remat: the maps between the image and fc6 are not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
 
@@ -60,10 +57,14 @@ class AlexNet(nn.Module):
     conv1_padding: tuple = (0, 3)
     width: float = 1.0
     image_size: int = 224
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes: ClassVar[str] = "image"
-    image: ClassVar[tuple[int, ...]] = (224, 224, 3)
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        return (self.image_size, self.image_size, 3)
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
@@ -87,12 +88,14 @@ class AlexNet(nn.Module):
             x = activation(Conv(maps, (window, window), **options)(x))
             return local_response_norm(x, groups=self.groups) if self.lrn and i < 3 else x
 
-        x = conv(x, 1, 11, strides=4, padding=(tuple(self.conv1_padding),) * 2)
-        x = self._pool(x)
-        x = self._pool(conv(x, 2, 5, padding=2, feature_group_count=self.groups))
-        x = conv(x, 3, 3, padding=1)
-        x = conv(x, 4, 3, padding=1, feature_group_count=self.groups)
-        x = self._pool(conv(x, 5, 3, padding=1, feature_group_count=self.groups))
+        def maps(self, x):
+            x = self._pool(conv(x, 1, 11, strides=4, padding=(tuple(self.conv1_padding),) * 2))
+            x = self._pool(conv(x, 2, 5, padding=2, feature_group_count=self.groups))
+            x = conv(x, 3, 3, padding=1)
+            x = conv(x, 4, 3, padding=1, feature_group_count=self.groups)
+            return self._pool(conv(x, 5, 3, padding=1, feature_group_count=self.groups))
+
+        x = recomputed(self.remat, maps)(self, x)
         return fully_connected(
             x,
             self._window,
@@ -109,9 +112,7 @@ class AlexNet(nn.Module):
     def _pool(self, x):
         window = 3 if self.overlap else 2
         if min(x.shape[1:3]) < window:
-            raise ValueError(
-                f"image_size: an image of {self.image_size} pixels is too small for AlexNet's pools; 63 is the least"
-            )
+            raise ValueError("image_size: the image is too small for AlexNet's pools; have at least 63 x 63 pixels")
         return max_pool(x, window, 2)
 
     @property

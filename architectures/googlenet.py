@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import Conv, avg_pool, max_pool
-from architectures.layers import INITIALISERS, Dropout, batch_norm, choose, local_response_norm
+from architectures.layers import INITIALISERS, Dropout, batch_norm, choose, local_response_norm, recomputed
 
 STEMS = ("imagenet", "small")
 MODULES = {  # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
@@ -89,6 +89,7 @@ class GoogLeNet(nn.Module):
     the size (torchvision's; for small images).  batch_norm: "none" as in the paper, or one of BATCH_NORMS.
     bias: what biases start with where there is no batch norm (Caffe's 0.2).  width: a factor on all maps.
     stem: "imagenet", or "small" for images of 32 pixels, where conv1 and the two pools around conv2 keep the size.
+    remat: what is computed inside a module is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice.
     """
 
@@ -108,6 +109,7 @@ class GoogLeNet(nn.Module):
     bias: float = 0.2
     width: float = 1.0
     stem: str = "imagenet"
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes: ClassVar[str] = "image"
@@ -144,7 +146,9 @@ class GoogLeNet(nn.Module):
                 x = max_pool(x, 3, 2, "ceil")
             if name == "inception_5a":
                 x = max_pool(x, self.pool4, 2, "ceil")
-            x = Inception(MODULES[name], self.window5, self.reduction, conv, name=name)(x)
+            x = recomputed(self.remat, Inception.__call__)(
+                Inception(MODULES[name], self.window5, self.reduction, conv, name=name), x
+            )
             if name in ("inception_4a", "inception_4d"):
                 head(x, "auxiliary1" if name == "inception_4a" else "auxiliary2")
         x = Dropout(self.dropout, self.axis_name)(x.mean((1, 2)), train=train)

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from architectures.convolution import avg_pool, max_pool
 from architectures.googlenet import STEMS, answers, units
-from architectures.layers import INITIALISERS, Dropout, choose
+from architectures.layers import INITIALISERS, Dropout, choose, recomputed
 
 BN_MODULES = {  # appendix: #1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection, stride, pool
     "inception_3a": (64, 64, 64, 64, 96, 32, 1, "avg"),
@@ -47,6 +47,7 @@ class BNInception(nn.Module):
     initialiser: str = "he_fan_in"
     width: float = 1.0
     stem: str = "imagenet"
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes: ClassVar[str] = "image"
@@ -69,7 +70,7 @@ class BNInception(nn.Module):
         for name, maps in BN_MODULES.items():
             if self.wide_projections and name in WIDE_PROJECTIONS:
                 maps = (*maps[:5], WIDE_PROJECTIONS[name], *maps[6:])
-            x = BNInceptionModule(maps, conv, name=name)(x)
+            x = recomputed(self.remat, BNInceptionModule.__call__)(BNInceptionModule(maps, conv, name=name), x)
         x = Dropout(self.dropout, self.axis_name)(x.mean((1, 2)), train=train)
         init = choose("initialiser", self.initialiser, INITIALISERS)
         return nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="classifier")(x).astype(jnp.float32)
@@ -115,6 +116,7 @@ class InceptionV3(nn.Module):
     outline of the stem differs from the released network, which this is. Convolutions have no bias; batch norm, ReLU.
     bn_scale: batch norm has a scale (Keras's has none).  pool_padding: "counted" as zeros by average pools as in PyTorch,
     or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its strides and pools removed.
+    remat: as in GoogLeNet.
     Raises ValueError, one line, for an unknown choice or an image of fewer than 75 pixels with the first stem.
     """
 
@@ -129,6 +131,7 @@ class InceptionV3(nn.Module):
     initialiser: str = "he_fan_in"
     width: float = 1.0
     stem: str = "imagenet"
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes: ClassVar[str] = "image"
@@ -151,7 +154,8 @@ class InceptionV3(nn.Module):
                 x = conv(maps, window, name, strides=strides if large else 1, padding=padding if large else "SAME")(x)
 
         def module(*branches, name, pool):
-            return InceptionModule(branches, pool, counted, conv, name=name)
+            once = recomputed(self.remat, InceptionModule.__call__)
+            return functools.partial(once, InceptionModule(branches, pool, counted, conv, name=name))
 
         for name, projection in dict(mixed_5b=32, mixed_5c=64, mixed_5d=64).items():
             one, five, double = [(64, 1)], [(48, 1), (64, 5)], [(64, 1), (96, 3), (96, 3)]

@@ -93,6 +93,11 @@ class BatchNorm(nn.Module):
         return (wide * a + (bias - m * a)).astype(x.dtype)
 
 
+def recomputed(remat: bool, block):
+    """block(module, x), whose activations, with `remat`, are not kept for the backward pass but computed again."""
+    return nn.remat(block) if remat else block
+
+
 BATCH_NORMS = ("none", "per_device", "synchronised")
 
 

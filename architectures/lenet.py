@@ -14,10 +14,7 @@ from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, choose
 LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))  # LeCun et al. 1989
 # LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about 260,000 connections and
 # 17,000 free parameters": 259,306 and 17,998.
-LENET4_C3 = (
-    *(tuple((i + k) % 8 for k in range(4)) for i in range(12)),
-    *(tuple((i + k) % 8 for k in range(3)) for i in (0, 2, 4, 6)),
-)
+LENET4_C3 = (*(tuple((i + k) % 8 for k in range(4)) for i in range(12)), (0, 1, 2), (2, 3, 4), (4, 5, 6), (6, 7, 0))
 LENET4_C5 = tuple(tuple((i + k) % 16 for k in range(5)) for i in range(120))
 LENET5_C3 = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
@@ -94,7 +91,10 @@ class LeNet(nn.Module):
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None  # nothing here looks across the batch
     takes: ClassVar[str] = "image"
-    image: ClassVar[tuple[int, ...]] = (32, 32, 1)
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        return (28, 28, 1) if self.number == 1 else (32, 32, 1)
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
@@ -104,14 +104,14 @@ class LeNet(nn.Module):
             choose(what, getattr(self, what), have)
         if self.number not in (1, 4, 5):
             raise ValueError(f"number: unknown {self.number}; have 1, 4, 5")
-        side = 28 if self.number == 1 else 32
-        if x.shape[1:] != (side, side, 1):
+        if x.shape[1:] != self.image:
+            side = self.image[0]
             found = " x ".join(map(str, x.shape[1:]))
             raise ValueError(f"LeNet-{self.number} takes images of {side} x {side} x 1, not {found}; LeNet-5 pads 28 x 28 by 2")
         if self.output == "rbf" and (self.outputs != 10 or self.number != 5):
             raise ValueError(
-                f"output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units; with {self.outputs} outputs and "
-                f"number {self.number} have 'dense'"
+                f"output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units, not {self.outputs} outputs of "
+                f"LeNet-{self.number}; have 'dense'"
             )
 
         def dense(features, name):

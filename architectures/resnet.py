@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import max_pool
-from architectures.layers import INITIALISERS, batch_norm, choose
+from architectures.layers import INITIALISERS, batch_norm, choose, recomputed
 from architectures.residual_unit import GATES, ORDERS, SHORTCUTS, STRIDES, Unit
 
 IMAGENET = {  # v1, table 1, and v2, section 4: units of conv2_x to conv5_x
@@ -40,7 +40,7 @@ class ResNet(nn.Module):
     batch_norm: one of BATCH_NORMS but "none".  initialiser: one of INITIALISERS.
     scan_from: a stage with at least this many identical units runs them as a loop over stacked parameters; with fewer the
     loop is unrolled. The parameters are stacked in both cases, so checkpoints fit both.
-    remat: activations inside units are computed again in the backward pass instead of kept.
+    remat: what is computed inside a unit is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice and a depth that is none.
     """
 
@@ -99,7 +99,7 @@ class ResNet(nn.Module):
         block, stages = self.stages()
         order, imagenet = ORDERS[self.order], self.stem == "imagenet"
         width = self.width or (64 if imagenet else 16)
-        unit = dict(
+        common = dict(
             block=block,
             order=self.order,
             stride_in=self.stride_in,
@@ -116,6 +116,8 @@ class ResNet(nn.Module):
             train=train,
         )
 
+        once = recomputed(self.remat, Unit.__call__)
+
         def pooled(x):
             if self.pool == "zeros" and imagenet:
                 x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -130,15 +132,17 @@ class ResNet(nn.Module):
             late = self.stride_in == "last_unit"
             if late:  # of all stages but the last
                 stride = 2 if i + 1 < len(stages) else 1
-            shared = unit | dict(width=width * 2**i)
+            shared = common | dict(width=width * 2**i)
             name, first = f"conv{i + 2}_x", "activated" if i == 0 else "changed"
-            x = self._unit(shared | dict(stride=1 if late else stride, shortcut=self.shortcut, start=first), f"{name}_first")(x)
+            options = shared | dict(stride=1 if late else stride, shortcut=self.shortcut, start=first)
+            x = once(Unit(**options, name=f"{name}_first"), x)
             rest = "C" if self.shortcut == "C" else "none" if self.shortcut == "none" else "identity"
             same = units - 1 - (late and units > 1)
             if same:
-                x = self._scanned(shared | dict(stride=1, shortcut=rest, start="same"), same, f"{name}_rest")(x)
+                unit = Unit(**shared, stride=1, shortcut=rest, start="same", name=f"{name}_rest")
+                x = self._repeat(unit, same, x)
             if late and units > 1:
-                x = self._unit(shared | dict(stride=stride, shortcut=rest, start="same"), f"{name}_last")(x)
+                x = once(Unit(**shared, stride=stride, shortcut=rest, start="same", name=f"{name}_last"), x)
         if order.head == "BR":
             x = norm(name="bn_last")(x, train=train)
         if order.head:
@@ -146,25 +150,14 @@ class ResNet(nn.Module):
         dense = nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="fc")
         return dense(x.mean((1, 2))).astype(jnp.float32)
 
-    def _call(self):
-        def call(unit, x):
-            return unit(x)
-
-        return nn.remat(call) if self.remat else call
-
-    def _unit(self, options, name):
-        unit, call = Unit(**options, name=name), self._call()
-        return lambda x: call(unit, x)
-
-    def _scanned(self, options, length, name):
-        """`length` identical units, their parameters stacked on axis 0."""
-        call = self._call()
+    def _repeat(self, unit, times, x):
+        """x through `times` units like `unit`, whose parameters are stacked on axis 0."""
+        once = recomputed(self.remat, Unit.__call__)
         loop = nn.scan(
-            lambda unit, x, _: (call(unit, x), None),
+            lambda unit, x, _: (once(unit, x), None),
             variable_axes=dict(params=0, batch_stats=0),
             split_rngs=dict(params=True, dropout=True),
-            length=length,
-            unroll=1 if length >= self.scan_from else length,
+            length=times,
+            unroll=1 if times >= self.scan_from or self.is_initializing() else times,
         )
-        unit = Unit(**options, name=name)
-        return lambda x: loop(unit, x, None)[0]
+        return loop(unit, x, None)[0]

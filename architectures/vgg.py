@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from architectures.alexnet import fully_connected
 from architectures.convolution import Conv, max_pool
-from architectures.layers import INITIALISERS, batch_norm, choose, local_response_norm
+from architectures.layers import INITIALISERS, batch_norm, choose, local_response_norm, recomputed
 
 CONFIGURATIONS = {  # Table 1: the windows of each block's convolutions
     "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
@@ -29,6 +29,7 @@ class VGG(nn.Module):
     its later remark, "glorot"; biases start at 0.  width: a factor on all maps and hidden units.
     image_size: the side of the images it is trained on, a multiple of 32; a larger image is evaluated densely, fc6 to fc8
     as convolutions and the class scores averaged over space (section 3.2).
+    remat: what is computed inside a block is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
 
@@ -42,10 +43,14 @@ class VGG(nn.Module):
     initialiser: str = "glorot"
     width: float = 1.0
     image_size: int = 224
+    remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes: ClassVar[str] = "image"
-    image: ClassVar[tuple[int, ...]] = (224, 224, 3)
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        return (self.image_size, self.image_size, 3)
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
@@ -54,7 +59,8 @@ class VGG(nn.Module):
         norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
         if self.image_size < 32:
             raise ValueError(f"image_size: {self.image_size} must be at least 32, as five pools halve it")
-        for i, (windows, maps) in enumerate(zip(blocks, MAPS, strict=True), 1):
+
+        def block(self, x, i, windows, maps):
             for j, window in enumerate(windows, 1):
                 options = dict(padding=window // 2, kernel_init=init, dtype=self.dtype, name=f"conv{i}_{j}")
                 x = Conv(round(maps * self.width), (window, window), **options)(x)
@@ -64,10 +70,11 @@ class VGG(nn.Module):
                 if self.configuration == "A-LRN" and i == 1:
                     x = local_response_norm(x)
             if min(x.shape[1:3]) < 2:
-                raise ValueError(
-                    f"image_size: VGG's five pools need images of at least 32 x 32 pixels, {self.image_size} expected"
-                )
-            x = max_pool(x, 2, 2)
+                raise ValueError("image_size: the image is too small for VGG's five pools; have at least 32 x 32 pixels")
+            return max_pool(x, 2, 2)
+
+        for i, (windows, maps) in enumerate(zip(blocks, MAPS, strict=True), 1):
+            x = recomputed(self.remat, lambda self, x, i=i, w=windows, m=maps: block(self, x, i, w, m))(self, x)
         return fully_connected(
             x,
             self.image_size // 32,

@@ -45,7 +45,7 @@ def _common() -> dict[str, dict]:
             steps=_steps(1000),  # duration of training
             weight_decay=0.0,
             decay="coupled",  # coupled: L2 in the gradient; decoupled: AdamW's, outside the optimizer and times lr
-            decay_mask="kernels",  # kernels: parameters of two or more dimensions; all: biases and scales too
+            decay_mask="kernels",  # kernels: all parameters but biases and scales; all: these too
             clip_norm=config_dict.placeholder(float),  # largest norm of the whole gradient
             clip_value=config_dict.placeholder(float),  # largest absolute value of a gradient's element
             accumulate=1,  # batches whose gradients are averaged into one update

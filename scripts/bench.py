@@ -2,6 +2,7 @@
 
 python -m scripts.bench startup     seconds from the command to the first step, cold and warm compile cache
 python -m scripts.bench loop        replicated dispatch against plain jit; the loop against back-to-back dispatches
+python -m scripts.bench cnn         training steps of the convolutional networks against PyTorch's (extra `parity`)
 """
 
 import argparse
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from scripts import bench_cnn
 
 EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
 CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
@@ -87,10 +90,16 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
-    parser.add_argument("what", choices=("startup", "loop"))
+    parser.add_argument("what", choices=("startup", "loop", "cnn"))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--models", default=",".join(bench_cnn.MODELS), help="of cnn: which networks, by commas")
+    parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
     flags = parser.parse_args()
-    dict(startup=startup, loop=loop)[flags.what](flags.rounds)
+    if flags.what == "cnn":
+        variants = [v for v in flags.variants.split(";") if v]
+        bench_cnn.compare(flags.models.split(","), flags.rounds, variants)
+    else:
+        dict(startup=startup, loop=loop)[flags.what](flags.rounds)
     return 0
 
 

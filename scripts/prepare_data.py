@@ -1,6 +1,7 @@
 """Fetches a full data set: the one command that goes on the network.
 
 python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]
+python -m scripts.prepare_data cifar10
 python -m scripts.prepare_data fashion_mnist --check
 Exit codes: 0 it is there and sound, 1 it is not or could not be made, 2 bad usage; one line on stderr with 1 and 2.
 """
@@ -109,9 +110,11 @@ def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
     Reading has verified names, dtypes, shapes, labels and the zip file's checksums; the digest verifies every example.
     """
     paths = dict(tfds=files.tfds_version(name), files=files.folder() / f"{name}.npz")
+    sought = dict(tfds=f"{files.tfds_folder() / name} (array_record)", files=str(paths["files"]))
+    sources = [source for source in sources if source in files.SETS[name].sources]
     there = [source for source in sources if paths[source] and paths[source].exists()]
     if not there:
-        where = f"{files.tfds_folder() / name} (array_record) and {paths['files']}"
+        where = " and ".join(sought[source] for source in sources)
         raise BadInput(f"{name} is not prepared (looked for {where}); run python -m scripts.prepare_data {name}")
     _, origin = files.load(name, there[0])
     if origin.examples != files.SETS[name].full:

@@ -1,5 +1,6 @@
 """What several test files share: small experiments and a real process."""
 
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 
 from configs import load
 from train import experiment
+from train.data import files
 from train.loop import fresh_state
 from train.parallel import Program
 
@@ -65,3 +67,35 @@ def close(a, b, tolerance=1e-5):
     for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True):
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1, np.abs(y).max()))
+
+
+def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
+    """A real array_record folder of an image set, written by TFDS without TensorFlow (images come as PNG bytes)."""
+    import PIL.Image
+    import tensorflow_datasets as tfds
+
+    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        __module__ = "tests.helpers"  # TFDS looks for a folder of that package
+        VERSION = tfds.core.Version(version)
+        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+
+        def _info(self):
+            height, width, *channels = arrays["train_image"].shape[1:]
+            image = tfds.features.Image(shape=(height, width, *(channels or [1])))
+            label = tfds.features.ClassLabel(num_classes=files.SETS[name].classes)
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(dict(image=image, label=label)))
+
+        def _split_generators(self, _):
+            return {split: self._generate_examples(split) for split in files.SPLITS}
+
+        def _generate_examples(self, split):
+            pairs = zip(arrays[f"{split}_image"], arrays[f"{split}_label"], strict=True)
+            for i, (image, label) in enumerate(pairs):
+                png = io.BytesIO()
+                PIL.Image.fromarray(image).save(png, "PNG")
+                png.seek(0)
+                yield i, dict(image=png, label=int(label))
+
+    Set.name = name
+    Set(data_dir=str(files.tfds_folder()), file_format="array_record").download_and_prepare()
+    return files.tfds_folder() / name / version

@@ -150,12 +150,12 @@ def test_rbf_logits_are_the_negative_squared_distances_to_the_bitmaps():
 
 def test_rbf_for_other_than_ten_classes_is_refused_in_one_line():
     x, mask = example("lenet5")
-    with pytest.raises(ValueError, match="has the ten digits' bitmaps as centres, not 7; have output='dense'"):
+    with pytest.raises(ValueError, match="has the ten digits' bitmaps .* not 7 outputs of LeNet-5; have 'dense'"):
         architectures.build("lenet5_1998", outputs=7).init(KEY, x, mask, train=False)
 
 
 def test_an_image_that_is_not_32_by_32_is_refused_in_one_line():
-    with pytest.raises(ValueError, match="takes images of 32 x 32 x 1, not 28 x 28 x 1; pad 28 x 28 by 2"):
+    with pytest.raises(ValueError, match="takes images of 32 x 32 x 1, not 28 x 28 x 1; LeNet-5 pads"):
         architectures.build("lenet5", outputs=10).init(KEY, jnp.zeros([1, 28, 28, 1]), jnp.ones([1], bool), train=False)
 
 

@@ -106,7 +106,7 @@ LENET, ADDING, VOWELS = CONFIGS
         ),
         ([f"--config={LENET}", "--config.model.name=lenet"], "model.name: unknown 'lenet'; did you mean 'lenet5'?"),
         ([f"--config={LENET}", "--config.optim.name=adamw"], "optim.name: unknown 'adamw'; did you mean 'adam'?"),
-        ([f"--config={LENET}", "--config.model.activation=swish"], "model: unknown activation 'swish'; have"),
+        ([f"--config={LENET}", "--config.model.activation=swish"], "model.activation: unknown 'swish'; have"),
         ([f"--config={LENET}", "--config.data.pad=0"], "model: LeNet-5 takes images of 32 x 32 x 1, not 28 x 28 x 1"),
         ([f"--config={LENET}", "--config.data.scale=log"], "data.scale: unknown 'log'; have unit, lecun, standard"),
         (

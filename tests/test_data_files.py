@@ -1,15 +1,14 @@
 """Data files: what is embedded, which source is taken, and that damage is never passed over."""
 
 import dataclasses
-import io
 import json
 import os
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
+from helpers import prepare_tfds
 
 from scripts import prepare_data
 from train.data import files
@@ -37,34 +36,6 @@ def place(arrays):
     """Writes `arrays` where prepared Fashion-MNIST lies."""
     files.write(files.folder() / "fashion_mnist.npz", arrays)
     return files.folder() / "fashion_mnist.npz"
-
-
-def prepare_tfds(arrays):
-    """A real array_record folder fashion_mnist/3.0.1, written by TFDS without TensorFlow (images come as PNG bytes)."""
-    import PIL.Image
-    import tensorflow_datasets as tfds
-
-    class FashionMnist(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        VERSION = tfds.core.Version("3.0.1")
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
-
-        def _info(self):
-            image, label = tfds.features.Image(shape=(28, 28, 1)), tfds.features.ClassLabel(num_classes=10)
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(dict(image=image, label=label)))
-
-        def _split_generators(self, _):
-            return {split: self._generate_examples(split) for split in files.SPLITS}
-
-        def _generate_examples(self, split):
-            pairs = zip(arrays[f"{split}_image"], arrays[f"{split}_label"], strict=True)
-            for i, (image, label) in enumerate(pairs):
-                png = io.BytesIO()
-                PIL.Image.fromarray(image).save(png, "PNG")
-                png.seek(0)
-                yield i, dict(image=png, label=int(label))
-
-    FashionMnist(data_dir=str(files.tfds_folder()), file_format="array_record").download_and_prepare()
-    return files.tfds_folder() / "fashion_mnist" / "3.0.1"
 
 
 def refusal(*arguments) -> str:
@@ -214,7 +185,7 @@ def test_a_source_that_is_not_there_is_refused_with_where_it_was_sought_and_the_
         assert str(where) in line and line.endswith(f"python -m scripts.prepare_data fashion_mnist{flag}")
     assert "have auto, embedded" in refusal("japanese_vowels", "tfds")
     assert "have auto, tfds, files, embedded" in refusal("fashion_mnist", "web")
-    assert "have fashion_mnist, japanese_vowels" in refusal("fashion_mnits")
+    assert "have cifar10, cifar100, fashion_mnist, japanese_vowels" in refusal("fashion_mnits")
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(empty, monkeypatch):

@@ -51,6 +51,19 @@ def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
     assert seen[:3] == [1.0, 1.0, 1.0] and seen[-1] == pytest.approx(0.1)
 
 
+def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
+    params = {"scale": jnp.ones([2]), "rest": {"scale": jnp.ones([3]), "average": jnp.ones([1])}}  # as batch norm's is
+    common = dict(lr=0.5, warmup=0, accumulate=1, weight_decay=0.0, decay="coupled", decay_mask="all")
+    for rule in (
+        SCHEDULES["constant"](),
+        SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1),
+    ):
+        optimizer = optim.build(OPTIMIZERS["adam"](), rule, clip_norm=None, clip_value=None, ema=0.0, **common)
+        state = optimizer.update.init(params)
+        assert float(optim.learning_rate(optimizer, state, jnp.asarray(0))) == 0.5
+        assert optim.averaged(state, params) is params
+
+
 def test_plateau_works_with_accumulated_batches_and_looks_at_updates():
     options = dict(schedule__name="plateau", schedule__patience=1, schedule__window=2, schedule__factor=0.1)
     _, program, carry = losses(build(**PLAIN | dict(optim__lr=1e-9), optim__accumulate=2, **options), 40)

@@ -7,10 +7,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+from flax.errors import ScopeParamShapeError
 
 import architectures
 from architectures import convolution
-from train import flops, optim, parallel
+from train import flops, optim, parallel, step
 from train.data import DATASETS
 from train.data.source import Dataset
 from train.duration import resolver
@@ -41,27 +42,44 @@ class Experiment:
     checkpoint_every: float
     checkpoint_keep: int
 
-    def example_batch(self, size: int = 1) -> Batch:
-        """The first `size` examples of the first evaluation split, [size, ...] each."""
-        source = next(iter(self.dataset.evals.values()))
+    def example_batch(self, size: int = 1, split: str = "train") -> Batch:
+        """The first `size` examples of a split, [size, ...] each; of training, as they are trained on."""
+        source = self.dataset.train if split == "train" else self.dataset.evals[split]
         arrays = {k: jnp.asarray(v[:size]) for k, v in source.arrays.items()}
         rows = jnp.arange(size)
         return source.batch(arrays, rows, jnp.ones([size], bool), jax.random.key(0), rows)
 
+    def example_shapes(self, split: str = "train") -> Batch:
+        """Shapes and dtypes of one example: nothing is computed."""
+        return jax.eval_shape(functools.partial(self.example_batch, split=split))
+
     @functools.cached_property
     def shapes(self):
-        """(variables, outputs, sums) of one example, as shapes and dtypes: nothing is computed."""
-        batch = self.example_batch()
+        """(variables, outputs, sums) of one training example, as shapes and dtypes: nothing is computed.
+
+        Raises ValueError, one line, where the model does not take it, or not what an evaluation split gives.
+        """
 
         def initialise(batch):
             return self.model.init(jax.random.key(0), batch["input"], batch["mask"], train=False)
 
-        def apply(variables, batch):
-            outputs = self.model.apply(variables, batch["input"], batch["mask"], train=False)
+        def evaluate(variables, batch):
+            outputs = step.predict(variables, batch, model=self.model)
             return outputs, self.task.sums(outputs, batch)
 
+        batch = self.example_shapes()
         variables = jax.eval_shape(initialise, batch)
-        return variables, *jax.eval_shape(apply, variables, batch)
+        for split in self.dataset.evals:
+            example, where = self.example_shapes(split), f"(in evaluation, on {split!r})"
+            try:
+                if example != batch:
+                    jax.eval_shape(evaluate, variables, example)
+            except ValueError as error:
+                raise ValueError(f"{str(error).splitlines()[0]} {where}") from error
+            except ScopeParamShapeError as error:
+                sizes = [[x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)]
+                raise ValueError(f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}") from error
+        return variables, *jax.eval_shape(evaluate, variables, batch)
 
     @property
     def parameters(self) -> int:
@@ -71,7 +89,7 @@ class Experiment:
     @property
     def multiply_adds(self) -> int:
         """Of one example's forward pass."""
-        batch = self.example_batch()
+        batch = self.example_shapes()
         apply = functools.partial(self.model.apply, train=False)
         with convolution.stock():  # the network's own count, whatever way this backend goes
             return flops.multiply_adds(apply, self.shapes[0], batch["input"], batch["mask"])
@@ -145,6 +163,12 @@ def build(config) -> Experiment:
         **every,
         checkpoint_keep=config.checkpoint.keep,
     )
+    averaged = any(isinstance(experiment.example_shapes(split)["input"], tuple) for split in dataset.evals)
+    if averaged and config.task.name != "classify":
+        raise BadInput(
+            f"task.name: {config.task.name!r} has no probabilities to average over data.views={config.data.views!r}; "
+            "have task.name='classify', or one view of one size"
+        )
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     return experiment

@@ -1,40 +1,61 @@
 """Multiply-adds by walking a jaxpr, so that scans count every iteration, which XLA's own count does not."""
 
+import collections
 import math
+import re
 
 import jax
 from jax.extend import core
 
+SCOPE = re.compile(r"\[([^\[\]]*)\]")
+
 
 def multiply_adds(function, *arguments) -> int:
     """Multiply-adds of the convolutions and matrix products of function(*arguments), padding counted as the papers do."""
-    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
+    return by_scope(jax.make_jaxpr(function)(*arguments).jaxpr).total()
 
 
-def _count(jaxpr) -> int:
-    return sum(_one(equation) for equation in jaxpr.eqns)
+def by_scope(jaxpr) -> collections.Counter:
+    """The multiply-adds of each scope (see `equations`)."""
+    counts = collections.Counter()
+    for equation, times, scope in equations(jaxpr):
+        counts[scope] += times * _one(equation)
+    return counts
+
+
+def equations(jaxpr, times: int = 1, scope: str = ""):
+    """(equation, how often it runs, scope) of all equations; for those with jaxprs inside, these jaxprs' equations.
+
+    The scope is the innermost `jax.named_scope` written in brackets, "[scope]", that an equation was traced in. Of a while
+    loop one iteration is counted, and of a cond the branch with the most multiply-adds.
+    """
+    for equation in jaxpr.eqns:
+        marks = SCOPE.findall(str(equation.source_info.name_stack))
+        within = marks[-1] if marks else scope
+        bodies = inner(equation)
+        if not bodies:
+            yield equation, times, within
+        often = times * equation.params["length"] if equation.primitive.name == "scan" else times
+        for body in bodies:
+            yield from equations(body, often, within)
+
+
+def inner(equation) -> list[core.Jaxpr]:
+    """The jaxprs among an equation's parameters (jit, scan, custom_vjp, remat, while); of a cond's branches the costliest."""
+    if equation.primitive.name == "cond":
+        return [max((branch.jaxpr for branch in equation.params["branches"]), key=lambda body: by_scope(body).total())]
+    bodies = [getattr(value, "jaxpr", value) for value in equation.params.values()]
+    return [body for body in bodies if isinstance(body, core.Jaxpr)]
 
 
 def _one(equation) -> int:
-    name, out = equation.primitive.name, equation.outvars[0].aval if equation.outvars else None
+    name = equation.primitive.name
     if name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
-        return math.prod(out.shape) * math.prod(equation.invars[0].aval.shape[d] for d in contracted)
+        shape = equation.invars[0].aval.shape
+        return math.prod(equation.outvars[0].aval.shape) * math.prod(shape[d] for d in contracted)
     if name == "conv_general_dilated":
         kernel = equation.invars[1].aval.shape
         outputs = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-        return math.prod(out.shape) * math.prod(kernel) // outputs
-    if name == "scan":
-        return equation.params["length"] * _count(equation.params["jaxpr"].jaxpr)
-    if name == "cond":
-        return max(_count(branch.jaxpr) for branch in equation.params["branches"])
-    return sum(_count(inner) for inner in _inner(equation.params))
-
-
-def _inner(parameters: dict):
-    """The jaxprs among an equation's parameters (jit, custom_vjp, remat, while: one iteration)."""
-    for value in parameters.values():
-        if isinstance(value, core.ClosedJaxpr):
-            yield value.jaxpr
-        elif isinstance(value, core.Jaxpr):
-            yield value
+        return math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // outputs
+    return 0

@@ -16,6 +16,7 @@ from train.duration import Duration
 
 DECAYS = ("coupled", "decoupled")
 DECAY_MASKS = ("kernels", "all")
+UNDECAYED = ("bias", "coefficient", "scale")  # names of parameters that are no kernels; of any shape, as units may be stacked
 
 
 def _below_one(**decays: float) -> None:
@@ -148,8 +149,13 @@ def average_parameters(decay: float) -> optax.GradientTransformation:
 
 def averaged(opt_state, params):
     """The parameters to evaluate: their average where optim.ema keeps one, else `params` themselves."""
-    average = optax.tree_utils.tree_get(opt_state, "average")
-    return params if average is None else average
+    kept = _states(opt_state, ParameterAverage)
+    return kept[0].average if kept else params
+
+
+def _states(opt_state, kind: type) -> list:
+    """The states of a kind in an optimizer's state; never by a field's name, which a parameter may have too."""
+    return [s for s in jax.tree.leaves(opt_state, is_leaf=lambda s: isinstance(s, kind)) if isinstance(s, kind)]
 
 
 class Optimizer(NamedTuple):
@@ -180,7 +186,7 @@ def build(
         return lr * rise * (1.0 if watches_loss else rule(step))
 
     def mask(params):
-        return jax.tree.map(lambda p: decay_mask == "all" or p.ndim > 1, params)
+        return jax.tree_util.tree_map_with_path(lambda path, _: decay_mask == "all" or path[-1].key not in UNDECAYED, params)
 
     decayed = [optax.add_decayed_weights(weight_decay, mask)] if weight_decay else []
     parts = [
@@ -202,5 +208,5 @@ def build(
 
 def learning_rate(optimizer: Optimizer, opt_state, step: jax.Array) -> jax.Array:
     """The learning rate in force at `step`, with what `plateau` makes of it."""
-    scale = optax.tree_utils.tree_get(opt_state, "scale")  # of plateau
-    return optimizer.lr(step) * (1.0 if scale is None else scale)
+    plateaus = _states(opt_state, optax.contrib.ReduceLROnPlateauState)
+    return optimizer.lr(step) * (plateaus[0].scale if plateaus else 1.0)

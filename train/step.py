@@ -54,6 +54,23 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
 def eval_step(state: TrainState, batch: Batch, *, experiment, axis: str | None) -> Sums:
     """The totals of the global batch under the current parameters (or their average, with optim.ema)."""
     params = optim.averaged(state.opt_state, state.params)
-    outputs = experiment.model.apply({"params": params, **state.model_state}, batch["input"], batch["mask"], train=False)
+    outputs = predict({"params": params, **state.model_state}, batch, model=experiment.model)
     sums = experiment.task.sums(outputs, batch)
     return jax.lax.psum(sums, axis) if axis else sums
+
+
+def predict(variables, batch: Batch, *, model) -> jax.Array:
+    """The model's outputs in evaluation. Where the input is several views, the logarithm of their mean softmax [B, classes].
+
+    Views are a tuple with one array [B, V, ...] for each size of image; every view weighs the same.
+    """
+    if not isinstance(batch["input"], tuple):
+        return model.apply(variables, batch["input"], batch["mask"], train=False)
+
+    def log_p(views):  # [B, V, ...] -> [B, V, classes]
+        images, mask = views.reshape(-1, *views.shape[2:]), jnp.repeat(batch["mask"], views.shape[1], axis=0)
+        logits = model.apply(variables, images, mask, train=False)
+        return jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(*views.shape[:2], -1)
+
+    each = jnp.concatenate([log_p(views) for views in batch["input"]], axis=1)
+    return jax.nn.logsumexp(each, axis=1) - jnp.log(each.shape[1])

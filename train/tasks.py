@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from train.metrics import Sums
 
-Batch = dict[str, jax.Array]  # "input", "target" and "mask": [B] or [B, T] bool
+# "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views [B, V, ...], see step.predict
+Batch = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,18 +26,28 @@ def valid(mask: jax.Array, items: jax.Array) -> jax.Array:
     return mask.any(axis=-1) if mask.ndim > items.ndim else mask
 
 
-def classify(*, label_smoothing: float = 0.0) -> Task:
+def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> Task:
     """Cross-entropy of logits [B, C] or [B, T, C] and integer targets [B] or [B, T], in float32, in nats.
 
-    label_smoothing: the share of the target's probability that is spread evenly over all classes, in [0, 1).
+    label_smoothing: the share of the target's probability that is spread evenly over all classes, in [0, 1);
+    Szegedy et al. 2015, section 7.  auxiliary_weight: where the model gives a tuple, of its logits and of those of
+    auxiliary heads, each head's loss is added times this; Szegedy et al. 2014, section 5. The error is the first's.
     """
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing: {label_smoothing} is outside [0, 1)")
+    if auxiliary_weight < 0:
+        raise ValueError(f"auxiliary_weight: {auxiliary_weight} must be at least 0")
 
-    def sums(logits, batch):
-        target, log_p = batch["target"], jax.nn.log_softmax(logits.astype(jnp.float32))
+    def cross_entropy(logits, target):
+        log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
         loss = -jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0]
-        loss = (1 - label_smoothing) * loss - label_smoothing * log_p.mean(axis=-1)
+        return (1 - label_smoothing) * loss - label_smoothing * log_p.mean(axis=-1)
+
+    def sums(outputs, batch):
+        logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = cross_entropy(logits, batch["target"])
+        for head in auxiliary:
+            loss += auxiliary_weight * cross_entropy(head, batch["target"])
         return _class_sums(loss, logits, batch)
 
     return Task("class", "error", sums)

@@ -43,7 +43,10 @@ def _arrays(**parts: tuple[str, tuple[int, ...]]) -> dict:
     return {f"{split}_{part}": kind for split in SPLITS for part, kind in parts.items()}
 
 
+_COLOUR = _arrays(image=("uint8", (32, 32, 3)), label=("uint8", ()))
 SETS = dict(
+    cifar10=DataSet(_COLOUR, classes=10, full=dict(train=50_000, test=10_000)),
+    cifar100=DataSet(_COLOUR, classes=100, full=dict(train=50_000, test=10_000)),  # by the fine label
     fashion_mnist=DataSet(
         _arrays(image=("uint8", (28, 28)), label=("uint8", ())),
         classes=10,
@@ -204,7 +207,7 @@ def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path |
 def _decode(directory: pathlib.Path, name: str) -> dict[str, np.ndarray]:
     """The arrays of a TFDS folder, in the order of the original files, which TFDS shuffles by a hash of the keys.
 
-    The keys of MNIST and Fashion-MNIST are positions in those files; other sets come in a fixed order without meaning.
+    The keys of MNIST, Fashion-MNIST and CIFAR are positions in those files; other sets come in a fixed order without meaning.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import hashing

@@ -1,75 +1,133 @@
-"""Image sets small enough to lie on the device, in uint8; scaled and augmented there."""
+"""Image sets small enough to lie on the device, in uint8; scaled, augmented and cut there."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train.data import files
+from train.data import augment, files
 from train.data.source import Dataset, Source, hold_out
+from train.data.views import SQUARES, VIEWS, see
 
-SCALES = {  # name -> (background, ink) for a grey image: what 0 and 255 become
+SCALES = {  # name -> what 0 and 255 become, where that does not depend on the data
     "unit": (0.0, 1.0),
-    "lecun": (-0.1, 1.175),  # LeCun et al. 1998, section III-A
-    "standard": None,  # mean 0, standard deviation 1 over the training pixels
+    "lecun": (-0.1, 1.175),  # background and ink, LeCun et al. 1998, section III-A
+    "standard": None,  # each channel's mean 0, standard deviation 1 over the training pixels
+    "mean_image": None,  # 0 to 255 less the mean training image, Krizhevsky et al. 2012, section 2; He et al. 2015
 }
 
 
-def fashion_mnist(
+def image_set(
+    name: str,
     *,
     source: str = "auto",
-    pad: int = 2,
+    pad: int = 0,
     scale: str = "standard",
-    shift: int = 0,
     flip: bool = False,
+    distort: tuple = (),
+    shift: int = 0,
+    crop: int = 0,
+    jitter: tuple = (),
+    area: tuple = (),
+    aspect: tuple = (3 / 4, 4 / 3),
+    pca: float = 0.0,
+    views: str = "whole",
+    eval_scales: tuple = (),
     validation: int = 0,
 ) -> Dataset:
-    """Fashion-MNIST, Xiao et al. 2017: 60,000/10,000 (or the embedded 6,000/1,000) images 28x28x1 of 10 kinds of clothes.
+    """The image set `name` of train.data.files.SETS.
 
-    source: one of train.data.files.SOURCES.  pad: background pixels added on each side (2 makes LeNet's 32x32).
-    scale: one of SCALES.  shift: training images move by up to this many pixels either way in each direction.
-    flip: training images are mirrored with probability 1/2.  validation: training images held out as a split of that name.
+    source: one of train.data.files.SOURCES.  scale: one of SCALES.  pad: pixels of background added on each side (2 makes
+    LeNet's 32 of 28). Background is black in grey images and the mean colour in others; with "mean_image" it is 0.
+    validation: training images held out as a split of that name.
+
+    In training, in this order, each left out where it is 0 or ():
+      flip: mirrored with probability 1/2.
+      distort: LeNet's distortions, the most of (translation in pixels, scaling, squeezing, shear); the paper says no numbers,
+        ours are (2, 0.1, 0.1, 0.2).
+      shift: moved by up to this many pixels either way in each direction; 4 is the pad and crop of ResNet's CIFAR.
+      crop: the side of a square cut from anywhere.
+      jitter: (lowest, highest) length in pixels of the shorter side before that cut, the image rescaled isotropically.
+      area: instead, (lowest, highest) share of the image that a rectangle of width / height in `aspect` has, which becomes the
+        square.
+      pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
+    In evaluation:
+      eval_scales: lengths in pixels of the shorter side that each image is rescaled to; (): as it is.
+      views: what is seen at each, one of train.data.views.VIEWS; the squares have side `crop`. The probabilities of several
+        views are averaged (task "classify").
     Raises ValueError, one line.
     """
-    if scale not in SCALES:
-        raise ValueError(f"scale: unknown {scale!r}; have {', '.join(SCALES)}")
-    for name, pixels in dict(pad=pad, shift=shift).items():
-        if not 0 <= pixels <= 28:
-            raise ValueError(f"{name}: {pixels} is outside [0, 28]")
-    arrays, origin = files.load("fashion_mnist", source)
+    height, width, *channels = files.SETS[name].arrays["train_image"][1]
+    _check(min(height, width), pad, scale, shift, crop, jitter, area, aspect, distort, views, eval_scales)
+    if pca < 0 or (pca and channels != [3]):
+        raise ValueError(f"pca: {pca} must be at least 0, and 0 for grey images")
+    arrays, origin = files.load(name, source)
     image, label = arrays["train_image"], arrays["train_label"]
     train, held_out = hold_out(len(image), validation)
-    background, ink = SCALES[scale] or standardised(image[train])
+    offset, factor, background = scaling(scale, image[train].reshape(len(train), height, width, -1))
 
-    def make(augmented: bool):
-        def prepare(image, key):  # [H, W] uint8 -> [H + 2 pad, W + 2 pad, 1] float32
-            if augmented and flip:
-                image = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, 0)), image[:, ::-1], image)
-            margin = pad + shift * augmented
-            image = jnp.pad(image, margin)
-            if augmented and shift:
-                corner = jax.random.randint(jax.random.fold_in(key, 1), [2], 0, 2 * shift + 1)
-                size = [side - 2 * shift for side in image.shape]
-                image = jax.lax.dynamic_slice(image, corner, size)
-            return (background + (ink - background) / 255 * image.astype(jnp.float32))[..., None]
+    def scaled(image):  # [H, W] or [H, W, C] uint8 -> [H + 2 pad, W + 2 pad, C] float32
+        image = offset + factor * image.reshape(height, width, -1).astype(jnp.float32)
+        return augment.pad(image, pad, background)
 
-        def examples(arrays, index, keys):
+    def augmented(image, key):
+        keys = functools.partial(jax.random.fold_in, key)
+        image = scaled(image)
+        side = crop or min(image.shape[:2])
+        if flip:
+            image = augment.flip(image, keys(0))
+        if distort:
+            image = augment.lenet_distortions(image, keys(2), *distort, fill=background)
+        if shift:
+            image = augment.pad_crop(image, keys(1), pixels=shift, fill=background)
+        if jitter:
+            image = augment.scale_jitter(image, keys(3), side=side, low=jitter[0], high=jitter[1])
+        elif area:
+            image = augment.random_resized_crop(image, keys(3), side=side, area=area, aspect=aspect)
+        elif crop:
+            image = augment.random_crop(image, keys(3), side=side)
+        return augment.pca_noise(image, keys(4), deviation=pca, unit=255 * factor) if pca else image
+
+    def seen(image, key):
+        return see(scaled(image), views, crop, tuple(eval_scales))
+
+    def split(image, label, prepare):
+        def make(arrays, index, keys):
             return dict(input=jax.vmap(prepare)(arrays["image"][index], keys), target=arrays["label"][index])
 
-        return examples
+        return Source(len(image), dict(image=image, label=label.astype(np.int32)), make)
 
-    def split(image, label, augmented=False):
-        return Source(len(image), dict(image=image, label=label.astype(np.int32)), make(augmented))
-
-    evals = {"validation": split(image[held_out], label[held_out])} if validation else {}
+    evals = {"validation": split(image[held_out], label[held_out], seen)} if validation else {}
     return Dataset(
         inputs="image",
         targets="class",
-        outputs=10,
-        train=split(image[train], label[train], augmented=True),
-        evals=evals | {"test": split(arrays["test_image"], arrays["test_label"])},
-        about=f"fashion_mnist, {origin.source} ({origin.note})",
+        outputs=files.SETS[name].classes,
+        train=split(image[train], label[train], augmented),
+        evals=evals | {"test": split(arrays["test_image"], arrays["test_label"], seen)},
+        about=f"{name}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
     )
+
+
+fashion_mnist = functools.partial(image_set, "fashion_mnist", pad=2)  # Xiao et al. 2017: 28x28x1, 10 kinds of clothes
+cifar10 = functools.partial(image_set, "cifar10")  # Krizhevsky 2009: 50,000/10,000 photographs 32x32x3 of 10 classes
+cifar100 = functools.partial(image_set, "cifar100")  # the same of 100 classes
+
+
+def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(offset [C] or [H, W, C], factor [C], background [C]), float32: a pixel becomes offset + factor * pixel.
+
+    image: the training images, uint8 [N, H, W, C].
+    """
+    channels = image.shape[-1]
+    if scale == "mean_image":
+        zeros = np.zeros(channels, np.float32)
+        return -image.mean(0).astype(np.float32), zeros + 1, zeros
+    ends = [SCALES[scale] or standardised(image[..., c]) for c in range(channels)]
+    offset, factor = np.array([(low, (high - low) / 255) for low, high in ends]).T
+    background = offset + factor * (image.mean((0, 1, 2)) if channels > 1 else 0)
+    return tuple(x.astype(np.float32) for x in (offset, factor, background))
 
 
 def standardised(image: np.ndarray) -> tuple[float, float]:
@@ -79,3 +137,40 @@ def standardised(image: np.ndarray) -> tuple[float, float]:
     mean = float(counts @ levels)
     deviation = float(np.sqrt(counts @ (levels - mean) ** 2))
     return -mean / deviation, (255 - mean) / deviation
+
+
+def _check(side, pad, scale, shift, crop, jitter, area, aspect, distort, views, eval_scales) -> None:
+    """Raises ValueError, one line that begins with the key, for what cannot work on images with this shorter side."""
+    for key, value, table in (("scale", scale, SCALES), ("views", views, VIEWS)):
+        if value not in table:
+            raise ValueError(f"{key}: unknown {value!r}; have {', '.join(table)}")
+
+    def within(key, numbers, kind, low, high):
+        for number in numbers:
+            if not isinstance(number, kind):
+                raise ValueError(f"{key}: {number!r} is no {'whole ' * (kind is int)}number")
+            if not low <= number <= high:
+                raise ValueError(f"{key}: {number} is outside [{low}, {high}]")
+
+    within("pad", [pad], int, 0, side)
+    within("shift", [shift], int, 0, side)
+    side += 2 * pad
+    if distort and len(distort) != 4:
+        raise ValueError(f"distort: {distort!r} must be four numbers: pixels of translation, scaling, squeezing, shear")
+    within("distort", distort[:1], int | float, 0, side)
+    within("distort", distort[1:], int | float, 0, 0.9)
+    if jitter and area:
+        raise ValueError("area: cuts in another way than jitter; set one of them to ()")
+    largest = 16 * side  # of what an image is rescaled to
+    within("crop", [crop], int, 0, side if not (jitter or area) else largest)
+    within("jitter", jitter, int, crop or side, largest)
+    within("area", area, int | float, 0.001, 1)
+    within("aspect", aspect, int | float, 0.01, 100)
+    for key, numbers in dict(jitter=jitter or (1, 1), area=area or (1, 1), aspect=aspect).items():
+        if len(numbers) != 2 or numbers[0] > numbers[1]:
+            raise ValueError(f"{key}: {numbers!r} must be the lowest and the highest number")
+    if views in SQUARES and not crop:
+        raise ValueError(f"crop: views={views!r} needs the side of its squares, 1 to {side} pixels")
+    within("eval_scales", eval_scales, int, crop if views in SQUARES else 1, largest)
+    if views in SQUARES and not eval_scales:
+        within("crop", [crop], int, 1, side)

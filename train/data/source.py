@@ -20,6 +20,7 @@ class Source:
     arrays: resident data, on every device, leading axis N; empty where examples are generated.
     make(arrays, index int32 [B], keys [B]) -> Batch: the examples, augmented or generated with one key each; runs on the
       device inside the step. It returns no mask for examples of one length, else "mask" [B, T] of the valid time steps.
+      For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size; see step.predict.
     examples: N, or None where examples are generated without end (training only).
     """
 

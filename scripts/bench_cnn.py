@@ -1,0 +1,160 @@
+"""A training step of the convolutional networks, ours against PyTorch's, alternating in rounds. Used by scripts.bench."""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import statistics
+import time
+
+import numpy as np
+
+MODELS = {  # name -> (our model and hyper-parameters, batch, image)
+    "lenet5": (dict(name="lenet5", activation="relu", subsampling="max"), 128, (32, 32, 1)),
+    "resnet50": (dict(name="resnet", stride_in="3x3", pool="padded"), 8, (128, 128, 3)),
+    "vgg11": (dict(name="vgg", configuration="A", image_size=64), 16, (64, 64, 3)),
+    "alexnet": (dict(name="alexnet_2014"), 16, (224, 224, 3)),
+    "resnet20": (dict(name="resnet_cifar"), 128, (32, 32, 3)),
+}
+SECONDS = 0.5  # the least that a variant runs in a round
+QUIET = 9.0
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """(of the whole machine, of this process) since their starts."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
+    times = os.times()
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), times.user + times.system
+
+
+def ours(name: str, *, steps: int, devices: int, stock: bool = False):
+    """A function that trains `steps` steps in one dispatch and waits for them."""
+    import jax
+
+    import architectures
+    from architectures import convolution
+    from configs import base
+    from train import experiment, parallel
+    from train.data.source import Dataset, Source
+    from train.loop import fresh_state
+
+    model, batch, image = MODELS[name]
+    changes = {"optim.name": "momentum", "optim.lr": 1e-4, "data.source": "embedded", "data.batch_size": batch}
+    changes |= {"steps_per_dispatch": steps, "parallel.devices": devices}
+    e = experiment.build(base.override(base.get_config(), changes))
+    images, labels = batch_of(name)
+
+    def make(arrays, index, keys):
+        return dict(input=arrays["image"][index], target=arrays["label"][index])
+
+    source = Source(batch, dict(image=images, label=labels), make)
+    e = dataclasses.replace(
+        e,
+        model=architectures.build(**model, outputs=classes(image), axis_name=e.layout.axis),
+        dataset=Dataset("image", "class", classes(image), source, {"test": source}, "random", {}),
+    )
+    with convolution.stock() if stock else contextlib.nullcontext():
+        program = parallel.Program(e)
+        carry = program.start(fresh_state(e))
+        index = np.tile(np.arange(batch, dtype=np.int32), (1, steps, 1))
+        own, shared = program.divide(index=index), program.shared(source, steps)
+        compiled = program.compiled.lower(carry, own, shared).compile()
+    carry = [carry]
+
+    def run():
+        carry[0], ticket = compiled(carry[0], own, shared)
+        jax.block_until_ready(ticket)
+
+    return run
+
+
+def theirs(name: str, *, channels_last: bool, compiled: bool):
+    """A function that takes one step in PyTorch and waits for it."""
+    import torch
+
+    from scripts import bench_torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    network = getattr(bench_torch, name)(classes(MODELS[name][2]))
+    return bench_torch.trainer(network, *batch_of(name), channels_last=channels_last, compiled=compiled)
+
+
+def classes(image) -> int:
+    return 10 if image[0] == 32 else 1000
+
+
+def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
+    _, batch, image = MODELS[name]
+    images = np.random.default_rng(0).normal(size=(batch, *image))
+    return images.astype(np.float32), (np.arange(batch) % 10).astype(np.int32)
+
+
+VARIANTS = {
+    "ours": lambda name: ours(name, steps=1, devices=2),
+    "ours, 1 device": lambda name: ours(name, steps=1, devices=1),
+    "ours, 4 steps a dispatch": lambda name: ours(name, steps=4, devices=2),
+    "stock XLA, 1 device": lambda name: ours(name, steps=1, devices=1, stock=True),
+    "torch eager NCHW": lambda name: theirs(name, channels_last=False, compiled=False),
+    "torch eager channels_last": lambda name: theirs(name, channels_last=True, compiled=False),
+    "torch compiled NCHW": lambda name: theirs(name, channels_last=False, compiled=True),
+    "torch compiled channels_last": lambda name: theirs(name, channels_last=True, compiled=True),
+}
+
+
+def peak(name: str, variant: str) -> int:
+    """The most MB that a process of its own holds which takes two steps of a variant, compilation included."""
+    run = VARIANTS[variant](name)
+    run()
+    run()
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) // 1024
+
+
+def compare(names, rounds: int, variants) -> None:
+    """Prints, for each network, each variant's median milliseconds a step, its median ratio to PyTorch's best, its peak."""
+    from train.__main__ import prepare_jax
+
+    prepare_jax()
+    variants = {v: make for v, make in VARIANTS.items() if v in variants} if variants else VARIANTS
+    for name in names:
+        runs = {v: make(name) for v, make in variants.items()}
+        repeats = {}
+        for v, run in runs.items():  # the first call compiles
+            run()
+            start = time.perf_counter()
+            run()
+            repeats[v] = max(1, round(SECONDS / (time.perf_counter() - start)))
+        times, skipped = {v: [] for v in runs}, 0
+        while len(next(iter(times.values()))) < rounds and skipped < 20 * rounds:
+            (machine, own), began, measured = cpu_seconds(), time.perf_counter(), {}
+            for v, run in runs.items():
+                start = time.perf_counter()
+                for _ in range(repeats[v]):
+                    run()
+                measured[v] = (time.perf_counter() - start) / repeats[v] / (4 if "4 steps" in v else 1)
+            machine_after, own_after = cpu_seconds()
+            others = (machine_after - machine - (own_after - own)) / (time.perf_counter() - began)
+            if others > QUIET:
+                skipped += 1
+                continue
+            for v, seconds in measured.items():
+                times[v].append(seconds)
+        report(name, times, skipped)
+
+
+def report(name: str, times: dict[str, list[float]], skipped: int) -> None:
+    if not times["ours"]:
+        print(f"{name}: no quiet round; other processes use the machine")
+        return
+    torchs = [v for v in times if v.startswith("torch")]
+    best = min(torchs, key=lambda v: statistics.median(times[v])) if torchs else "ours"
+    _, batch, image = MODELS[name]
+    quiet = len(times["ours"])
+    print(f"{name}, batch {batch}, {image[0]} px; {quiet} quiet rounds of {skipped + quiet}; ratios to {best}")
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for v, seconds in times.items():
+            ratio = statistics.median(a / b for a, b in zip(seconds, times[best], strict=True))
+            megabytes = pool.submit(peak, name, v).result()
+            print(f"  {v:<30} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}  peak {megabytes:,} MB", flush=True)

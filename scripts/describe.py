@@ -1,0 +1,186 @@
+"""A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts known from elsewhere.
+
+python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI] [--levels=N] [--csv]
+
+KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one example's evaluation, receptive
+fields in pixels a side (height x width where they differ), padding counted in both. Nothing is computed, only traced.
+"""
+
+import argparse
+import csv
+import pathlib
+import re
+import signal
+import sys
+
+import jax
+from ml_collections import ConfigDict
+
+import architectures
+from configs import base
+from train import anatomy
+from train.errors import BadInput
+
+COUNTS = pathlib.Path(__file__).parent / "counts.csv"  # of whole models, and, where the column `layer` says so, of layers
+COLUMNS = ("layer", "times", "output", "parameters", "multiply-adds", "receptive field", "stride")
+NEUTRAL = (  # hyper-parameters that no count depends on
+    *("activation", "auxiliary_dropout", "bias", "bn_epsilon", "bn_momentum", "dropout", "forget_bias", "gate_bias"),
+    *("initialiser", "remat", "scan_from", "shortcut_dropout"),
+)
+
+
+def hyperparameters(name: str, changes: dict[str, str]) -> dict:
+    """All of the model `name`, some changed by text as on the command line. Raises BadInput, naming the key."""
+    config = base.override(
+        ConfigDict(dict(model=base.section("model", name))), {f"model.{key}": text for key, text in changes.items()}
+    )
+    return {key: value for key, value in config.model.items() if key != "name"}
+
+
+def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
+    """`anatomy.anatomy`. Raises BadInput, one line, for a model that refuses its hyper-parameters or the shape."""
+    try:
+        return anatomy.anatomy(model, shape, levels)
+    except ValueError as error:
+        raise BadInput(_first_line(error)) from error
+    except (TypeError, ZeroDivisionError) as error:  # what JAX and Python raise for sizes that come to nothing
+        sizes = " x ".join(map(str, shape))
+        raise BadInput(f"no {type(model).__name__} with these hyper-parameters for {sizes}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]
+
+
+def default_outputs(name: str, options: dict) -> int:
+    """1000, as in ImageNet, where the model takes large images, else 10."""
+    model = architectures.build(name, outputs=10, **options)
+    return 1000 if model.takes == "image" and model.image[0] > 32 else 10
+
+
+def default_shape(model) -> tuple[int, ...]:
+    return model.image if model.takes == "image" else (50, 1)
+
+
+def counts() -> list[dict[str, str]]:
+    with COUNTS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same(row: dict[str, str], name: str, options: dict, outputs: int) -> bool:
+    """Whether a row of `counts` is of this model."""
+    if (row["model"], row["outputs"]) != (name, str(outputs)):
+        return False
+    theirs = hyperparameters(name, dict(word.split("=") for word in row["hyperparameters"].split()))
+    return all(theirs[key] == value for key, value in options.items() if key not in NEUTRAL)
+
+
+def cells(layer: anatomy.Layer) -> tuple[str, ...]:
+    if layer.training_only:
+        return (layer.name, "", "training only", f"{layer.parameters:,}", "", "", "")
+    field, stride = ("-", "-") if layer.fields is None else map(_sides, _seen(layer.fields))
+    shape = " x ".join(map(str, layer.output))
+    times = f"x {layer.times}" if layer.times > 1 else ""
+    return layer.name, times, shape, f"{layer.parameters:,}", f"{layer.multiply_adds:,}", field, stride
+
+
+def _seen(fields) -> tuple[list[str], list[str]]:
+    """Sizes and strides along height and width."""
+    return ["all" if f is None else str(f.size) for f in fields], ["-" if f is None else str(f.stride) for f in fields]
+
+
+def _sides(sides: list[str]) -> str:
+    return sides[0] if len(set(sides)) == 1 else " x ".join(sides)
+
+
+def text(found: anatomy.Anatomy, row: dict[str, str] | None, comparable: bool) -> str:
+    """The table, the totals, and a line of what `row` of `counts` has for them; comparable: multiply-adds too."""
+    lines = [COLUMNS, *map(cells, found.layers)]
+    lines.append(("total", "", "", f"{found.parameters:,}", f"{found.multiply_adds:,}", "", ""))
+    if found.training_only:
+        lines.append(("... of which training only", "", "", f"{found.training_only:,}", "", "", ""))
+    if row and row["source"]:
+        products = _difference(found.multiply_adds, row["multiply_adds"]) if comparable else ""
+        lines.append((row["source"], "", "", _difference(found.parameters, row["parameters"]), products, "", ""))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = [
+        "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    ]
+    totals = len(found.layers) + 1
+    aligned.insert(totals, "")
+    notes = [f"{what}: {row[key]}" for what, key in (("printed in the paper", "printed"), ("note", "note")) if row and row[key]]
+    return "\n".join(line.rstrip() for line in (*aligned, *notes))
+
+
+def _difference(ours: int, theirs: str) -> str:
+    if not theirs:
+        return ""
+    return "=" if ours == int(theirs) else f"{ours - int(theirs):+,}"
+
+
+def write_csv(found: anatomy.Anatomy) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("layer", "times", "output", "parameters", "multiply_adds", "receptive_field", "stride", "training_only"))
+    for layer in found.layers:
+        name, _, output, _, _, field, stride = cells(layer)
+        shown = ("" if layer.training_only else output, layer.parameters, layer.multiply_adds, field, stride)
+        writer.writerow((name, layer.times, *shown, int(layer.training_only)))
+
+
+def _shape(flag: str, written: str, count: int) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9][0-9]*" + r"x[1-9][0-9]*" * (count - 1), written):
+        raise BadInput(
+            f"{flag}: {written!r} must be {count} whole numbers from 1 up, such as {'224x224x3' if count == 3 else '50x1'}"
+        )
+    return tuple(map(int, written.split("x")))
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.describe",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--outputs", type=int, help="classes; default 1000 for images of more than 32 pixels, else 10")
+    parser.add_argument("--image", metavar="HxWxC", help="default: what the model is made for")
+    parser.add_argument("--sequence", metavar="TxI", help="steps and inputs of each; default 50x1")
+    parser.add_argument("--levels", type=int, default=0, help="1: one row for each block; default: for each layer")
+    parser.add_argument("--csv", action="store_true", help="the layers as CSV")
+    flags, rest = parser.parse_known_args(arguments)
+    changes = {}
+    for word in rest:
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not equals:
+            raise BadInput(f"{word}: hyper-parameters are written --KEY=VALUE")
+        changes[key] = value
+    options = hyperparameters(flags.model, changes)
+    outputs = default_outputs(flags.model, options) if flags.outputs is None else flags.outputs
+    if outputs < 1 or flags.levels < 0:
+        raise BadInput(f"--outputs={outputs} must be at least 1, --levels={flags.levels} at least 0")
+    model = architectures.build(flags.model, outputs=outputs, **options)
+    written = dict(image=flags.image, sequence=flags.sequence)
+    given = written.pop(model.takes)
+    if any(written.values()):
+        raise BadInput(f"--{next(iter(written))}: {flags.model} takes {model.takes}s")
+    shape = _shape(f"--{model.takes}", given, 3 if model.takes == "image" else 2) if given else default_shape(model)
+    found = describe(model, shape, flags.levels)
+    if flags.csv:
+        write_csv(found)
+        return 0
+    row = next((r for r in counts() if not r["layer"] and same(r, flags.model, options, outputs)), None)
+    print(f"{flags.model}, {outputs} outputs, {model.takes} of {' x '.join(map(str, shape))}\n")
+    print(text(found, row, comparable=shape == default_shape(model)))
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as others behave when `head` has seen enough
+    jax.config.update("jax_platforms", "cpu")  # tracing needs no accelerator
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BadInput as error:
+        print(f"python -m scripts.describe: {error}", file=sys.stderr)
+        sys.exit(2)

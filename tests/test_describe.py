@@ -1,0 +1,271 @@
+"""python -m scripts.describe: layers as the papers print them, receptive fields as found by trying."""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+import architectures
+from architectures import convolution
+from scripts import describe
+from train import anatomy, flops, receptive_field
+from train.errors import BadInput
+
+KEY = jax.random.key(0)
+
+
+def layers(name, outputs, levels=0, shape=None, **options):
+    model = architectures.build(name, outputs=outputs, **options)
+    return {layer.name: layer for layer in anatomy.anatomy(model, shape or describe.default_shape(model), levels).layers}
+
+
+def sizes(found) -> dict:
+    """Receptive fields along the height, None for all."""
+    return {name: layer.fields[0] and layer.fields[0].size for name, layer in found.items()}
+
+
+def test_lenet5_1998_has_the_papers_layers_with_their_shapes_and_parameters():
+    found = layers("lenet5_1998", 10)
+    assert {name: (layer.output, layer.parameters) for name, layer in found.items()} == dict(
+        C1=((28, 28, 6), 156),
+        S2=((14, 14, 6), 12),
+        C3=((10, 10, 16), 1516),
+        S4=((5, 5, 16), 32),
+        C5=((120,), 48120),
+        F6=((84,), 10164),
+    )
+
+
+def test_a_unit_of_lenet5_sees_5_then_6_then_14_then_16_pixels_a_side_then_all():
+    assert sizes(layers("lenet5_1998", 10)) == dict(C1=5, S2=6, C3=14, S4=16, C5=None, F6=None)
+
+
+def test_the_last_unit_of_resnet_50_sees_483_pixels_in_steps_of_32():
+    field = layers("resnet", 10, depth=50)["conv5_x_rest/conv3"].fields[0]
+    assert (field.size, field.stride) == (483, 32)
+
+
+class Crooked(nn.Module):
+    """Strides, dilation, uneven padding, branches, slices, a transposition: what receptive fields can trip over."""
+
+    @nn.compact
+    def __call__(self, x, mask, *, train):
+        def conv(window, name, **options):
+            return convolution.Conv(2, window, kernel_init=nn.initializers.ones, name=name, **options)
+
+        x = conv((4, 5), "a", strides=(2, 1), padding=((2, 0), (1, 3)))(x)
+        one, other = conv((1, 3), "b", padding="SAME")(x), conv((3, 1), "c", padding="SAME", kernel_dilation=(2, 1))(x)
+        x = convolution.avg_pool(jnp.concatenate([one, other], axis=-1), 3, 2, ((0, 1), (2, 0)))
+        x = jnp.pad(x[:, 1:, ::2], ((0, 0), (0, 0), (1, 0), (0, 0))).transpose(0, 2, 1, 3)
+        x = conv((2, 3), "d", padding="VALID")(x)
+        x = nn.Dense(2, kernel_init=nn.initializers.ones, name="e")(x) @ jnp.ones([2, 2]) + conv((3, 1), "f", padding="SAME")(x)
+        return nn.Dense(1, name="g")(x.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_pixels_in_a_receptive_field_are_those_with_a_gradient(side):
+    model, shape = Crooked(), (32, 36, 1)
+    x, mask = jnp.ones((1, *shape)), jnp.ones([1], bool)
+    variables = model.init(KEY, x, mask, train=False)
+
+    def outputs(x):
+        return model.apply(variables, x, mask, train=False, capture_intermediates=True)[1]["intermediates"]
+
+    found = {layer.name: layer for layer in anatomy.anatomy(model, shape).layers}
+    assert list(found) == ["a", "b", "c", "avg_pool_1", "d", "e", "f", "g", "(model)"]
+    assert found["g"].fields == (None, None) and found["(model)"].multiply_adds == found["e"].multiply_adds
+    for name in "abcdef":
+        field = found[name].fields[side]
+        place = [0, *(n // 2 for n in found[name].output[:2]), 0]
+        slope = jax.grad(lambda x, name=name, place=place: outputs(x)[name]["__call__"][0][tuple(place)])(x)[0, ..., 0]
+        first = field.low + place[field.axis] * field.stride
+        assert np.flatnonzero(np.abs(slope).sum(axis=1 - side)).tolist() == _inside(field, first, shape[side]), name
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.reshape(1, 4, 2, 8, 1),
+        lambda x: x.transpose(0, 3, 1, 2).reshape(1, 64, 1) * 2,
+        lambda x: x[:, ::-1] + x,
+        lambda x: jnp.cumsum(x, axis=1),
+        lambda x: x.sum(1),
+        lambda x: jnp.broadcast_to(x[:, :1], x.shape),
+        lambda x: x + x.mean((1, 2), keepdims=True),
+        lambda x: jnp.concatenate([x[:, 4:], x[:, :4]], axis=1),
+        lambda x: x + x.swapaxes(1, 2),
+    ],
+)
+def test_what_no_window_describes_is_said_to_see_all_at_least_along_the_height(function):
+    jaxpr = jax.make_jaxpr(function)(jnp.ones([1, 8, 8, 1])).jaxpr
+    last = [equation for equation, *_ in flops.equations(jaxpr)][-1]
+    assert receptive_field.fields(jaxpr, jaxpr.invars[0])[id(last)][0] is receptive_field.ALL
+
+
+def _inside(field, first: int, pixels: int) -> list[int]:
+    """The pixels, those outside the image left out."""
+    return list(range(max(0, first), min(pixels, first + field.size)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("alexnet_cifar", {}),
+        ("resnet_cifar", dict(depth=14, width=2)),
+        ("resnet_v2_cifar", dict(depth=20, width=2, remat=True)),
+        ("inception_v3", dict(stem="small", width=0.05, auxiliary=False)),
+    ],
+)
+def test_a_row_or_column_of_pixels_that_are_no_numbers_spoils_exactly_what_sees_it(name, options):
+    model, side = architectures.build(name, outputs=2, **options), 24
+    rows = np.eye(side, dtype=bool)[:, :, None, None] & np.ones([1, side, side, 3], bool)  # row i of example i
+    x = np.where(np.concatenate([rows, rows.swapaxes(1, 2)]), np.nan, 1.0).astype(np.float32)
+    mask = jnp.ones([2 * side], bool)
+
+    def outputs(x):
+        shapes = jax.eval_shape(lambda x: model.init(KEY, x, mask[:1], train=False), x[:1])
+        variables = jax.tree.map(lambda v: jnp.full(v.shape, 0.01), shapes)
+
+        def keep(module, method):
+            return method == "__call__" and "_rest" not in str(module.path)  # a loop's values have no one place
+
+        return model.apply(variables, x, mask, train=False, capture_intermediates=keep)[1]["intermediates"]
+
+    with convolution.stock():
+        made = jax.jit(outputs)(x)
+    seen = 0
+    for layer in anatomy.anatomy(model, (side, side, 3)).layers:
+        values = made
+        for part in (*layer.name.split("/"), "__call__"):
+            values = values.get(part, {})
+        if not values or layer.fields[0] is None:
+            continue
+        place = [n // 2 for n in layer.output[:2]]
+        spoilt = np.isnan(values[0][:, place[0], place[1]]).any(axis=-1).reshape(2, side)
+        for i, field in enumerate(layer.fields):
+            inside = _inside(field, field.low + place[i] * field.stride, side)
+            assert np.flatnonzero(spoilt[i]).tolist() == inside, (layer.name, field)
+        seen += 1
+    assert seen >= 4
+
+
+class Stacked(nn.Module):
+    """Four convolutions of stride 1, in a loop or one by one."""
+
+    loop: bool
+
+    @nn.compact
+    def __call__(self, x, mask, *, train):
+        if not self.loop:
+            for i in range(4):
+                x = nn.Conv(3, (3, 5), name=f"unit_{i}")(x)
+            return x
+        axes = dict(variable_axes=dict(params=0), split_rngs=dict(params=True), length=4)
+        return nn.scan(lambda unit, x, _: (unit(x), None), **axes)(nn.Conv(3, (3, 5), name="unit"), x, None)[0]
+
+
+def test_a_loop_over_stacked_units_counts_what_the_units_one_by_one_do():
+    loop, plain = (anatomy.anatomy(Stacked(loop), (16, 16, 3)) for loop in (True, False))
+    assert loop[1:] == plain[1:] and loop.multiply_adds == 4 * 16 * 16 * 3 * 3 * 15
+    (unit,), each = loop.layers, plain.layers
+    assert (unit.name, unit.times, unit.fields) == ("unit", 4, each[-1].fields)
+    assert unit.parameters == sum(layer.parameters for layer in each)
+    assert unit.multiply_adds == sum(layer.multiply_adds for layer in each)
+
+
+@pytest.mark.parametrize("name", architectures.MODELS)
+def test_the_layers_add_up_to_the_whole(name):
+    model = architectures.build(name, outputs=10)
+    shape = describe.default_shape(model)
+    x = jnp.zeros((1, *shape))
+    mask = jnp.ones([1] if len(shape) == 3 else [1, shape[0]], bool)
+    variables = jax.eval_shape(lambda: model.init(KEY, x, mask, train=False))
+    with convolution.stock():
+        whole = flops.multiply_adds(lambda v: model.apply(v, x, mask, train=False), variables)
+    everything = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    for found in anatomy.anatomy(model, shape), anatomy.anatomy(model, shape, levels=1):
+        assert found.multiply_adds == whole == sum(layer.multiply_adds for layer in found.layers)
+        assert found.parameters == everything == sum(layer.parameters for layer in found.layers)
+        assert found.training_only == sum(layer.parameters for layer in found.layers if layer.training_only)
+
+
+def test_layers_that_evaluation_does_not_run_are_training_only():
+    found = layers("googlenet", 1000, levels=1)
+    assert {name for name, layer in found.items() if layer.training_only} == {
+        f"auxiliary{i}_{part}" for i in (1, 2) for part in ("conv", "fc", "classifier")
+    }
+
+
+def test_an_lstm_has_no_receptive_field_and_counts_every_step():
+    (layer, head) = layers("lstm", 5, shape=(7, 3), hidden=8).values()
+    assert (layer.times, layer.output, layer.multiply_adds, layer.fields) == (7, (8,), 7 * 4 * 8 * (3 + 8), None)
+    assert (head.times, head.multiply_adds) == (1, 8 * 5)
+
+
+# the command
+
+
+def test_the_table_says_equal_where_it_is_and_the_difference_where_not(capsys):
+    assert describe.main(["alexnet"]) == 0
+    table = capsys.readouterr().out
+    assert "total" in table and "60,965,224" in table and "724,406,816" in table
+    assert table.splitlines()[-2].split() == ["layer", "definitions", "=", "="]
+    describe.main(["lenet5_1998"])
+    assert "layer definitions" in (table := capsys.readouterr().out) and "+89,160" in table and "note: C3's" in table
+
+
+def test_a_hyperparameter_without_influence_is_compared_and_another_is_not(capsys):
+    describe.main(["resnet", "--depth=18", "--bn_momentum=0.5"])
+    assert "torchvision" in capsys.readouterr().out
+    describe.main(["resnet", "--depth=18", "--width=32"])
+    assert "torchvision" not in capsys.readouterr().out
+
+
+def test_multiply_adds_of_another_image_are_not_compared(capsys):
+    describe.main(["resnet", "--depth=18", "--image=64x96x3"])
+    assert capsys.readouterr().out.splitlines()[-2].split() == ["torchvision", "0.28", "="]
+
+
+def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
+    describe.main(["inception_v3", "--levels=1", "--csv"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert sum(int(row["parameters"]) for row in rows) == 27_161_264
+    assert sum(int(row["parameters"]) for row in rows if row["training_only"] == "1") == 3_326_696
+    describe.main(["inception_v3", "--csv"])
+    rows = {row["layer"]: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    assert rows["mixed_7c/branch2_2a/conv"]["receptive_field"] == "1183 x 1247"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["resnet50"], "unknown 'resnet50'; did you mean 'resnet'"),
+        (["resnet", "--dept=50"], "unknown key 'model.dept'; did you mean 'model.depth'"),
+        (["resnet", "--depth=21"], "depth: 21 is none of 18, 34"),
+        (["resnet", "--depth=many"], "model.depth: 'many' must be a whole number"),
+        (["resnet", "--depth"], "--depth: hyper-parameters are written --KEY=VALUE"),
+        (["lenet5_1998", "--outputs=7"], "has the ten digits' bitmaps"),
+        (["lenet5", "--outputs=0"], "--outputs=0 must be at least 1"),
+        (["lenet5", "--image=32x32"], "'32x32' must be 3 whole numbers"),
+        (["lenet5", "--sequence=3x3"], "--sequence: lenet5 takes images"),
+        (["googlenet", "--image=8x8x3"], "no GoogLeNet with these hyper-parameters for 8 x 8 x 3"),
+    ],
+)
+def test_what_cannot_be_described_is_answered_in_one_line(arguments, answer, capsys):
+    with pytest.raises(BadInput, match=answer) as error:
+        describe.main(arguments)
+    assert "\n" not in str(error.value) and not capsys.readouterr().out
+
+
+def test_a_wrong_key_exits_with_2_and_one_line():
+    command = [sys.executable, "-m", "scripts.describe", "vgg", "--confguration=E"]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "python -m scripts.describe: unknown key 'model.confguration'; did you mean 'model.configuration'?\n"
