@@ -74,7 +74,7 @@ def gradients_differ(source, theirs) -> dict[str, float]:
 
     with jax.enable_x64(True):
         forward, variables = ours(source, theirs.state, train=True, dtype=jnp.float64)
-        found = jax.jit(jax.grad(loss))(jax.tree.map(np.float64, variables["params"]))
+        found = jax.tree.map(np.array, jax.jit(jax.grad(loss))(jax.tree.map(np.float64, variables["params"])))
     found, expected = (dict(jax.tree_util.tree_flatten_with_path(tree)[0]) for tree in (found, expected))
     assert found.keys() == expected.keys()
     most = max(np.abs(leaf).max() for leaf in expected.values())
