@@ -59,9 +59,10 @@ def local_response_norm(x, *, size: int = 5, k: float = 2.0, alpha: float = 1e-4
 class BatchNorm(nn.Module):
     """y = scale (x - mean) / sqrt(var + epsilon) + bias, per channel. Ioffe & Szegedy 2015, algorithm 1.
 
-    x [..., C] in any dtype; statistics are float32, from one pass: var = E[x^2] - E[x]^2 (biased). In training they are
-    the batch's, of this device's share or, with `axis_name`, of the shares of all devices along that axis; and the moving
-    averages in "batch_stats" become  momentum * old + (1 - momentum) * new. Otherwise the moving averages are used.
+    x [..., C] in any dtype; statistics are float32, of a float64 x float64, from one pass: var = E[x^2] - E[x]^2 (biased).
+    In training they are the batch's, of this device's share or, with `axis_name`, of the shares of all devices along that
+    axis; and the moving averages in "batch_stats" become  momentum * old + (1 - momentum) * new. Otherwise the moving
+    averages are used.
     """
 
     axis_name: str | None = None
@@ -76,7 +77,7 @@ class BatchNorm(nn.Module):
         var = self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32)
         scale = self.param("scale", nn.initializers.ones, channels) if self.use_scale else 1.0
         bias = self.param("bias", nn.initializers.zeros, channels)
-        wide = x.astype(jnp.float32)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         if train:
             axes = tuple(range(x.ndim - 1))
             moments = jnp.stack([wide.mean(axes), jnp.square(wide).mean(axes)])

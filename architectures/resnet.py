@@ -32,7 +32,8 @@ class ResNet(nn.Module):
     change; "C", projections everywhere; "none", the plain network.  stride_in: "1x1", the first layer of a bottleneck (the
     paper); "3x3" ("v1.5"); "last_unit", the 3 x 3 of a stage's last unit (Keras's v2).
     shortcut_scale, branch_scale, gate, gate_bias, shortcut_dropout: v2, table 1 (see `Unit`).
-    pool: padding of the stem's pool, "ceil" (Caffe) or "padded", one pixel on each side (PyTorch).
+    pool: padding of the stem's pool, "ceil" (Caffe), "padded", one pixel on each side (PyTorch), or "zeros", such pixels
+    that count as zeros, which matters where the pool comes before the ReLU (Keras's v2).
     activate: with pre-activation, the stem's batch norm and ReLU come "before_pool" or "after_pool".
     biases: of convolutions: "none"; "all" (Keras's v1); "outer", those of conv1, projections and last layers (Keras's v2).
     width: maps of the first stage's 3 x 3 layers, doubled from stage to stage; 0: the paper's, 64 or 16.
@@ -90,7 +91,7 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         choices = dict(stem=STEMS, block=("auto", *LAYERS_PER_N), order=ORDERS, shortcut=SHORTCUTS, gate=GATES)
-        choices |= dict(stride_in=STRIDES, pool=("ceil", "padded"), activate=("after_pool", "before_pool"))
+        choices |= dict(stride_in=STRIDES, pool=("ceil", "padded", "zeros"), activate=("after_pool", "before_pool"))
         for what, have in (choices | dict(biases=("all", "none", "outer"), batch_norm=("per_device", "synchronised"))).items():
             choose(what, getattr(self, what), have)
         init = choose("initialiser", self.initialiser, INITIALISERS)
@@ -118,7 +119,9 @@ class ResNet(nn.Module):
         once = recomputed(self.remat, Unit.__call__)
 
         def pooled(x):
-            return max_pool(x, 3, 2, "ceil" if self.pool == "ceil" else 1) if imagenet else x
+            if self.pool == "zeros" and imagenet:
+                x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            return max_pool(x, 3, 2, dict(ceil="ceil", padded=1, zeros=0)[self.pool]) if imagenet else x
 
         x = Unit.conv(width, 7 if imagenet else 3, 2 if imagenet else 1, self.biases != "none", init, self.dtype, "conv1")(x)
         after_pool = order.pre and self.activate == "after_pool"

@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+import pytest
+
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_TRACEBACK_FILTERING"] = "off"  # else JAX adds lines of its own to what a module raises
@@ -12,3 +14,14 @@ os.environ["TFDS_DATA_DIR"] = os.environ["CANON_DATA"]
 from train.__main__ import prepare_jax
 
 prepare_jax()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="also the tests marked full: every network of every library")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--full"):
+        for item in items:
+            if "full" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="only with --full"))

@@ -78,6 +78,11 @@ class Checkpoints:
         A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
         sound one does not have the template's names, shapes and dtypes.
         """
+        found = self.arrays(warn)
+        return found and (_fill(template, found[0]), found[1])
+
+    def arrays(self, warn) -> tuple[dict[str, np.ndarray], dict] | None:
+        """As `restore`, without a template: {'params/C1/kernel': [S, ...], 'model_state/batch_stats/...': ...}."""
         for step in reversed(self.steps()):
             try:
                 saved = self._manager.restore(
@@ -90,7 +95,7 @@ class Checkpoints:
                 reason = " ".join(str(error).split())[:200]
                 warn(f"checkpoint {step} in {self._folder} is broken ({reason}); falling back to the one before")
                 continue
-            return _fill(template, arrays), dict(saved.meta)
+            return arrays, dict(saved.meta)
         if self.steps():
             raise ValueError(f"no checkpoint in {self._folder} is sound; move the folder away to start afresh")
         return None

@@ -1,0 +1,118 @@
+"""Weights of torchvision, timm and Keras as ours, and ours as theirs.
+
+python -m scripts.weights torchvision/resnet50 resnet50.pth resnet50.npz
+python -m scripts.weights torchvision/resnet50 resnet50.npz resnet50.safetensors --reverse
+python -m scripts.weights torchvision/resnet50 runs/resnet50 resnet50.pth --reverse --seed=0
+
+IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5; ours, "params/conv1/kernel" and so on, .npz or .safetensors.
+With --reverse IN is ours, or a run's workdir: the parameters it evaluates, of its newest checkpoint. `--list` lists the names.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+from etils import epath
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+import architectures
+from architectures import convert, weight_files
+from train.errors import BadInput
+
+OURS = (".npz", ".safetensors")
+FREE = {  # fields that change nothing about what trained weights compute
+    *("outputs", "dtype", "axis_name", "dropout", "auxiliary_dropout", "shortcut_dropout", "initialiser", "bias", "gate_bias"),
+    *("batch_norm", "bn_momentum", "auxiliary", "scan_from", "remat", "parent", "name"),
+}
+
+
+def our_file(path: str) -> str:
+    if not path.endswith(OURS):
+        raise BadInput(f"{path}: our own weights are {' or '.join(OURS)}")
+    return path
+
+
+def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
+    """The variables that a run's newest checkpoint is evaluated with, of one seed.
+
+    Raises BadInput if there are none, or if the run's network differs from `source` in more than its weights.
+    """
+    from train.checkpoint import Checkpoints  # Orbax takes a second to import
+
+    try:
+        config = json.loads((workdir / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{workdir}: no run with a readable config.json ({error})") from None
+    options = {key: tuple(v) if isinstance(v, list) else v for key, v in config["model"].items() if key != "name"}
+    theirs = convert.build(source, outputs=1)
+    ours = architectures.build(config["model"]["name"], outputs=1, **options)
+    if type(ours) is not type(theirs):
+        raise BadInput(f"{workdir}: its network is a {type(ours).__name__}, {source} is a {type(theirs).__name__}")
+    for name in sorted({field.name for field in dataclasses.fields(theirs)} - FREE):
+        if getattr(ours, name) != getattr(theirs, name):
+            raise BadInput(f"{workdir}: model.{name} is {getattr(ours, name)!r}, {source} has {getattr(theirs, name)!r}")
+    with Checkpoints(workdir / "checkpoints", 1) as checkpoints:
+        found = checkpoints.arrays(lambda text: print(text, file=sys.stderr))
+    if found is None:
+        raise BadInput(f"{workdir}: no checkpoint")
+    if not 0 <= seed < len(config["seeds"]):
+        raise BadInput(f"--seed: {seed} is none of the run's, 0 to {len(config['seeds']) - 1}")
+    averages = {name.partition("/average/")[2]: value for name, value in found[0].items() if "/average/" in name}
+    variables = {}
+    for name, value in found[0].items():
+        kind, _, rest = name.partition("/")
+        if kind == "params":
+            variables[name] = averages.get(rest, value)[seed]
+        elif kind == "model_state":
+            variables[rest] = value[seed]
+    return unflatten_dict(variables, sep="/")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.weights", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="whose network: torchvision/resnet50")
+    parser.add_argument("input", nargs="?", metavar="IN", help="the file to read, or with --reverse a run's workdir")
+    parser.add_argument("output", nargs="?", metavar="OUT", help="the file to write")
+    parser.add_argument("--reverse", action="store_true", help="from ours to theirs")
+    parser.add_argument("--seed", type=int, metavar="I", help="which of a run's seeds, counted from 0 (default 0)")
+    parser.add_argument("--list", action="store_true", help="print the names of SOURCE")
+    flags = parser.parse_args(arguments)
+    if flags.list:
+        print("\n".join(convert.SOURCES))
+        return 0
+    if flags.output is None:
+        raise BadInput("SOURCE, IN and OUT are needed")
+    folder = epath.Path(flags.input)
+    run = flags.reverse and folder.is_dir()
+    if flags.seed is not None and not run:
+        raise BadInput("--seed: only a run's workdir, with --reverse, has seeds")
+    try:
+        if not flags.reverse:
+            output = our_file(flags.output)
+            _, variables = convert.load(flags.source, flags.input)
+            arrays = flatten_dict(variables, sep="/")
+        else:
+            output = flags.output
+            if run:
+                variables = from_run(flags.source, folder, flags.seed or 0)
+            else:
+                variables = unflatten_dict(weight_files.read(our_file(flags.input)), sep="/")
+            arrays = convert.save(flags.source, variables)
+        weight_files.write(output, arrays)
+    except BadInput:
+        raise
+    except ValueError as error:
+        raise BadInput(error) from None
+    print(f"{output}: {len(arrays)} arrays")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BadInput as error:
+        print(f"python -m scripts.weights: {error}", file=sys.stderr)
+        sys.exit(2)
