@@ -11,20 +11,20 @@ from configs.load import arguments
 from train.errors import BadInput
 
 FAMILIES = {  # name -> (model.name, epochs, what differs from below)
-    "alexnet": ("alexnet", 1, {"model.width": 0.25, "model.bias": 0.1, "model.image_size": 64, "data.pad": 18}),
-    "alexnet_cifar": ("alexnet_cifar", 1, {"model.width": 0.5, "optim.lr": 0.01, "optim.weight_decay": 0.004}),
-    "vgg": ("vgg", 1, {"model.configuration": "A", "model.width": 0.25, "model.image_size": 32, "optim.lr": 0.03}),
-    "vgg_bn": ("vgg", 1, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
-    "googlenet": ("googlenet", 1, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
-    "bn_inception": ("bn_inception", 1, {"model.width": 0.5}),
-    "inception_v3": ("inception_v3", 0.25, {"model.width": 0.125, "model.stem": "small", "data.pad": 0}),
-    "resnet": ("resnet", 1, {"model.depth": 18, "model.width": 16}),
-    "resnet_v2": ("resnet_v2", 1, {"model.depth": 50, "model.width": 16}),
+    "alexnet": ("alexnet", 0.5, {"model.width": 0.25, "model.bias": 0.1, "model.image_size": 64, "data.pad": 18}),
+    "alexnet_cifar": ("alexnet_cifar", 0.5, {"model.width": 0.5, "optim.lr": 0.01, "optim.weight_decay": 0.004}),
+    "vgg": ("vgg", 0.5, {"model.configuration": "A", "model.width": 0.25, "model.image_size": 32, "optim.lr": 0.03}),
+    "vgg_bn": ("vgg", 0.5, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
+    "googlenet": ("googlenet", 0.5, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
+    "bn_inception": ("bn_inception", 0.5, {"model.width": 0.5}),
+    "inception_v3": ("inception_v3", 0.1, {"model.width": 0.125, "model.stem": "small", "data.pad": 0}),
+    "resnet": ("resnet", 0.5, {"model.depth": 18, "model.width": 16}),
+    "resnet_v2": ("resnet_v2", 0.5, {"model.depth": 50, "model.width": 16}),
     "resnet20": ("resnet_cifar", 2, {"model.width": 8}),
     "plain20": ("plain_cifar", 2, {"model.width": 8}),
-    "resnet56": ("resnet_cifar", 1, {"model.width": 8, "model.depth": 56}),
-    "plain56": ("plain_cifar", 1, {"model.width": 8, "model.depth": 56}),
-    "resnet_v2_164": ("resnet_v2_cifar", 0.5, {"model.width": 8}),
+    "resnet56": ("resnet_cifar", 0.5, {"model.width": 8, "model.depth": 56}),
+    "plain56": ("plain_cifar", 0.5, {"model.width": 8, "model.depth": 56}),
+    "resnet_v2_164": ("resnet_v2_cifar", 0.2, {"model.width": 8}),
 }
 
 
