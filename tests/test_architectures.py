@@ -9,10 +9,13 @@ import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from helpers import REDUCED, close
 
 import architectures
 from architectures import convolution, layers, lenet
+from architectures.alexnet import fully_connected
+from architectures.googlenet import adaptive_avg_pool
 
 KEY = jax.random.key(0)
 PLAIN = (str, int, float, bool, tuple)
@@ -147,3 +150,51 @@ def test_an_lstm_has_4h_times_i_plus_h_plus_1_parameters_a_layer(depth):
     variables = model.init(KEY, jnp.ones([1, 4, 12]), jnp.ones([1, 4], bool), train=False)
     expected = 4 * 8 * (12 + 8 + 1) + (depth - 1) * 4 * 8 * (8 + 8 + 1) + 10 * 9
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == expected
+
+
+# AlexNet, VGG, GoogLeNet, Inception
+
+
+def test_fully_connected_layers_average_the_class_scores_of_every_window_of_a_larger_map():
+    class Head(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            init = (nn.initializers.normal(), nn.initializers.normal())
+            shared = dict(outputs=4, hidden=6, dropout=0.0, train=False, axis_name=None, dtype=jnp.float32, activation=nn.relu)
+            return fully_connected(x, 2, init=lambda name: init, **shared)
+
+    module, x = Head(), jax.random.normal(KEY, (1, 3, 3, 5))
+    variables = module.init(KEY, x)
+    windows = [module.apply(variables, x[:, i : i + 2, j : j + 2]) for i in range(2) for j in range(2)]
+    close(module.apply(variables, x), sum(windows) / 4)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_heads_answer_in_training_alone(name):
+    model, variables, x, mask = initialised(name)
+
+    def run(train):
+        return model.apply(variables, x, mask, train=train, rngs={"dropout": KEY}, mutable=["batch_stats"])[0]
+
+    answers = jax.eval_shape(functools.partial(run, True))
+    assert [a.shape for a in answers] == [(3, 10)] * (3 if name == "googlenet" else 2)
+    assert jax.eval_shape(functools.partial(run, False)).shape == (3, 10)
+
+
+def test_an_average_pool_to_a_grid_takes_pytorchs_windows():
+    x = jnp.arange(7.0)[None, :, None, None] * jnp.ones([1, 7, 7, 1])
+    rows = adaptive_avg_pool(x, 4)[0, :, 0, 0]  # rows 0-1, 1-3, 3-5, 5-6
+    close(rows, np.array([0.5, 2.0, 4.0, 5.5]))
+
+
+def test_the_bias_that_alexnet_starts_with_is_in_conv2_conv4_conv5_and_the_hidden_layers():
+    params = initialised("alexnet", bias=1.0)[1]["params"]
+    assert {name for name, layer in params.items() if np.all(layer["bias"] == 1)} == {"conv2", "conv4", "conv5", "fc6", "fc7"}
+
+
+@pytest.mark.parametrize(("name", "side"), [("alexnet", 40), ("vgg", 16), ("inception_v3", 8)])
+def test_an_image_that_is_too_small_is_refused_in_one_line(name, side):
+    model = architectures.build(name, outputs=10, **REDUCED[name][0])
+    with pytest.raises(ValueError, match="(image_size|stem): ") as error:
+        jax.eval_shape(lambda: model.init(KEY, jnp.zeros([1, side, side, 3]), None, train=False))
+    assert "\n" not in str(error.value)

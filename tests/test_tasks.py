@@ -43,3 +43,11 @@ def test_the_map_loss_of_1998_becomes_cross_entropy_as_j_grows():
     losses = [float(TASKS["classify_rbf"](j=j).sums(logits, batch)["loss"]) for j in (0.1, 50.0)]
     assert losses[1] == pytest.approx(float(cross_entropy), rel=1e-6)
     assert losses[0] == pytest.approx(0.5 + np.log(np.exp(-0.1) + np.exp(-3) + np.exp(-1) + np.exp(-0.5)), rel=1e-6)
+
+
+def test_each_auxiliary_head_adds_its_weighted_loss_and_no_errors():
+    right, wrong = jnp.array([[3.0, 0.0]]), jnp.array([[0.0, 3.0]])
+    batch, task = dict(target=jnp.array([0]), mask=jnp.array([True])), TASKS["classify"](auxiliary_weight=0.3)
+    alone, heads = task.sums(right, batch), task.sums((right, wrong, wrong), batch)
+    assert float(heads["loss"]) == pytest.approx(float(alone["loss"]) + 0.6 * np.log(1 + np.exp(3)), rel=1e-5)
+    assert int(heads["correct"]) == 1
