@@ -115,8 +115,10 @@ def _read_keras(path):
                     layers[variables.attrs["name"]] = [variables[str(i)][()] for i in range(len(variables))]
     state = {}
     for layer, arrays in layers.items():
+        if not arrays:
+            continue
         layer = layer.decode() if isinstance(layer, bytes) else layer
-        names = ("kernel", "bias")[: len(arrays)] if arrays and arrays[0].ndim > 1 else KERAS_NORM[-len(arrays) :]
+        names = ("kernel", "bias")[: len(arrays)] if arrays[0].ndim > 1 else KERAS_NORM[-len(arrays) :]
         if len(names) != len(arrays):
             raise ValueError(f"{path}: {layer} has {len(arrays)} variables; a convolution has 1 or 2, a batch norm 3 or 4")
         state |= {f"{layer}/{name}": array for name, array in zip(names, arrays, strict=True)}

@@ -117,6 +117,8 @@ class Keras:
         size, rng = image_size(source, train=True), np.random.default_rng(0)
         options = dict(weights=None, classes=outputs, classifier_activation=None, input_shape=(size, size, 3))
         keras.config.set_dtype_policy("float64")
+        # Keras's rules give float32 for float64 with JAX: batch norm and the mean over space would round, and ReLUs flip
+        importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE["float64"] = "float64"
         with jax.enable_x64(True):
             self.model = getattr(keras.applications, name)(**options)
             for variable in self.model.variables:
