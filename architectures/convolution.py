@@ -53,7 +53,8 @@ def convolve(x, kernel, strides, padding, **options):
         return jnp.concatenate([convolve(part, own, strides, padding) for part, own in parts], axis=-1)
     unpadded = not any(map(any, padding))
     if unpadded and kernel.shape[:2] == (1, 1):
-        return x[:, :: strides[0], :: strides[1]] @ kernel[0, 0]
+        x = x[:, :: strides[0], :: strides[1]]
+        return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
     if unpadded and kernel.shape[:2] == x.shape[1:3]:
         return (x.reshape(len(x), -1) @ kernel.reshape(-1, kernel.shape[-1]))[:, None, None]
     if strides == (1, 1) and x.shape[2] * x.shape[3] <= BANDED_ROW:
@@ -161,9 +162,11 @@ def _by_slices(x, window, stride, padding, join, outside):
     for axis, pads in zip((1, 2), padding, strict=True):
         if any(pads):
             x = jnp.pad(x, [pads if i == axis else (0, 0) for i in range(4)], constant_values=outside)
-        if window == stride and x.shape[axis] % window == 0:  # no overlap: a view
-            x = x.reshape(*x.shape[:axis], -1, window, *x.shape[axis + 1 :])
+        if window == stride and x.shape[axis] % window == 0:  # no overlap: a view, whose last side is long
+            before, after = x.shape[:axis], x.shape[axis + 1 :]
+            x = x.reshape(*before, -1, window, math.prod(after))
             x = functools.reduce(join, [jax.lax.index_in_dim(x, i, axis + 1, keepdims=False) for i in range(window)])
+            x = x.reshape(*before, -1, *after)
             continue
         last = x.shape[axis] - window + 1
         x = functools.reduce(join, [jax.lax.slice_in_dim(x, i, i + last, stride, axis) for i in range(window)])
