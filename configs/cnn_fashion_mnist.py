@@ -11,10 +11,21 @@ from configs.load import arguments
 from train.errors import BadInput
 
 FAMILIES = {  # name -> (model.name, epochs, what differs from below)
-    "alexnet": ("alexnet", 0.5, {"model.width": 0.25, "model.bias": 0.1, "model.image_size": 64, "data.pad": 18}),
+    "alexnet": (
+        "alexnet",
+        0.5,
+        {
+            "model.width": 0.25,
+            "model.image_size": 64,
+            "data.pad": 18,
+            "model.initialiser": "he_fan_in",  # with the printed N(0, 0.01^2) the loss stays flat over this schedule
+            "model.bias": 0.0,
+            "optim.lr": 0.01,
+        },
+    ),
     "alexnet_cifar": ("alexnet_cifar", 0.5, {"model.width": 0.5, "optim.lr": 0.01, "optim.weight_decay": 0.004}),
     "vgg": ("vgg", 0.5, {"model.configuration": "A", "model.width": 0.25, "model.image_size": 32, "optim.lr": 0.03}),
-    "vgg_bn": ("vgg", 0.5, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
+    "vgg_bn": ("vgg", 1, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
     "googlenet": ("googlenet", 0.5, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
     "bn_inception": ("bn_inception", 0.5, {"model.width": 0.5}),
     "inception_v3": ("inception_v3", 0.1, {"model.width": 0.125, "model.stem": "small", "data.pad": 0}),
