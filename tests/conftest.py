@@ -5,7 +5,8 @@ import tempfile
 
 import pytest
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# without LLVM's optimisation: most tests compile for seconds and run for milliseconds; real processes have flags of their own
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_TRACEBACK_FILTERING"] = "off"  # else JAX adds lines of its own to what a module raises
 os.environ["CANON_DATA"] = os.path.join(tempfile.gettempdir(), "canon-tests-have-no-prepared-data")

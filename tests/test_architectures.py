@@ -34,6 +34,10 @@ def initialised(name, **hyperparameters):
     return model, init(KEY, x, mask), x, mask
 
 
+def evaluated(model, variables, x, mask):
+    return jax.jit(functools.partial(model.apply, train=False))(variables, x, mask)
+
+
 def sizes(variables) -> dict[str, int]:
     return {name: sum(p.size for p in jax.tree.leaves(tree)) for name, tree in variables["params"].items()}
 
@@ -54,10 +58,10 @@ def test_a_constructor_shows_plain_types_and_a_default_for_every_hyperparameter(
 def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name):
     model, variables, x, mask = initialised(name, dtype=jnp.bfloat16)
     assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    logits = model.apply(variables, x, mask, train=False)
+    logits = evaluated(model, variables, x, mask)
     assert logits.shape == (3, 10) and logits.dtype == jnp.float32
     assert "bf16" in str(jax.make_jaxpr(lambda x: model.apply(variables, x, mask, train=False))(x))
-    close(logits, initialised(name)[0].apply(variables, x, mask, train=False), 0.05)
+    close(logits, evaluated(model.clone(dtype=jnp.float32), variables, x, mask), 0.05)
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,13 @@ class Recorder:
 @pytest.mark.parametrize("config", CONFIGS)
 def test_no_key_goes_unread(config):
     read, resolved = set(), load.load(config)[1]
+    if resolved.data.name.startswith("cifar"):  # not in the repository; one builder reads all image sets
+        base.override(resolved, {"data.name": "fashion_mnist"})
     experiment.build(Recorder(resolved, read))
     assert sorted(set(base.flatten(resolved)) - read) == []
 
 
-LENET, ADDING, VOWELS = CONFIGS
+LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist", "lstm_adding", "lstm_japanese_vowels"))
 
 
 @pytest.mark.parametrize(

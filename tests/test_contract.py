@@ -10,6 +10,8 @@ import pytest
 import architectures
 
 NAMES = [name for name in architectures.MODELS if architectures.takes(name) == "image"]
+QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")  # one of each family; others with --full
+EACH = pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in NAMES])
 LENET = "configs/lenet_fashion_mnist.py"
 TRAINING = {"data__batch_size": 16, "optim__name": "momentum", "optim__lr": 0.01, "steps_per_dispatch": 1}
 
@@ -24,7 +26,7 @@ def recomputing(name) -> dict:
     return {"remat": True} if "remat" in inspect.signature(architectures.MODELS[name]).parameters else {}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@EACH
 def test_eight_devices_that_recompute_activations_learn_what_one_that_keeps_them_does(name):
     one, _, carry = helpers.losses(experiment(name), 1)
     many, _, eight = helpers.losses(experiment(name, devices=8, **recomputing(name)), 1)
@@ -34,7 +36,7 @@ def test_eight_devices_that_recompute_activations_learn_what_one_that_keeps_them
     helpers.close(ours.model_state, theirs.model_state, 1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@EACH
 def test_four_seeds_learn_as_one_batched_program_in_bfloat16(name):
     e = experiment(name, seeds=(0, 1, 2, 3), devices=2, how="vmap", dtype="bfloat16", **recomputing(name))
     curve, program, carry = helpers.losses(e, 2)
