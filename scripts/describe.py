@@ -31,9 +31,12 @@ NEUTRAL = (  # hyper-parameters that no count depends on
 
 def hyperparameters(name: str, changes: dict[str, str]) -> dict:
     """All of the model `name`, some changed by text as on the command line. Raises BadInput, naming the key."""
-    config = base.override(
-        ConfigDict(dict(model=base.section("model", name))), {f"model.{key}": text for key, text in changes.items()}
-    )
+    section = base.section("model", name)
+    have = [key for key in section if key != "name"]
+    for key in changes:
+        if key not in have:
+            raise BadInput(f"--{key}: no hyper-parameter of {name}; {base.nearest(key, have)}")
+    config = base.override(ConfigDict(dict(model=section)), {f"model.{key}": text for key, text in changes.items()})
     return {key: value for key, value in config.model.items() if key != "name"}
 
 
@@ -43,7 +46,7 @@ def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
         return anatomy.anatomy(model, shape, levels)
     except ValueError as error:
         raise BadInput(_first_line(error)) from error
-    except (TypeError, ZeroDivisionError) as error:  # what JAX and Python raise for sizes that come to nothing
+    except (TypeError, ArithmeticError) as error:  # what JAX and Python raise for sizes that come to nothing
         sizes = " x ".join(map(str, shape))
         raise BadInput(f"no {type(model).__name__} with these hyper-parameters for {sizes}: {_first_line(error)}") from error
 
@@ -163,9 +166,10 @@ def main(arguments: list[str]) -> int:
     model = architectures.build(flags.model, outputs=outputs, **options)
     written = dict(image=flags.image, sequence=flags.sequence)
     given = written.pop(model.takes)
-    if any(written.values()):
-        raise BadInput(f"--{next(iter(written))}: {flags.model} takes {model.takes}s")
-    shape = _shape(f"--{model.takes}", given, 3 if model.takes == "image" else 2) if given else default_shape(model)
+    ((other, unfit),) = written.items()
+    if unfit is not None:
+        raise BadInput(f"--{other}: {flags.model} takes {model.takes}s")
+    shape = _shape(f"--{model.takes}", given, 3 if model.takes == "image" else 2) if given is not None else default_shape(model)
     found = describe(model, shape, flags.levels)
     if flags.csv:
         write_csv(found)

@@ -8,7 +8,8 @@ from train.flops import inner
 
 ELEMENTWISE = set(
     "abs add and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt integer_pow is_finite le log "
-    "log1p logistic lt max min mul name ne neg not or pow rem round rsqrt select_n sign sin sqrt square sub tanh xor".split()
+    "log1p logistic lt max min mul name ne neg not or pow reduce_precision rem round rsqrt select_n sign sin sqrt square sub "
+    "tanh xor".split()
 )
 
 
@@ -65,7 +66,8 @@ def _outputs(equation, inputs, seen) -> list[Fields | None]:
     name, bodies = equation.primitive.name, inner(equation)
     if name == "scan":
         return _scan(equation, inputs, seen)
-    if len(bodies) == 1 and len(bodies[0].invars) == len(inputs) and name != "cond":
+    called = name not in ("cond", "reduce", "reduce_window")  # the last two's jaxpr joins two numbers
+    if called and len(bodies) == 1 and len(bodies[0].invars) == len(inputs):
         return _run(bodies[0], inputs, seen)
     along = []
     for side in (0, 1):
@@ -92,8 +94,8 @@ def _scan(equation, inputs, seen):
 
 
 def _shift(both: Fields | None, by: int) -> Fields | None:
-    """Of an array with a new first axis (by = 1) or without its first one (by = -1)."""
-    return both and tuple(f if f is ALL or f.axis + by < 0 else f._replace(axis=f.axis + by) for f in both)
+    """Of an array with a new first axis (by = 1) or without its first one (by = -1), where a loop over the image sees ALL."""
+    return both and tuple(ALL if f is ALL or f.axis + by < 0 else f._replace(axis=f.axis + by) for f in both)
 
 
 def _through(equation, operand: int, f: Field) -> Field | None:
