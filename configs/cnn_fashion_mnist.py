@@ -23,7 +23,6 @@ FAMILIES = {  # name -> (model.name, epochs, what differs from below)
             "optim.lr": 0.01,
         },
     ),
-    "alexnet_cifar": ("alexnet_cifar", 0.5, {"model.width": 0.5, "optim.lr": 0.01, "optim.weight_decay": 0.004}),
     "vgg": ("vgg", 0.5, {"model.configuration": "A", "model.width": 0.25, "model.image_size": 32, "optim.lr": 0.03}),
     "vgg_bn": ("vgg", 1, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
     "googlenet": ("googlenet", 0.5, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
