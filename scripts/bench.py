@@ -6,6 +6,7 @@ python -m scripts.bench cnn         training steps of the convolutional networks
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import statistics
@@ -96,8 +97,13 @@ def main() -> int:
     parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
     flags = parser.parse_args()
     if flags.what == "cnn":
-        variants = [v for v in flags.variants.split(";") if v]
-        bench_cnn.compare(flags.models.split(","), flags.rounds, variants)
+        models, variants = flags.models.split(","), [v.strip() for v in flags.variants.split(";") if v] or [*bench_cnn.VARIANTS]
+        for what, given, have in (("--models", models, bench_cnn.MODELS), ("--variants", variants, bench_cnn.VARIANTS)):
+            for unknown in sorted(set(given) - set(have)):
+                parser.error(f"{what}: unknown {unknown!r}; have {', '.join(have)}")
+        if any(v.startswith("torch") for v in variants) and not importlib.util.find_spec("torch"):
+            parser.error("--variants: those of PyTorch need it; pip install -e '.[parity]'")
+        bench_cnn.compare(models, flags.rounds, variants)
     else:
         dict(startup=startup, loop=loop)[flags.what](flags.rounds)
     return 0

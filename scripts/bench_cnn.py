@@ -117,7 +117,7 @@ def compare(names, rounds: int, variants) -> None:
     from train.__main__ import prepare_jax
 
     prepare_jax()
-    variants = {v: make for v, make in VARIANTS.items() if v in variants} if variants else VARIANTS
+    variants = {v: make for v, make in VARIANTS.items() if v in variants}
     for name in names:
         runs = {v: make(name) for v, make in variants.items()}
         repeats = {}
@@ -145,13 +145,13 @@ def compare(names, rounds: int, variants) -> None:
 
 
 def report(name: str, times: dict[str, list[float]], skipped: int) -> None:
-    if not times["ours"]:
+    if not next(iter(times.values())):
         print(f"{name}: no quiet round; other processes use the machine")
         return
     torchs = [v for v in times if v.startswith("torch")]
-    best = min(torchs, key=lambda v: statistics.median(times[v])) if torchs else "ours"
+    best = min(torchs, key=lambda v: statistics.median(times[v])) if torchs else next(iter(times))
     _, batch, image = MODELS[name]
-    quiet = len(times["ours"])
+    quiet = len(times[best])
     print(f"{name}, batch {batch}, {image[0]} px; {quiet} quiet rounds of {skipped + quiet}; ratios to {best}")
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         for v, seconds in times.items():
