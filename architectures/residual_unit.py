@@ -47,7 +47,7 @@ class Unit(nn.Module):
     width: maps of the 3 x 3 layers; a bottleneck's output has 4 times as many.
     shortcut: as in ResNet, or "identity".  start: "activated", the network's first unit, whose x the stem has
     already normalised and activated; "changed", the first of a later stage; "same", any other. Where a unit changes
-    dimensions, its pre-activation serves both paths (v2, appendix), and its projection has no batch norm of its own.
+    dimensions, its pre-activation serves both paths (v2, appendix); a projection has batch norm unless that began with one.
     shortcut_scale, branch_scale: constants on h and F.  gate: with g = sigmoid(1 x 1 convolution of x + gate_bias),
     "exclusive", h (1 - g) and F g; "shortcut_only", h (1 - g).  shortcut_dropout: the rate of dropout on h.
     """

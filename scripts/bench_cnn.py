@@ -18,7 +18,7 @@ MODELS = {  # name -> (our model and hyper-parameters, batch, image)
     "resnet20": (dict(name="resnet_cifar"), 128, (32, 32, 3)),
 }
 SECONDS = 0.5  # the least that a variant runs in a round
-QUIET = 0.06
+QUIET = 0.06  # of a core: the most that other processes may use in a round that counts
 
 
 def cpu_seconds() -> tuple[float, float]:
@@ -29,8 +29,8 @@ def cpu_seconds() -> tuple[float, float]:
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), times.user + times.system
 
 
-def ours(name: str, *, steps: int, devices: int, stock: bool = False):
-    """A function that trains `steps` steps in one dispatch and waits for them."""
+def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
+    """A function that trains `steps` steps in one dispatch and waits for them; devices: as parallel.devices."""
     import jax
 
     import architectures
@@ -92,9 +92,9 @@ def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 VARIANTS = {
-    "ours": lambda name: ours(name, steps=1, devices=2),
+    "ours": lambda name: ours(name, steps=1, devices=None),
     "ours, 1 device": lambda name: ours(name, steps=1, devices=1),
-    "ours, 4 steps a dispatch": lambda name: ours(name, steps=4, devices=2),
+    "ours, 4 steps a dispatch": lambda name: ours(name, steps=4, devices=None),
     "stock XLA, 1 device": lambda name: ours(name, steps=1, devices=1, stock=True),
     "torch eager NCHW": lambda name: theirs(name, channels_last=False, compiled=False),
     "torch eager channels_last": lambda name: theirs(name, channels_last=True, compiled=False),

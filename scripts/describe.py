@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 import architectures
 from configs import base
 from train import anatomy
-from train.errors import BadInput
+from train.errors import BadInput, exit_with
 
 COUNTS = pathlib.Path(__file__).parent / "counts.csv"  # of whole models, and, where the column `layer` says so, of layers
 COLUMNS = ("layer", "times", "output", "parameters", "multiply-adds", "receptive field", "stride")
@@ -183,8 +183,4 @@ def main(arguments: list[str]) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as others behave when `head` has seen enough
     jax.config.update("jax_platforms", "cpu")  # tracing needs no accelerator
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except BadInput as error:
-        print(f"python -m scripts.describe: {error}", file=sys.stderr)
-        sys.exit(2)
+    exit_with(main, "python -m scripts.describe")

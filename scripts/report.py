@@ -8,9 +8,8 @@ import argparse
 import csv
 import json
 import pathlib
-import sys
 
-from train.errors import BadInput
+from train.errors import BadInput, exit_with
 from train.log import summary
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -87,8 +86,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except BadInput as error:
-        print(f"python -m scripts.report: {error}", file=sys.stderr)
-        sys.exit(2)
+    exit_with(main, "python -m scripts.report")

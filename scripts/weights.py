@@ -18,7 +18,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
 from architectures import convert, weight_files
-from train.errors import BadInput
+from train.errors import BadInput, exit_with
 
 OURS = (".npz", ".safetensors")
 FREE = {  # fields that change nothing about what trained weights compute
@@ -111,8 +111,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except BadInput as error:
-        print(f"python -m scripts.weights: {error}", file=sys.stderr)
-        sys.exit(2)
+    exit_with(main, "python -m scripts.weights")

@@ -42,12 +42,12 @@ class Experiment:
     checkpoint_every: float
     checkpoint_keep: int
 
-    def example_batch(self, size: int = 1, split: str = "train") -> Batch:
-        """The first `size` examples of a split, [size, ...] each; of training, as they are trained on."""
+    def example_batch(self, split: str = "train") -> Batch:
+        """The first example of a split, [1, ...]; of training, as it is trained on."""
         source = self.dataset.train if split == "train" else self.dataset.evals[split]
-        arrays = {k: jnp.asarray(v[:size]) for k, v in source.arrays.items()}
-        rows = jnp.arange(size)
-        return source.batch(arrays, rows, jnp.ones([size], bool), jax.random.key(0), rows)
+        arrays = {k: jnp.asarray(v[:1]) for k, v in source.arrays.items()}
+        rows = jnp.arange(1)
+        return source.batch(arrays, rows, jnp.ones([1], bool), jax.random.key(0), rows)
 
     def example_shapes(self, split: str = "train") -> Batch:
         """Shapes and dtypes of one example: nothing is computed."""

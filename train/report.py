@@ -103,7 +103,7 @@ def curves(records: list[dict]) -> bytes:
             rows = [r for r in records if r["split"] == split]
             values = np.array([r[metric] for r in rows], np.float64)  # [points, S]
             steps = [r["step"] for r in rows]
-            (line,) = axes.plot(steps, values.mean(1), label=split)
+            (line,) = axes.plot(steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None)
             axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)
         axes.set(xlabel="step", title=titles[metric], yscale="log" if metric == "mse" else "linear")
         axes.grid(alpha=0.3)
