@@ -163,7 +163,7 @@ def test_fully_connected_layers_average_the_class_scores_of_every_window_of_a_la
     class Head(nn.Module):
         @nn.compact
         def __call__(self, x):
-            init = (nn.initializers.normal(), nn.initializers.normal())
+            init = (nn.initializers.normal(1.0), nn.initializers.normal(1.0))
             shared = dict(outputs=4, hidden=6, dropout=0.0, train=False, axis_name=None, dtype=jnp.float32, activation=nn.relu)
             return fully_connected(x, 2, init=lambda name: init, **shared)
 
@@ -199,6 +199,6 @@ def test_the_bias_that_alexnet_starts_with_is_in_conv2_conv4_conv5_and_the_hidde
 @pytest.mark.parametrize(("name", "side"), [("alexnet", 40), ("vgg", 16), ("inception_v3", 8)])
 def test_an_image_that_is_too_small_is_refused_in_one_line(name, side):
     model = architectures.build(name, outputs=10, **REDUCED[name][0])
-    with pytest.raises(ValueError, match="(image_size|stem): ") as error:
+    with pytest.raises(ValueError, match="(image_size|stem): .*at least (63|32|15) ") as error:
         jax.eval_shape(lambda: model.init(KEY, jnp.zeros([1, side, side, 3]), None, train=False))
     assert "\n" not in str(error.value)

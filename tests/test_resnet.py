@@ -28,7 +28,12 @@ def unit(width=4, *, stride=1, order="original", shortcut="identity", start="sam
 def random_variables(module, x):
     """Variables of the module with nothing at its initial value."""
     shapes, draw = jax.eval_shape(module.init, KEY, x), np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: jnp.asarray(draw.uniform(0.5, 1.5, leaf.shape), jnp.float32), shapes)
+
+    def random(path, leaf):
+        positive = path[-1].key in ("scale", "var")
+        return jnp.asarray(draw.uniform(0.5, 1.5, leaf.shape) if positive else draw.normal(size=leaf.shape), jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(random, shapes)
 
 
 def layers_of(variables):
