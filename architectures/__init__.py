@@ -1,7 +1,7 @@
 """MODELS: name -> constructor of a Flax Linen module; `build` makes one.
 
-Every model is called as `model.apply(variables, inputs, mask, train=...)` and returns [B, outputs] in float32; in training
-one with auxiliary heads returns a tuple of that and of theirs.
+Every model is called as `model.apply(variables, inputs, mask, train=...)` and returns [B, outputs], or [B, T, outputs] for an
+answer per time step, in float32; in training one with auxiliary heads returns a tuple of that and of theirs.
 """
 
 import functools
@@ -12,8 +12,10 @@ from architectures.alexnet import SINGLE_2014, AlexNet, AlexNetCifar
 from architectures.googlenet import GoogLeNet
 from architectures.inception import BNInception, InceptionV3
 from architectures.lenet import LeNet
+from architectures.lstm1997 import LSTM1997
 from architectures.resnet import ResNet
-from architectures.sequence_models import SequenceReadout
+from architectures.seq2seq import Seq2Seq
+from architectures.sequence_models import LanguageModel, SequenceReadout, Tagger
 from architectures.vgg import VGG
 
 partial = functools.partial
@@ -44,8 +46,15 @@ MODELS = dict(
     # He et al. 2016
     resnet_v2=partial(ResNet, depth=200, order="full_preactivation", stride_in="3x3"),
     resnet_v2_cifar=partial(ResNet, stem="cifar", depth=164, block="bottleneck", order="full_preactivation"),
-    # recurrent networks
-    lstm=partial(SequenceReadout, cell="lstm"),
+    # one answer per sequence: Elman 1990, Hochreiter & Schmidhuber 1997, Cho et al. 2014 by `cell`
+    sequence_readout=SequenceReadout,
+    lstm1997=LSTM1997,
+    # one per time step: Schuster & Paliwal 1997
+    tagger=Tagger,
+    # the next item of a stream: Elman 1990, Zaremba et al. 2014
+    language_model=LanguageModel,
+    # a sequence from a sequence: Sutskever et al. 2014, Cho et al. 2014; Bahdanau et al. 2014, Luong et al. 2015 by `attention`
+    seq2seq=Seq2Seq,
 )
 
 
@@ -56,7 +65,7 @@ def build(name: str, **hyperparameters) -> nn.Module:
     return MODELS[name](**hyperparameters)
 
 
-def takes(name: str) -> str:
-    """What the model `name` is given: "image" [B, H, W, C] or "sequence" [B, T, I]."""
+def takes(name: str) -> tuple[str, ...]:
+    """What the model `name` can be given, of the kinds of train.data.source.Dataset: "image" [B, H, W, C], "sequence", ..."""
     constructor = MODELS[name]
     return getattr(constructor, "func", constructor).takes

@@ -60,7 +60,7 @@ class AlexNet(nn.Module):
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
     def image(self) -> tuple[int, ...]:
@@ -138,7 +138,7 @@ class AlexNetCifar(nn.Module):
     width: float = 1.0
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
     image: ClassVar[tuple[int, ...]] = (32, 32, 3)
 
     @nn.compact

@@ -112,7 +112,7 @@ class GoogLeNet(nn.Module):
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
     image: ClassVar[tuple[int, ...]] = (224, 224, 3)
 
     @nn.compact

@@ -50,7 +50,7 @@ class BNInception(nn.Module):
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
     image: ClassVar[tuple[int, ...]] = (224, 224, 3)
 
     @nn.compact
@@ -134,7 +134,7 @@ class InceptionV3(nn.Module):
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
     image: ClassVar[tuple[int, ...]] = (299, 299, 3)
 
     @nn.compact

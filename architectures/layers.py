@@ -126,23 +126,35 @@ class Subsample(nn.Module):
         return sum_pool(x.astype(self.dtype), 2, 2) * coefficient.astype(self.dtype) + bias.astype(self.dtype)
 
 
-class Dropout(nn.Module):
-    """Zeroes each value of x [B, ...] with probability `rate` and divides the others by 1 - rate. Srivastava et al. 2014.
+def row_keys(key, rows: int, axis_name: str | None):
+    """A key for each of this device's rows, from its place in the global batch; axis_name: the axis that divides the batch."""
+    places = jnp.arange(rows)
+    if axis_name is not None:
+        places += rows * jax.lax.axis_index(axis_name)
+    return jax.vmap(functools.partial(jax.random.fold_in, key))(places)
+
+
+def dropout(x, key, rate: float, *, axis_name: str | None, shared: tuple[int, ...] = ()):
+    """x [B, ...] with each value zero with probability `rate` and the others divided by 1 - rate. Srivastava et al. 2014.
 
     An example's mask comes from its row in the global batch, so it does not depend on how many devices hold the batch;
-    `axis_name` is the mapped axis that divides the batch, if one does.
+    `axis_name` is the mapped axis that divides the batch, if one does. shared: axes of an example that have one mask.
     """
+    shape = [1 if axis in shared else size for axis, size in enumerate(x.shape[1:])]
+    keys = row_keys(key, x.shape[0], axis_name)
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, shape))(keys)
+    return jnp.where(kept, x / (1 - rate), 0)
+
+
+class Dropout(nn.Module):
+    """`dropout` in training, nothing otherwise."""
 
     rate: float
     axis_name: str | None = None
+    shared: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(self, x, *, train: bool):
         if not train or self.rate == 0:
             return x
-        rows = jnp.arange(x.shape[0])
-        if self.axis_name is not None:
-            rows += x.shape[0] * jax.lax.axis_index(self.axis_name)
-        keys = jax.vmap(functools.partial(jax.random.fold_in, self.make_rng("dropout")))(rows)
-        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
-        return jnp.where(kept, x / (1 - self.rate), 0)
+        return dropout(x, self.make_rng("dropout"), self.rate, axis_name=self.axis_name, shared=self.shared)

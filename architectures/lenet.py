@@ -90,7 +90,7 @@ class LeNet(nn.Module):
     initialiser: str = "lecun_1998"
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None  # nothing here looks across the batch
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
     def image(self) -> tuple[int, ...]:

@@ -1,50 +1,197 @@
-"""Unrolling a cell over time with nn.scan: masks, direction, stacks."""
+"""Unrolling cells over time: masks, direction, layers.
+
+Sequences are x [B, T, I] with mask [B, T] bool. Where the mask is False the carry is held and the output is zero, so padding
+on either side, its amount and its content change nothing, and a scan from the last step to the first needs no flipping.
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.layers import Dropout
+from architectures.cells import Cell
+from architectures.layers import Dropout, choose
+
+
+def last_step(x, mask):
+    """x [B, T, ...] at the last valid step, [B, ...]."""
+    last = x.shape[1] - 1 - jnp.argmax(mask[:, ::-1], axis=1)
+    return jnp.take_along_axis(x, last.reshape(-1, 1, *[1] * (x.ndim - 2)), axis=1)[:, 0]
+
+
+def held(valid, new, old):
+    """The new carry, or the old one in the rows that are not valid [B]."""
+    return jax.tree.map(lambda n, o: jnp.where(valid[:, None], n, o), new, old)
 
 
 class Recurrent(nn.Module):
-    """Runs `cell` over x [B, T, I] with mask [B, T] bool; returns the final carry and the outputs [B, T, H].
+    """Runs `cell` over x [B, T, I] with mask [B, T]; returns the final carry and the outputs [B, T, H].
 
-    Where the mask is False the carry is held and the output is zero, so padding on either side changes nothing, and
-    `reverse` runs from the last step to the first without flipping anything.
+    carry: the initial one; the cell's own, if None.  reverse: from the last step to the first.
+    scan: "plain", an nn.scan of the cell that autodiff goes through; "fused", the same arithmetic, but each weight's gradient
+    is one product over all steps (for cells of one product; others are as "plain" either way).
+    remat: time steps to a chunk whose activations are computed again in the backward pass, or 0.
     """
 
-    cell: nn.Module
+    cell: Cell
     reverse: bool = False
+    scan: str = "fused"
+    remat: int = 0
 
     @nn.compact
-    def __call__(self, x, mask):
-        def step(cell, carry, inputs):
-            x, valid = inputs  # [B, I], [B]
-            new, y = cell(carry, x)
-            carry = jax.tree.map(lambda n, old: jnp.where(valid[:, None], n, old), new, carry)
-            return carry, jnp.where(valid[:, None], y, 0)
+    def __call__(self, x, mask, carry=None):
+        carry = self.cell.initial_carry(x.shape[0]) if carry is None else carry
+        w = self.cell.weights(x.shape[-1])
+        xs = jnp.swapaxes(x, 0, 1), jnp.swapaxes(mask, 0, 1)
+        fused = choose("scan", self.scan, dict(fused=True, plain=False)) and self.cell.one_product
 
-        scan = nn.scan(
-            step, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1, reverse=self.reverse
-        )
-        return scan(self.cell, self.cell.initial_carry(x.shape[0]), (x, mask))
+        def run(w, carry, xs):
+            x, valid = xs
+            return (_fused if fused else self._plain)(self.cell, w, carry, self.cell.project(w, x), valid, self.reverse)
+
+        carry, outputs = _in_chunks(run, w, carry, xs, self.remat, self.reverse) if self.remat else run(w, carry, xs)
+        return carry, jnp.swapaxes(outputs, 0, 1)
+
+    @nn.nowrap
+    def _plain(self, cell, w, carry, p, valid, reverse):
+        def step(_, carry, inputs):
+            p, valid = inputs
+            new, y = cell.step(w, carry, p)
+            return held(valid, new, carry), jnp.where(valid[:, None], y, 0)
+
+        return nn.scan(step, reverse=reverse)(self, carry, (p, valid))
+
+
+def _in_chunks(run, w, carry, xs, chunk: int, reverse: bool):
+    """run(w, carry, xs) over chunks of time, keeping only the carries between them for the backward pass."""
+    steps = xs[0].shape[0]
+    short = -steps % chunk
+    xs = jax.tree.map(lambda a: jnp.pad(a, [(0, short)] + [(0, 0)] * (a.ndim - 1)), xs)  # padded steps are not valid
+    chunks = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), xs)
+    carry, outputs = jax.lax.scan(jax.checkpoint(lambda carry, xs: run(w, carry, xs)), carry, chunks, reverse=reverse)
+    return carry, outputs.reshape(-1, *outputs.shape[2:])[:steps]
+
+
+def _fused(cell, w, carry, p, valid, reverse):
+    """The scan of cell.step over p [T, B, G] and valid [T, B], with a gradient of its own.
+
+    The forward scan keeps each step's pullback of the element-wise part; the backward scan gives the gradients of the products
+    q_t = u_t U alone, and then  dU = sum_t u_t^T dq_t  is one product over T * B rows.
+    """
+    recurrent = w["recurrent"]
+    small = {name: value for name, value in w.items() if name not in ("input", "recurrent", "bias")}
+    structure = []
+
+    def forward(recurrent, small, carry, p, valid, *, keep: bool):
+        def step(carry, inputs):
+            p, valid = inputs
+            u = cell.operand(carry)
+
+            def elementwise(small, carry, p, q):
+                new, y = cell.gates(small, carry, p, q)
+                return held(valid, new, carry), jnp.where(valid[:, None], y, 0)
+
+            q = cell.product(u, recurrent)
+            if not keep:
+                return elementwise(small, carry, p, q)
+            out, pullback = jax.vjp(elementwise, small, carry, p, q)
+            leaves, tree = jax.tree.flatten(pullback)
+            structure[:] = [tree]
+            return out[0], (out[1], u, leaves)
+
+        return jax.lax.scan(step, carry, (p, valid), reverse=reverse)
+
+    def keeping(recurrent, small, carry, p, valid):
+        carry, (outputs, u, leaves) = forward(recurrent, small, carry, p, valid, keep=True)
+        return (carry, outputs), (recurrent, u, leaves)
+
+    def backward(kept, cotangents):
+        recurrent, u, leaves = kept
+        d_carry, d_outputs = cotangents
+        _, to_operand = jax.vjp(lambda carry: cell.operand(carry), jax.tree.map(jnp.zeros_like, d_carry))
+
+        def step(totals, inputs):
+            d_small, d_carry = totals
+            leaves, dy = inputs
+            more, d_carry, dp, dq = jax.tree.unflatten(structure[0], leaves)((d_carry, dy))
+            if not cell.truncated:
+                (through,) = to_operand(cell.product(dq, recurrent.T))
+                d_carry = jax.tree.map(jnp.add, d_carry, through)
+            return (jax.tree.map(jnp.add, d_small, more), d_carry), (dp, dq)
+
+        zeros = jax.tree.map(jnp.zeros_like, small)
+        (d_small, d_carry), (dp, dq) = jax.lax.scan(step, (zeros, d_carry), (leaves, d_outputs), reverse=not reverse)
+        d_recurrent = jnp.einsum("tbu,tbg->ug", u.astype(cell.dtype), dq.astype(cell.dtype)).astype(recurrent.dtype)
+        return d_recurrent, d_small, d_carry, dp, None
+
+    run = jax.custom_vjp(lambda *arguments: forward(*arguments, keep=False))
+    run.defvjp(keeping, backward)
+    return run(recurrent, small, carry, p, valid)
+
+
+class Bidirectional(nn.Module):
+    """Schuster & Paliwal 1997: a layer of `cell` in each direction of time, not connected to each other.
+
+    merge: "concat" [B, T, 2H], "sum" [B, T, H], or "separate", a tuple of both. Returns ((forward carry, backward carry),
+    outputs); the backward carry is that of the first step.
+    """
+
+    cell: Cell
+    merge: str = "concat"
+    scan: str = "fused"
+    remat: int = 0
+
+    @nn.compact
+    def __call__(self, x, mask, carry=None):
+        merge = choose("merge", self.merge, MERGES)
+        there, back = (None, None) if carry is None else carry
+        cells = (self.cell.clone(parent=None) for _ in range(2))
+        there, f = Recurrent(next(cells), False, self.scan, self.remat, name="forward")(x, mask, there)
+        back, b = Recurrent(next(cells), True, self.scan, self.remat, name="backward")(x, mask, back)
+        return (there, back), merge(f, b)
+
+
+MERGES = dict(
+    concat=lambda f, b: jnp.concatenate([f, b], axis=-1),
+    sum=lambda f, b: f + b,
+    separate=lambda f, b: (f, b),
+)
 
 
 class Stack(nn.Module):
-    """Layers on top of each other, with dropout between them (Zaremba et al. 2014); x [B, T, I], mask [B, T].
+    """Layers of `cell` on top of each other; x [B, T, I], mask [B, T]. Returns the final carries, one a layer, and the outputs.
 
-    Returns the final carry of the top layer and its outputs [B, T, H].
+    dropout: between layers (Zaremba et al. 2014), a mask a time step, or with `variational` one for all steps (Gal & Ghahramani
+    2016).  residual: adds a layer's input to its output from the second layer on.  directions: "forward", "backward", or
+    "both", merged as Bidirectional says.  The layers are "layer_1", ...
     """
 
-    cells: tuple[nn.Module, ...]
+    cell: Cell
+    layers: int = 1
+    directions: str = "forward"
+    merge: str = "concat"
     dropout: float = 0.0
+    variational: bool = False
+    residual: bool = False
+    scan: str = "fused"
+    remat: int = 0
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x, mask, *, train: bool):
-        for layer, cell in enumerate(self.cells):
+    def __call__(self, x, mask, carries=None, *, train: bool):
+        both = choose("directions", self.directions, dict(forward=False, backward=False, both=True))
+        finals = []
+        for layer in range(self.layers):
+            name = f"layer_{layer + 1}"
             if layer:
-                x = Dropout(self.dropout, self.axis_name)(x, train=train)
-            carry, x = Recurrent(cell)(x, mask)
-        return carry, x
+                shared = (0,) if self.variational else ()
+                x = Dropout(self.dropout, self.axis_name, shared)(x, train=train)
+            carry = None if carries is None else carries[layer]
+            cell = self.cell.clone(parent=None)
+            if both:
+                run = Bidirectional(cell, self.merge, self.scan, self.remat, name=name)
+            else:
+                run = Recurrent(cell, self.directions == "backward", self.scan, self.remat, name=name)
+            carry, y = run(x, mask, carry)
+            x = x + y if self.residual and layer else y
+            finals.append(carry)
+        return finals, x

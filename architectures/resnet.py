@@ -68,7 +68,7 @@ class ResNet(nn.Module):
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
     def image(self) -> tuple[int, ...]:

@@ -1,42 +1,169 @@
-"""Networks over sequences: a stack of recurrent layers and a head."""
-
-from typing import ClassVar
+"""Networks over sequences: recurrent layers and a head."""
 
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.cells import CELLS
-from architectures.layers import Dropout, choose
+from architectures import cells
+from architectures.layers import choose, dropout
 from architectures.recurrent import Stack
 
 
-class SequenceReadout(nn.Module):
-    """One answer per sequence, from the state after its last valid step: x [B, T, I], mask [B, T] -> [B, outputs].
+class RecurrentModel(nn.Module):
+    """What networks with recurrent layers have in common.
 
-    cell: one of CELLS.  hidden: units of each of the `layers`.  dropout: between layers and before the head.
-    Raises ValueError, one line, for an unknown cell or a size below 1.
+    outputs: of the head.  symbols: of the input, if it is int32 tokens [B, T] and not real vectors [B, T, I].
+    cell: one of cells.CELLS.  hidden: units of each of the `layers`.  embedding: size of a token's vector, 0 for `hidden`.
+    dropout: at the tokens' vectors, between layers and before the head; with `variational` one mask for all time steps.
+    residual: shortcuts around layers from the second on.
+    initialiser, init_scale, forget_bias: as in cells, the cell's own if None; embeddings and heads start as the cell's inputs
+    do where `initialiser` has a scale.  scan, remat: as in recurrent.Recurrent.
+    Raises ValueError, one line, for an unknown word or a size below 1.
     """
 
     outputs: int
+    symbols: int | None = None
     cell: str = "lstm"
     hidden: int = 64
     layers: int = 1
+    embedding: int = 0
     dropout: float = 0.0
-    forget_bias: float = 1.0
+    variational: bool = False
+    residual: bool = False
+    initialiser: str | None = None
+    init_scale: float | None = None
+    forget_bias: float | None = None
+    scan: str = "fused"
+    remat: int = 0
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "sequence"
+
+    @nn.nowrap
+    def make_cell(self):
+        options = dict(forget_bias=self.forget_bias, initialiser=self.initialiser, init_scale=self.init_scale, dtype=self.dtype)
+        return cells.make(self.cell, self.hidden, **options)
+
+    @nn.nowrap
+    def check(self):
+        for name, least in dict(hidden=1, layers=1, embedding=0, remat=0).items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: {getattr(self, name)} must be at least {least}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: {self.dropout} is outside [0, 1)")
+
+    @nn.nowrap
+    def start(self, default):
+        """How embeddings and heads start."""
+        scaled = self.initialiser in ("uniform", "normal", "cho")
+        return self.make_cell().initialisers()[0] if scaled else default
+
+    def stack(self, directions: str = "forward", merge: str = "concat", name: str = "layers", layers: int | None = None):
+        options = dict(dropout=self.dropout, variational=self.variational, residual=self.residual)
+        options |= dict(scan=self.scan, remat=self.remat, axis_name=self.axis_name, name=name)
+        return Stack(self.make_cell(), layers or self.layers, directions, merge, **options)
+
+    def dropped(self, x, *, train: bool):
+        """x [B, ...], some values of it zero in training; x [B, T, I] has time steps, and with `variational` one mask for
+        all."""
+        if not train or self.dropout == 0:
+            return x
+        shared = (0,) if self.variational and x.ndim == 3 else ()
+        return dropout(x, self.make_rng("dropout"), self.dropout, axis_name=self.axis_name, shared=shared)
+
+    def embed(self, tokens, symbols: int, name: str):
+        """An nn.Embed, and the vectors of int32 tokens."""
+        table = nn.Embed(
+            symbols, self.embedding or self.hidden, embedding_init=self.start(nn.linear.default_embed_init), name=name
+        )
+        return table, table(tokens)
+
+    def vectors(self, x, *, train: bool):
+        """The embedding, if there is one, and what the first layer is given: x, or the vectors of tokens with dropout."""
+        if self.symbols is None:
+            return None, x
+        table, x = self.embed(x, self.symbols, "embedding")
+        return table, self.dropped(x, train=train)
+
+    def head(self, x, name: str = "head"):
+        start = self.start(nn.linear.default_kernel_init)
+        return nn.Dense(self.outputs, dtype=self.dtype, kernel_init=start, name=name)(x).astype(jnp.float32)
+
+
+class SequenceReadout(RecurrentModel):
+    """One answer per sequence: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, outputs].
+
+    It is read from the last layer's state after the last valid step; with directions="both" also from that of the backward
+    direction after the first.
+    """
+
+    directions: str = "forward"
+    takes = ("sequence", "tokens")
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        for name, size in dict(hidden=self.hidden, layers=self.layers).items():
-            if size < 1:
-                raise ValueError(f"{name}: {size} must be at least 1")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: {self.dropout} is outside [0, 1)")
-        kind = choose("cell", self.cell, CELLS)
-        names = [f"layer_{i + 1}" for i in range(self.layers)]
-        cells = tuple(kind(self.hidden, self.forget_bias, self.dtype, name=name) for name in names)
-        (_, h), _ = Stack(cells, self.dropout, self.axis_name)(x, mask, train=train)
-        h = Dropout(self.dropout, self.axis_name)(h, train=train)
-        return nn.Dense(self.outputs, dtype=self.dtype, name="head")(h).astype(jnp.float32)
+        self.check()
+        _, x = self.vectors(x, train=train)
+        carries, _ = self.stack(self.directions)(x, mask, train=train)
+        ends = carries[-1] if self.directions == "both" else (carries[-1],)
+        state = jnp.concatenate([self.make_cell().operand(carry) for carry in ends], axis=-1)
+        return self.head(self.dropped(state, train=train))
+
+
+class Tagger(RecurrentModel):
+    """One answer per time step: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
+
+    directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal 1997, whose directions are
+    merged by "concat" or "sum".  output: "linear", for logits, or "logistic".
+    """
+
+    directions: str = "both"
+    merge: str = "concat"
+    output: str = "linear"
+    takes = ("sequence", "tokens")
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        self.check()
+        choose("merge", self.merge, ("concat", "sum"))
+        _, x = self.vectors(x, train=train)
+        _, y = self.stack(self.directions, self.merge)(x, mask, train=train)
+        return OUTPUTS[choose("output", self.output, tuple(OUTPUTS))](self.head(self.dropped(y, train=train)))
+
+
+OUTPUTS = dict(linear=lambda x: x, logistic=nn.sigmoid)
+
+
+class LanguageModel(RecurrentModel):
+    """The next item of one long sequence, a window at a time: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
+
+    The collection "memory" holds the carries [B, H] with which a window starts; `mutable=["memory"]` gives those that it ends
+    with. No gradient goes from a window to the one before: truncated back-propagation through time.
+    tied: the head's matrix is that of the embedding (Press & Wolf 2017), which has `hidden` columns.
+    output: "linear", for logits, or "logistic" (Elman 1990).
+    """
+
+    tied: bool = False
+    output: str = "linear"
+    takes = ("stream",)
+
+    @nn.nowrap
+    def initial_memory(self, batch: int) -> dict:
+        """The memory before the first window."""
+        return {"carries": [self.make_cell().initial_carry(batch) for _ in range(self.layers)]}
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        self.check()
+        if self.tied and (self.symbols != self.outputs or self.embedding not in (0, self.hidden)):
+            raise ValueError("tied: needs tokens in and out, of one vocabulary, and embedding=0")
+        memory = self.variable("memory", "carries", lambda: self.initial_memory(x.shape[0])["carries"])
+        table, x = self.vectors(x, train=train)
+        carries, y = self.stack()(x, mask, memory.value, train=train)
+        if self.is_mutable_collection("memory") and not self.is_initializing():
+            memory.value = carries
+        y = self.dropped(y, train=train)
+        if self.tied:
+            bias = self.param("head_bias", nn.initializers.zeros, (self.outputs,))
+            logits = (y.astype(self.dtype) @ table.embedding.T.astype(self.dtype)).astype(jnp.float32) + bias
+        else:
+            logits = self.head(y)
+        return OUTPUTS[choose("output", self.output, tuple(OUTPUTS))](logits)

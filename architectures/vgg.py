@@ -46,7 +46,7 @@ class VGG(nn.Module):
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes: ClassVar[str] = "image"
+    takes: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
     def image(self) -> tuple[int, ...]:

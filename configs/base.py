@@ -28,7 +28,7 @@ TABLES = dict(
     schedule=optim.SCHEDULES,
 )
 # given by the experiment, and no keys:
-SUPPLIED = ("outputs", "dtype", "axis_name", "parent", "name", "steps", "duration", "accumulate")
+SUPPLIED = ("outputs", "symbols", "dtype", "axis_name", "parent", "name", "steps", "duration", "accumulate")
 
 
 def _steps(value: Duration):

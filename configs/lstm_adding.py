@@ -12,7 +12,7 @@ def get_config(argument: str = ""):
     c = base.get_config()
     c.seeds = (0, 1, 2)
     c.steps_per_dispatch = 50
-    base.override(c, {"task.name": "regress", "model.name": "lstm", "data.name": "adding"})
+    base.override(c, {"task.name": "regress", "model.name": "sequence_readout", "data.name": "adding"})
     c.data.T = arguments(argument, T=100)["T"]
     c.data.batch_size = 50
     c.model.hidden = 64

@@ -10,7 +10,9 @@ def get_config():
     c = base.get_config()
     c.seeds = (0, 1, 2)
     c.steps_per_dispatch = 50
-    base.override(c, {"model.name": "lstm", "data.name": "japanese_vowels", "optim.name": "adam", "schedule.name": "cosine"})
+    base.override(
+        c, {"model.name": "sequence_readout", "data.name": "japanese_vowels", "optim.name": "adam", "schedule.name": "cosine"}
+    )
     c.model.hidden = 64
     c.model.dropout = 0.2
     c.data.batch_size = 30

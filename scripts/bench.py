@@ -65,8 +65,8 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
     # the same body with no axis over devices, and no pmap around it
     alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.seeds": "devices"})[1]))
     plain = jax.jit(parallel.each_seed(alone.train_body, "map"), donate_argnums=0)
-    index = parallel.training_order(e.dataset.train, 0, 0, steps, e.batch_size)[None]
-    own, shared = program.divide(index=index), program.shared(e.dataset.train, steps)
+    feed, bucket = parallel.training_order(e.dataset.train, 0, 0, steps, e.batch_size)
+    own, shared = program.divide(**{k: x[None] for k, x in feed.items()}), program.shared(e.dataset.train, steps, bucket)
     plain_own = jax.tree.map(lambda x: x[0], own)
     ways = dict(
         jit=lambda carry, step: plain(carry, plain_own, shared),

@@ -59,7 +59,8 @@ def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
         program = parallel.Program(e)
         carry = program.start(fresh_state(e))
         index = np.tile(np.arange(batch, dtype=np.int32), (1, steps, 1))
-        own, shared = program.divide(index=index), program.shared(source, steps)
+        feeds = dict(index=index, valid=np.ones(index.shape, bool))
+        own, shared = program.divide(**feeds), program.shared(source, steps, np.zeros(steps, np.int32))
         compiled = program.compiled.lower(carry, own, shared).compile()
     carry = [carry]
 

@@ -1,6 +1,7 @@
 """A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts known from elsewhere.
 
-python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI] [--levels=N] [--csv]
+python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --pair=SxT] [--levels=N]
+[--csv]
 
 KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one example's evaluation, receptive
 fields in pixels a side (height x width where they differ), padding counted in both. Nothing is computed, only traced.
@@ -56,13 +57,29 @@ def _first_line(error: Exception) -> str:
 
 
 def default_outputs(name: str, options: dict) -> int:
-    """1000, as in ImageNet, where the model takes large images, else 10."""
-    model = architectures.build(name, outputs=10, **options)
-    return 1000 if model.takes == "image" and model.image[0] > 32 else 10
+    """1000, as in ImageNet, where the model takes large images; 30,000, as Bahdanau et al. 2014, of pairs; else 10."""
+    shown = kind(architectures.takes(name))
+    if shown == "pair":
+        return 30_000
+    return 1000 if shown == "image" and build(name, 10, options).image[0] > 32 else 10
+
+
+def build(name: str, outputs: int, options: dict):
+    """The model; of pairs, both vocabularies are of one size."""
+    symbols = {"symbols": outputs} if "pair" in architectures.takes(name) else {}
+    return architectures.build(name, outputs=outputs, **options, **symbols)
+
+
+def kind(takes: tuple[str, ...]) -> str:
+    """One of SHAPES: what a model is shown that takes these."""
+    return next((kind for kind in ("image", "pair") if kind in takes), "sequence")
+
+
+SHAPES = dict(image=3, sequence=2, pair=2)  # kind -> numbers in a shape
 
 
 def default_shape(model) -> tuple[int, ...]:
-    return model.image if model.takes == "image" else (50, 1)
+    return dict(image=getattr(model, "image", None), sequence=(50, 1), pair=(50, 50))[kind(model.takes)]
 
 
 def counts() -> list[dict[str, str]]:
@@ -150,6 +167,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--outputs", type=int, help="classes; default 1000 for images of more than 32 pixels, else 10")
     parser.add_argument("--image", metavar="HxWxC", help="default: what the model is made for")
     parser.add_argument("--sequence", metavar="TxI", help="steps and inputs of each; default 50x1")
+    parser.add_argument("--pair", metavar="SxT", help="tokens of the source and of the target; default 50x50")
     parser.add_argument("--levels", type=int, default=0, help="1: one row for each block; default: for each layer")
     parser.add_argument("--csv", action="store_true", help="the layers as CSV")
     flags, rest = parser.parse_known_args(arguments)
@@ -163,19 +181,19 @@ def main(arguments: list[str]) -> int:
     outputs = default_outputs(flags.model, options) if flags.outputs is None else flags.outputs
     if outputs < 1 or flags.levels < 0:
         raise BadInput(f"--outputs={outputs} must be at least 1, --levels={flags.levels} at least 0")
-    model = architectures.build(flags.model, outputs=outputs, **options)
-    written = dict(image=flags.image, sequence=flags.sequence)
-    given = written.pop(model.takes)
-    ((other, unfit),) = written.items()
-    if unfit is not None:
-        raise BadInput(f"--{other}: {flags.model} takes {model.takes}s")
-    shape = _shape(f"--{model.takes}", given, 3 if model.takes == "image" else 2) if given is not None else default_shape(model)
+    model, takes = build(flags.model, outputs, options), kind(architectures.takes(flags.model))
+    written = dict(image=flags.image, sequence=flags.sequence, pair=flags.pair)
+    given = written.pop(takes)
+    for other, unfit in written.items():
+        if unfit is not None:
+            raise BadInput(f"--{other}: {flags.model} takes {takes}s")
+    shape = default_shape(model) if given is None else _shape(f"--{takes}", given, SHAPES[takes])
     found = describe(model, shape, flags.levels)
     if flags.csv:
         write_csv(found)
         return 0
     row = next((r for r in counts() if not r["layer"] and same(r, flags.model, options, outputs)), None)
-    print(f"{flags.model}, {outputs} outputs, {model.takes} of {' x '.join(map(str, shape))}\n")
+    print(f"{flags.model}, {outputs} outputs, {takes} of {' x '.join(map(str, shape))}\n")
     print(text(found, row, comparable=shape == default_shape(model)))
     return 0
 

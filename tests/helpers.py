@@ -120,6 +120,7 @@ REDUCED = {  # hyper-parameters and image that make an image model quick to run;
     "plain_cifar": (dict(width=4), (16, 16, 3)),
     "resnet_v2": (dict(width=4, depth=50), (32, 32, 3)),
     "resnet_v2_cifar": (dict(width=4, depth=20), (16, 16, 3)),
+    "seq2seq": (dict(symbols=7, hidden=8), None),
 }
 
 

@@ -13,19 +13,22 @@ from flax import linen as nn
 from helpers import REDUCED, close
 
 import architectures
-from architectures import convolution, layers, lenet
+from architectures import cells, convolution, layers, lenet
 from architectures.alexnet import fully_connected
 from architectures.googlenet import adaptive_avg_pool
 
 KEY = jax.random.key(0)
-PLAIN = (str, int, float, bool, tuple)
+PLAIN = (str, int, float, bool, tuple, str | None, float | None, tuple[float, ...], type(None))
 
 
 def example(name, batch=3):
     """Inputs and mask that the model `name` takes."""
-    if architectures.takes(name) == "image":
+    if "image" in architectures.takes(name):
         return jax.random.normal(KEY, (batch, *REDUCED.get(name, ({}, (32, 32, 1)))[1])), jnp.ones([batch], bool)
-    return jax.random.normal(KEY, (batch, 6, 4)), jnp.arange(6) < jnp.array([6, 4, 1])[:, None]
+    mask = jnp.arange(6) < jnp.array([6, 4, 1])[:, None]
+    if "pair" in architectures.takes(name):
+        return dict(source=jnp.arange(18).reshape(3, 6) % 7, target=jnp.arange(12).reshape(3, 4) % 10), mask
+    return jax.random.normal(KEY, (batch, 6, 4)), mask
 
 
 def initialised(name, **hyperparameters):
@@ -50,7 +53,7 @@ def test_a_constructor_shows_plain_types_and_a_default_for_every_hyperparameter(
     parameters = dict(inspect.signature(architectures.MODELS[name]).parameters)
     assert parameters.pop("outputs").default is inspect.Parameter.empty
     assert parameters.pop("dtype").default == jnp.float32 and parameters.pop("axis_name").default is None
-    for key in set(parameters) - {"parent", "name"}:
+    for key in set(parameters) - {"parent", "name", "symbols"}:
         assert parameters[key].annotation in PLAIN and type(parameters[key].default) in PLAIN, key
 
 
@@ -59,7 +62,7 @@ def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name
     model, variables, x, mask = initialised(name, dtype=jnp.bfloat16)
     assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     logits = evaluated(model, variables, x, mask)
-    assert logits.shape == (3, 10) and logits.dtype == jnp.float32
+    assert logits.shape[0] == 3 and logits.shape[-1] == 10 and logits.dtype == jnp.float32
     assert "bf16" in str(jax.make_jaxpr(lambda x: model.apply(variables, x, mask, train=False))(x))
     close(logits, evaluated(model.clone(dtype=jnp.float32), variables, x, mask), 0.05)
 
@@ -73,7 +76,12 @@ def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name
         ("lenet5", {"activation": "x"}, "relu, scaled_tanh, sigmoid, tanh"),
         ("lenet5", {"output": "x"}, "dense, rbf"),
         ("lenet5", {"initialiser": "x"}, ", ".join(sorted(layers.INITIALISERS))),
-        ("lstm", {"cell": "x"}, "lstm"),
+        ("sequence_readout", {"cell": "x"}, ", ".join(sorted(cells.CELLS))),
+        ("tagger", {"initialiser": "x"}, ", ".join(sorted(cells.INITIALISERS))),
+        ("tagger", {"merge": "separate"}, "concat, sum"),
+        ("language_model", {"scan": "x"}, "fused, plain"),
+        ("seq2seq", {"attention": "x"}, "additive, concat, dot, general, location, none"),
+        ("seq2seq", {"bridge": "x"}, "backward, copy, dense, zeros"),
     ],
 )
 def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice, valid):
@@ -150,7 +158,7 @@ def test_an_image_that_is_not_32_by_32_is_refused_in_one_line():
 
 @pytest.mark.parametrize("depth", [1, 3])
 def test_an_lstm_has_4h_times_i_plus_h_plus_1_parameters_a_layer(depth):
-    model = architectures.build("lstm", outputs=10, hidden=8, layers=depth)
+    model = architectures.build("sequence_readout", outputs=10, hidden=8, layers=depth)
     variables = model.init(KEY, jnp.ones([1, 4, 12]), jnp.ones([1, 4], bool), train=False)
     expected = 4 * 8 * (12 + 8 + 1) + (depth - 1) * 4 * 8 * (8 + 8 + 1) + 10 * 9
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == expected

@@ -118,11 +118,11 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
         ([f"--config={LENET}", "--config.data.source=files"], "scripts.prepare_data fashion_mnist"),
         (
             [f"--config={LENET}", "--config.data.name=japanese_vowels"],
-            "takes images, but data.name='japanese_vowels' gives sequences; have lstm",
+            "takes image inputs, but data.name='japanese_vowels' gives sequence ones; have sequence_readout, lstm1997, tagger",
         ),
         (
             [f"--config={ADDING}", "--config.task.name=classify"],
-            "needs class targets, but data.name='adding' has real ones",
+            "needs class or classes targets, but data.name='adding' has real ones",
         ),
         ([f"--config={ADDING}", "--config.data.T=7"], "data.T: 7 must be an even number"),
         ([f"--config={LENET}", "--config.parallel.devices=3"], "128 does not divide over 3 devices; [1, 2, 4, 8] do"),

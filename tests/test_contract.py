@@ -9,7 +9,7 @@ import pytest
 
 import architectures
 
-NAMES = [name for name in architectures.MODELS if architectures.takes(name) == "image"]
+NAMES = [name for name in architectures.MODELS if "image" in architectures.takes(name)]
 QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")  # one of each family; others with --full
 EACH = pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in NAMES])
 LENET = "configs/lenet_fashion_mnist.py"

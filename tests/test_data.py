@@ -15,25 +15,29 @@ SOURCE = Source(10, {}, None)
 def batch(_, source, index, key=0):
     index = jnp.asarray(index)
     arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
-    return source.batch(arrays, index, jnp.ones(index.shape, bool), jax.random.key(key), jnp.arange(len(index)))
+    return source.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index)))
+
+
+def index(*order, **named):
+    return training_order(*order, **named)[0]["index"]
 
 
 def test_each_epoch_takes_each_example_once_also_when_batches_straddle_its_end():
-    order = training_order(SOURCE, seed=3, step=0, steps=20, batch_size=4).reshape(-1)
+    order = index(SOURCE, seed=3, step=0, steps=20, batch_size=4).reshape(-1)
     epochs = order.reshape(-1, 10)
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == len(epochs)
 
 
 def test_the_order_from_any_step_is_the_tail_of_the_order_from_the_start():
-    whole = training_order(SOURCE, 3, 0, 20, 4)
-    assert (training_order(SOURCE, 3, 7, 5, 4) == whole[7:12]).all()
-    assert (training_order(SOURCE, 4, 0, 20, 4) != whole).any()
+    whole = index(SOURCE, 3, 0, 20, 4)
+    assert (index(SOURCE, 3, 7, 5, 4) == whole[7:12]).all()
+    assert (index(SOURCE, 4, 0, 20, 4) != whole).any()
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 16])
 def test_evaluation_takes_each_example_once_and_marks_the_padding(size):
-    index, valid = evaluation_order(SOURCE, size)
+    index, valid = evaluation_order(SOURCE, size)[0].values()
     assert sorted(index[valid]) == list(range(10)) and index.shape[1] == size
 
 

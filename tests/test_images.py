@@ -47,7 +47,7 @@ def cifar(tmp_path_factory):
 def batch(source, index, key=0):
     index = jnp.asarray(index)
     arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
-    return source.batch(arrays, index, jnp.ones(index.shape, bool), jax.random.key(key), jnp.arange(len(index)))
+    return source.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index)))
 
 
 def row_key(row):
@@ -152,7 +152,8 @@ def test_an_example_is_the_same_alone_and_among_others_and_differs_with_its_row(
     together = np.asarray(batch(source, [5] * 8)["input"])
     arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
     for row in (0, 3, 7):
-        alone = source.batch(arrays, jnp.array([5]), jnp.array([True]), jax.random.key(0), jnp.array([row]))["input"]
+        feed = dict(index=jnp.array([5]), valid=jnp.array([True]))
+        alone = source.batch(arrays, feed, jax.random.key(0), jnp.array([row]))["input"]
         np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
     assert len({image.tobytes() for image in together}) == 8
 
@@ -191,7 +192,7 @@ def test_views_of_one_size_or_several_are_judged_by_the_mean_of_their_softmaxes(
         for v in range(size.shape[1])
     ]
     for count, seen in ((2, views[:1]), (13, views)):
-        log_p = step.predict(variables, dict(input=seen, mask=mask), model=model)
+        log_p = step.predict(variables, dict(input=seen, mask=mask), model=model)[0]
         np.testing.assert_allclose(np.exp(log_p), np.mean(each[:count], axis=0), rtol=1e-4, atol=1e-30)
     of_logits = softmax(np.mean(np.log(np.add(each, 1e-300, dtype=float)), axis=0))
     assert np.abs(np.mean(each, axis=0) - of_logits).max() > 0.01  # else a mean of logits would pass as well
@@ -203,7 +204,7 @@ def test_a_class_that_no_view_gives_a_probability_has_a_finite_loss():
             return jnp.array([500.0, 0.0]) + 0 * x.mean((1, 2))
 
     batch = dict(input=(jnp.zeros([1, 2, 4, 4, 2]),), mask=jnp.ones([1], bool), target=jnp.array([1]))
-    sums = TASKS["classify"]().sums(step.predict({}, batch, model=Sure()), batch)
+    sums = TASKS["classify"]().sums(step.predict({}, batch, model=Sure())[0], batch)
     assert float(sums["loss"]) == pytest.approx(500)
 
 
@@ -213,7 +214,7 @@ def test_the_views_of_an_example_are_given_the_mask_of_that_example():
             return jnp.stack([mask, 0 * mask], axis=1) + 0 * x.mean((1, 2))
 
     batch = dict(input=(jnp.zeros([3, 4, 5, 5, 2]),), mask=jnp.array([True, False, True]))
-    p = np.exp(step.predict({}, batch, model=Mask()))[:, 0]
+    p = np.exp(step.predict({}, batch, model=Mask())[0])[:, 0]
     np.testing.assert_allclose(p, [1 / (1 + np.exp(-1)), 0.5, 1 / (1 + np.exp(-1))], rtol=1e-5)
 
 

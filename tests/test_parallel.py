@@ -99,7 +99,7 @@ def tagging(devices: int):
 
     source = Source(16, arrays, make)
     e = build(data__batch_size=16, parallel__devices=devices, optim__name="sgd", optim__lr=1.0, optim__clip_norm=None)
-    data = Dataset("sequence", "class", 4, source, {"test": source}, "", {})
+    data = Dataset("sequence", "classes", 4, source, {"test": source}, "", {})
     return dataclasses.replace(e, model=Tagger(), task=TASKS["classify"](), dataset=data), arrays
 
 
@@ -153,7 +153,7 @@ def test_a_step_without_the_reduction_over_devices_would_be_seen_by_these_tests(
     batch = jax.pmap(
         lambda state, index, key: step.train_step(
             jax.tree.map(lambda x: x[0], state),
-            e.dataset.train.batch({}, index, index == 0, key, jax.lax.axis_index(AXIS) * 3 + jnp.arange(3)),
+            e.dataset.train.batch({}, dict(index=index, valid=index == 0), key, jax.lax.axis_index(AXIS) * 3 + jnp.arange(3)),
             np.int32(0),
             experiment=e,
             axis=None,

@@ -28,8 +28,8 @@ def sequences(time=7):
     return jnp.where(mask[..., None], jax.random.normal(KEY, (3, time, 4)), 1e3), jnp.asarray(mask)
 
 
-def recurrent(cell=CELL, reverse=False):
-    layer = Recurrent(cell, reverse=reverse)
+def recurrent(cell=CELL, reverse=False, **options):
+    layer = Recurrent(cell, reverse, **options)
     return layer, layer.init(jax.random.key(2), *sequences())
 
 
@@ -81,7 +81,7 @@ def test_an_lstm_starts_with_its_forget_bias_and_a_recurrent_matrix_orthogonal_p
 
 def test_a_stack_drops_only_between_its_layers():
     x, mask = sequences()
-    one, two = (Stack(tuple(LSTMCell(5) for _ in range(n)), dropout=0.5) for n in (1, 2))
+    one, two = (Stack(LSTMCell(5), n, dropout=0.5) for n in (1, 2))
     variables = one.init(KEY, x, mask, train=False)
     close(one.apply(variables, x, mask, train=True), one.apply(variables, x, mask, train=False))
     variables = two.init(KEY, x, mask, train=False)
@@ -104,7 +104,7 @@ def test_a_dropout_mask_is_the_same_on_one_device_and_split_over_eight():
 
 def test_a_model_with_dropout_gives_the_same_logits_on_one_device_and_split_over_eight():
     x, mask = jax.random.normal(KEY, (16, 6, 4)), jnp.ones([16, 6], bool)
-    build = functools.partial(architectures.build, "lstm", outputs=10, hidden=8, layers=2, dropout=0.5)
+    build = functools.partial(architectures.build, "sequence_readout", outputs=10, hidden=8, layers=2, dropout=0.5)
     variables = build().init(KEY, x, mask, train=False)
 
     def logits(x, mask, axis_name=None):

@@ -111,7 +111,7 @@ def test_metrics_are_in_jsonl_tensorboard_and_a_picture(finished):
 
 def test_the_config_lies_beside_the_checkpoints_and_can_be_read_back(finished):
     config = json.loads((finished[0] / "config.json").read_text())
-    assert config["optim"]["steps"] == 120 and config["model"]["name"] == "lstm" and config["seeds"] == [0, 1]
+    assert config["optim"]["steps"] == 120 and config["model"]["name"] == "sequence_readout" and config["seeds"] == [0, 1]
 
 
 @pytest.mark.parametrize("kills", [(0.8, 3.0), (2.0, 4.0, 5.0)])

@@ -46,7 +46,8 @@ class Anatomy(NamedTuple):
 
 
 def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatomy:
-    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image or (T, I) of a sequence.
+    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image or (T, I) of a sequence, (S, T) of a
+    pair.
 
     levels: layers whose names begin with the same so many parts are one; 0: every layer by itself.
     """
@@ -91,6 +92,8 @@ def _path(scope: str) -> Path:
 def _trace(model, shape):
     """(jaxpr of the forward pass, {module path: parameters}, the jaxpr's variable that holds the image)."""
     x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    if "pair" in getattr(model, "takes", ()):
+        x = {part: jax.ShapeDtypeStruct((1, size), jnp.int32) for part, size in zip(("source", "target"), shape, strict=True)}
     mask = jax.ShapeDtypeStruct((1,) if len(shape) == 3 else (1, shape[0]), bool)
     key = jax.eval_shape(lambda: jax.random.key(0))
     with convolution.stock():
@@ -99,12 +102,15 @@ def _trace(model, shape):
             jaxpr = jax.make_jaxpr(functools.partial(model.apply, train=False))(variables, x, mask).jaxpr
     own = collections.Counter()
     for path, leaf in traverse_util.flatten_dict(variables["params"]).items():
-        own[path[:-1]] += math.prod(leaf.shape)
+        part = path[:-2] if path[-2:-1] == ("cell",) else path[:-1]  # a cell is not called; its layer is
+        own[part] += math.prod(leaf.shape)
     return jaxpr, own, jaxpr.invars[len(jax.tree.leaves(variables))]
 
 
 def _marked(call, arguments, options, context):
     """Traces a method of a module in the scope "[path]", and puts the equation "name" with that name behind its outputs."""
+    if context.method_name != "__call__":
+        return call(*arguments, **options)
     mark = f"[{'/'.join(context.module.path)}]"
     with jax.named_scope(mark):
         outputs = call(*arguments, **options)

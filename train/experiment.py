@@ -46,8 +46,8 @@ class Experiment:
         """The first example of a split, [1, ...]; of training, as it is trained on."""
         source = self.dataset.train if split == "train" else self.dataset.evals[split]
         arrays = {k: jnp.asarray(v[:1]) for k, v in source.arrays.items()}
-        rows = jnp.arange(1)
-        return source.batch(arrays, rows, jnp.ones([1], bool), jax.random.key(0), rows)
+        rows, yes = jnp.arange(1), jnp.ones([1], bool)
+        return source.batch(arrays, dict(index=rows, valid=yes, fresh=yes), jax.random.key(0), rows, len(source.makes) - 1)
 
     def example_shapes(self, split: str = "train") -> Batch:
         """Shapes and dtypes of one example: nothing is computed."""
@@ -55,7 +55,7 @@ class Experiment:
 
     @functools.cached_property
     def shapes(self):
-        """(variables, outputs, sums) of one training example, as shapes and dtypes: nothing is computed.
+        """(variables, outputs, sums) of one training example, and {split: sums}, as shapes and dtypes: nothing is computed.
 
         Raises ValueError, one line, where the model does not take it, or not what an evaluation split gives.
         """
@@ -63,23 +63,27 @@ class Experiment:
         def initialise(batch):
             return self.model.init(jax.random.key(0), batch["input"], batch["mask"], train=False)
 
-        def evaluate(variables, batch):
-            outputs = step.predict(variables, batch, model=self.model)
+        def train(variables, batch):
+            outputs = self.model.apply(variables, batch["input"], batch["mask"], train=False)
             return outputs, self.task.sums(outputs, batch)
+
+        def evaluate(variables, batch):
+            return self.task.sums(step.predict(variables, batch, model=self.model)[0], batch)
 
         batch = self.example_shapes()
         variables = jax.eval_shape(initialise, batch)
+        outputs, sums = jax.eval_shape(train, variables, batch)
+        of_splits = {}
         for split in self.dataset.evals:
             example, where = self.example_shapes(split), f"(in evaluation, on {split!r})"
             try:
-                if example != batch:
-                    jax.eval_shape(evaluate, variables, example)
+                of_splits[split] = jax.eval_shape(evaluate, variables, example)
             except ValueError as error:
                 raise ValueError(f"{str(error).splitlines()[0]} {where}") from error
             except ScopeParamShapeError as error:
                 sizes = [[x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)]
                 raise ValueError(f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}") from error
-        return variables, *jax.eval_shape(evaluate, variables, batch)
+        return variables, outputs, sums, of_splits
 
     @property
     def parameters(self) -> int:
@@ -120,16 +124,16 @@ def build(config) -> Experiment:
     task = _call("task", TASKS[config.task.name], **_options(config.task))
     takes = architectures.takes(config.model.name)
     dataset = _call("data", DATASETS[config.data.name], **_options(config.data, "batch_size"))
-    if task.targets != dataset.targets:
+    if dataset.targets not in task.targets:
         raise BadInput(
-            f"task.name: {config.task.name!r} needs {task.targets} targets, but data.name={config.data.name!r} has "
-            f"{dataset.targets} ones; try task.name={_fitting(dataset)!r}"
+            f"task.name: {config.task.name!r} needs {' or '.join(task.targets)} targets, but "
+            f"data.name={config.data.name!r} has {dataset.targets} ones; try task.name={_fitting(dataset)!r}"
         )
-    if takes != dataset.inputs:
-        fitting = [name for name in architectures.MODELS if architectures.takes(name) == dataset.inputs]
+    if dataset.inputs not in takes:
+        fitting = [name for name in architectures.MODELS if dataset.inputs in architectures.takes(name)]
         raise BadInput(
-            f"model.name: {config.model.name!r} takes {takes}s, but data.name={config.data.name!r} gives "
-            f"{dataset.inputs}s; have {', '.join(fitting)}"
+            f"model.name: {config.model.name!r} takes {' or '.join(takes)} inputs, but data.name={config.data.name!r} gives "
+            f"{dataset.inputs} ones; have {', '.join(fitting)}"
         )
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
     layout = parallel.layout(p.devices, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
@@ -140,10 +144,16 @@ def build(config) -> Experiment:
         outputs=dataset.outputs,
         dtype=jnp.dtype(config.dtype),
         axis_name=layout.axis,
+        **({} if dataset.symbols is None else {"symbols": dataset.symbols}),
         **_options(config.model),
     )
-    examples = dataset.train.examples
-    duration = resolver(examples and examples / batch_size)
+    per_epoch = dataset.train.steps_per_epoch(batch_size)
+    if per_epoch == 0:
+        raise BadInput(
+            f"data.batch_size: {batch_size} parts of {dataset.train.examples} windows of {dataset.train.window} items; "
+            "have fewer, or shorter windows"
+        )
+    duration = resolver(per_epoch)
     steps = round(_at_least_one("optim.steps", duration("optim.steps", config.optim.steps)))
     shares = len(layout.devices) if layout.axis else 1
     every = {
@@ -175,7 +185,7 @@ def build(config) -> Experiment:
 
 
 def _fitting(dataset: Dataset) -> str:
-    return next(name for name, task in TASKS.items() if task().targets == dataset.targets)
+    return next(name for name, task in TASKS.items() if dataset.targets in task().targets)
 
 
 def _at_least_one(key: str, steps: float) -> float:

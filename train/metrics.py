@@ -13,16 +13,30 @@ def merge(a: Sums, b: Sums) -> Sums:
 def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means over the counted items, for whatever leading shape (seeds).
 
-    loss: mean loss; error: wrong answers in percent; mse: mean squared error in the target's units squared.
-    lr, grad_norm: means over the training steps.
+    loss: mean loss; error: wrong answers in percent; mse: mean squared error in the target's units squared; perplexity of a
+    token, and bits a token; token_error: edits in percent of the reference's tokens; sequence_error: wrong sequences in
+    percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the training steps.
     """
-    count = np.maximum(np.asarray(sums["count"], np.float64), 1)
-    metrics = {"loss": np.asarray(sums["loss"], np.float64) / count}
+    sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
+
+    def per(name: str, count: str):
+        return sums[name] / np.maximum(sums[count], 1)
+
+    metrics = {"loss": per("loss", "count")}
     if "correct" in sums:
-        metrics["error"] = 100 * (1 - np.asarray(sums["correct"], np.float64) / count)
+        metrics["error"] = 100 * (1 - per("correct", "answers" if "answers" in sums else "count"))
     if "squared_error" in sums:
-        metrics["mse"] = np.asarray(sums["squared_error"], np.float64) / count
+        metrics["mse"] = per("squared_error", "count")
+    if "nats" in sums:
+        metrics["perplexity"] = np.exp(np.minimum(per("nats", "tokens"), 700))
+        metrics["bits"] = per("nats", "tokens") / np.log(2)
+    if "edits" in sums:
+        metrics["token_error"] = 100 * per("edits", "reference")
+    if "wrong" in sums:
+        metrics["sequence_error"] = 100 * per("wrong", "sequences")
+    if "cosine" in sums:
+        metrics["cosine"], metrics["rms"] = per("cosine", "count"), np.sqrt(per("distance", "count"))
     for name in ("lr", "grad_norm"):
         if name in sums:
-            metrics[name] = np.asarray(sums[name], np.float64) / np.maximum(sums["steps"], 1)
+            metrics[name] = per(name, "steps")
     return metrics

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from train import step as step_lib
 from train.data.source import Source, evaluation_order, training_order
 from train.errors import BadInput
 from train.metrics import merge
@@ -90,10 +91,10 @@ class Program:
         self.compiled = self._compile(self.train_body)
         self._evaluate = {split: self._compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
         self._resident = {}
-        _, _, sums = experiment.shapes
-        self._eval_zeros = jax.tree.map(lambda s: np.zeros([len(self.seeds), *s.shape], s.dtype), sums)
+        _, _, train, evals = experiment.shapes
+        self._zeros, self._eval_zeros = jax.tree.map(lambda s: np.zeros([len(self.seeds), *s.shape], s.dtype), (train, evals))
         once = np.zeros([len(self.seeds)], np.float32)
-        self._zeros = self._eval_zeros | dict(steps=once.astype(np.int32), lr=once, grad_norm=once)
+        self._zeros |= dict(steps=once.astype(np.int32), lr=once, grad_norm=once)
 
     def start(self, state: TrainState):
         """The carry of a state on the host, every leaf [S, ...]."""
@@ -115,19 +116,20 @@ class Program:
     def train(self, carry, step: int, steps: int):
         """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for."""
         e = self.experiment
-        index = np.zeros([len(self.seeds), e.steps_per_dispatch, e.batch_size], np.int32)
-        for order, seed in zip(index, e.seeds, strict=True):
-            order[:steps] = training_order(e.dataset.train, seed, step, steps, e.batch_size)
-        return self.compiled(carry, self.divide(index=index), self.shared(e.dataset.train, steps))
+        orders = [training_order(e.dataset.train, seed, step, steps, e.batch_size) for seed in e.seeds]
+        short = e.steps_per_dispatch - steps
+        feeds = {k: np.stack([np.pad(feed[k], [(0, short), (0, 0)]) for feed, _ in orders]) for k in orders[0][0]}
+        bucket = np.pad(orders[0][1], (0, short))  # the same for every seed
+        return self.compiled(carry, self.divide(**feeds), self.shared(e.dataset.train, steps, bucket))
 
     def evaluate(self, carry, split: str):
         """The carry, and the totals of a whole split, on the devices: each example counted once."""
         source = self.experiment.dataset.evals[split]
-        index, valid = evaluation_order(source, self.experiment.eval_batch_size)
-        index, valid = (np.broadcast_to(x, (len(self.seeds), *x.shape)) for x in (index, valid))
+        feeds, bucket = evaluation_order(source, self.experiment.eval_batch_size)
+        own = self.divide(**{k: np.broadcast_to(x, (len(self.seeds), *x.shape)) for k, x in feeds.items()})
         state, kept = carry
-        own, shared = self.divide(index=index, valid=valid), self.shared(source, index.shape[1])
-        (state, sums), _ = self._evaluate[split]((state, self._to_devices(self._eval_zeros)), own, shared)
+        shared = self.shared(source, len(bucket), bucket)
+        (state, sums), _ = self._evaluate[split]((state, self._to_devices(self._eval_zeros[split])), own, shared)
         return (state, kept), sums
 
     @property
@@ -143,17 +145,18 @@ class Program:
         """Gives each device its part of feeds [S, K, B]: [D, S, K, B/D] or [D, S/D, K, B]; and its seeds."""
         count = len(self.layout.devices)
         if self.layout.axis:
-            own = {k: np.moveaxis(x.reshape(*x.shape[:2], count, -1), 2, 0) for k, x in feeds.items()}
-            return own | {"seed": np.broadcast_to(self.seeds, (count, len(self.seeds)))}
-        return {k: x.reshape(count, -1, *x.shape[1:]) for k, x in (feeds | {"seed": self.seeds}).items()}
+            feeds = {k: np.moveaxis(x.reshape(*x.shape[:2], count, -1), 2, 0) for k, x in feeds.items()}
+            return dict(feeds=feeds, seed=np.broadcast_to(self.seeds, (count, len(self.seeds))))
+        feeds = {k: x.reshape(count, -1, *x.shape[1:]) for k, x in feeds.items()}
+        return dict(feeds=feeds, seed=self.seeds.reshape(count, -1))
 
-    def shared(self, source: Source, steps: int) -> dict:
-        """What every device gets: the source's resident arrays (sent once), and how far to count."""
+    def shared(self, source: Source, steps: int, bucket: np.ndarray) -> dict:
+        """What every device gets: the source's resident arrays (sent once), how far to count, and each step's bucket."""
         if id(source) not in self._resident:
             replicated = jax.sharding.NamedSharding(jax.sharding.Mesh(self.layout.devices, AXIS), jax.sharding.PartitionSpec())
             self._resident[id(source)] = jax.device_put(dict(source.arrays), replicated)
         seeds = len(self.seeds) if self.layout.axis else len(self.seeds) // len(self.layout.devices)
-        return dict(arrays=self._resident[id(source)], steps=np.int32(steps), seeds=np.int32(seeds))
+        return dict(arrays=self._resident[id(source)], steps=np.int32(steps), seeds=np.int32(seeds), bucket=bucket)
 
     def _compile(self, body):
         axis = None if self.layout.axis else 0
@@ -177,27 +180,42 @@ class Program:
         first = jax.lax.axis_index(AXIS) * index.shape[0] if self.layout.axis else 0
         return first + jnp.arange(index.shape[0])
 
+    def _batches(self, source, k, own, shared, key, rows, step):
+        """step(batch) on the batch of turn `k`: of the lengths of its bucket, if the source has buckets."""
+        feed = {name: x[k] for name, x in own["feeds"].items()}
+
+        def of(bucket: int):
+            return step(source.batch(shared["arrays"], feed, key, rows(feed["index"]), bucket))
+
+        if len(source.makes) == 1:
+            return of(0)
+        return jax.lax.switch(shared["bucket"][k], [functools.partial(of, bucket) for bucket in range(len(source.makes))])
+
     def train_body(self, carry, own, shared):
-        """shared["steps"] training steps of one seed on one device. own: seed [], index [K, B/D]."""
+        """shared["steps"] training steps of one seed on one device. own: seed [], feeds [K, B/D]."""
         e = self.experiment
 
         def one(k, carry):
             state, sums = carry
-            index, key = own["index"][k], stream(own["seed"], state.step, DATA)
-            valid = jnp.ones(index.shape, bool)
-            batch = e.dataset.train.batch(shared["arrays"], index, valid, key, self._rows(index))
-            state, new = train_step(state, batch, own["seed"], experiment=e, axis=self.layout.axis)
+            key = stream(own["seed"], state.step, DATA)
+            step = functools.partial(train_step, state, seed=own["seed"], experiment=e, axis=self.layout.axis)
+            state, new = self._batches(e.dataset.train, k, own, shared, key, self._rows, step)
             return state, merge(sums, new)
 
         return jax.lax.fori_loop(0, shared["steps"], one, carry)
 
     def _eval_body(self, source, carry, own, shared):
-        """One pass over `source` of one seed on one device. own: index, valid [K, B/D]."""
+        """One pass over `source` of one seed on one device. own: feeds [K, B/D]."""
         state, sums = carry
+        rows = own["feeds"]["index"].shape[1]
+        memory = step_lib.initial_memory(self.experiment.model, rows)
 
-        def one(k, sums):
-            index, key = own["index"][k], stream(EVALUATION_SEED, 0, DATA)
-            batch = source.batch(shared["arrays"], index, own["valid"][k], key, index)
-            return merge(sums, eval_step(state, batch, experiment=self.experiment, axis=self.layout.axis))
+        def one(k, carry):
+            sums, memory = carry
+            key = stream(EVALUATION_SEED, 0, DATA)
+            step = functools.partial(eval_step, state, memory=memory, experiment=self.experiment, axis=self.layout.axis)
+            new, memory = self._batches(source, k, own, shared, key, lambda index: index, step)
+            return merge(sums, new), memory
 
-        return state, jax.lax.fori_loop(0, shared["steps"], one, sums)
+        sums, _ = jax.lax.fori_loop(0, shared["steps"], one, (sums, memory))
+        return state, sums

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from architectures import decoding
 from train import optim
 from train.metrics import Sums
 from train.state import DROPOUT, INIT, TrainState, stream
@@ -16,7 +17,19 @@ def init(experiment, seed: int) -> TrainState:
     key = stream(seed, 0, INIT)
     variables = experiment.model.init({"params": key, "dropout": key}, batch["input"], batch["mask"], train=False)
     model_state, params = {k: v for k, v in variables.items() if k != "params"}, variables["params"]
+    model_state |= initial_memory(experiment.model, experiment.batch_size)
     return TrainState(jnp.zeros([], jnp.int32), params, model_state, experiment.optimizer.update.init(params))
+
+
+def initial_memory(model, rows: int) -> dict:
+    """{"memory": what a model that reads a stream knows before its first window, [rows, ...]}; {} for other models."""
+    return {"memory": model.initial_memory(rows)} if hasattr(model, "initial_memory") else {}
+
+
+def _refreshed(model, memory: dict, fresh: jax.Array) -> dict:
+    """The memory, where a row's stream begins anew the initial one."""
+    initial = initial_memory(model, len(fresh))
+    return jax.tree.map(lambda new, old: jnp.where(fresh[:, None], new, old), initial, memory)
 
 
 def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None) -> tuple[TrainState, Sums]:
@@ -25,11 +38,18 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
     The gradient is that of the loss summed over the global batch, divided once by the global count of valid items:
     shares with unequal counts weigh right, and any number of devices gives the same update. The sums returned are those
     of the global batch, and beside the task's: "steps", "lr" and "grad_norm" (of the mean loss, before any clipping).
+    A memory is that of all rows of the global batch, the same on every device.
     """
+    memory = {name: state.model_state[name] for name in state.model_state if name == "memory"}
+    if memory:
+        rows = len(batch["fresh"])
+        first = jax.lax.axis_index(axis) * rows if axis else 0
+        own = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, rows), memory)
+        memory = _refreshed(experiment.model, own, batch["fresh"])
 
     def loss(params):
         outputs, model_state = experiment.model.apply(
-            {"params": params, **state.model_state},
+            {"params": params, **state.model_state, **memory},
             batch["input"],
             batch["mask"],
             train=True,
@@ -42,7 +62,8 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
     grads, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)
     if axis:
         grads, sums = jax.lax.psum((grads, sums), axis)
-        model_state = jax.lax.pmean(model_state, axis)
+        whole = {name: jax.lax.all_gather(model_state[name], axis, tiled=True) for name in memory}
+        model_state = jax.lax.pmean({k: v for k, v in model_state.items() if k not in memory}, axis) | whole
     count = jnp.maximum(sums["count"], 1)
     grads = jax.tree.map(lambda g: g / count, grads)
     updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=sums["loss"] / count)
@@ -51,21 +72,30 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
     return TrainState(state.step + 1, optax.apply_updates(state.params, updates), model_state, opt_state), sums
 
 
-def eval_step(state: TrainState, batch: Batch, *, experiment, axis: str | None) -> Sums:
-    """The totals of the global batch under the current parameters (or their average, with optim.ema)."""
+def eval_step(state: TrainState, batch: Batch, *, memory: dict, experiment, axis: str | None) -> tuple[Sums, dict]:
+    """The totals of the global batch under the current parameters (or their average, with optim.ema), and the new memory."""
     params = optim.averaged(state.opt_state, state.params)
-    outputs = predict({"params": params, **state.model_state}, batch, model=experiment.model)
+    if memory:
+        memory = _refreshed(experiment.model, memory, batch["fresh"])
+    outputs, memory = predict({"params": params, **state.model_state, **memory}, batch, model=experiment.model)
     sums = experiment.task.sums(outputs, batch)
-    return jax.lax.psum(sums, axis) if axis else sums
+    return jax.lax.psum(sums, axis) if axis else sums, memory
 
 
-def predict(variables, batch: Batch, *, model) -> jax.Array:
-    """The model's outputs in evaluation. Where the input is several views, the logarithm of their mean softmax [B, classes].
+def predict(variables, batch: Batch, *, model) -> tuple[object, dict]:
+    """The model's outputs in evaluation, and its new memory. Where the input is several views, the outputs are the logarithm of
+    their mean softmax [B, classes]; of a pair they are {"logits": [B, T, V] given the target, "tokens": the greedy decode}.
 
     Views are a tuple with one array [B, V, ...] for each size of image; every view weighs the same.
     """
+    memory = ["memory"] if "memory" in variables else []
+    if isinstance(batch["input"], dict):
+        logits = model.apply(variables, batch["input"], batch["mask"], train=False)
+        tokens = decoding.greedy(model, variables, batch["input"]["source"], batch["mask"])
+        return dict(logits=logits, tokens=tokens), {}
     if not isinstance(batch["input"], tuple):
-        return model.apply(variables, batch["input"], batch["mask"], train=False)
+        outputs, memory = model.apply(variables, batch["input"], batch["mask"], train=False, mutable=memory)
+        return outputs, memory
 
     def log_p(views):  # [B, V, ...] -> [B, V, classes]
         images, mask = views.reshape(-1, *views.shape[2:]), jnp.repeat(batch["mask"], views.shape[1], axis=0)
@@ -73,4 +103,4 @@ def predict(variables, batch: Batch, *, model) -> jax.Array:
         return jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(*views.shape[:2], -1)
 
     each = jnp.concatenate([log_p(views) for views in batch["input"]], axis=1)
-    return jax.nn.logsumexp(each, axis=1) - jnp.log(each.shape[1])
+    return jax.nn.logsumexp(each, axis=1) - jnp.log(each.shape[1]), {}

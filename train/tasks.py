@@ -8,15 +8,18 @@ import jax.numpy as jnp
 
 from train.metrics import Sums
 
-# "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views [B, V, ...], see step.predict
+# "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views [B, V, ...], see step.predict;
+# of pairs it is {"source": int32 [B, S], "target": int32 [B, T]} with the mask of the source. Some data sets add, [B, T, ...]:
+# "scored" (the steps that count as right or wrong), "legal" and "likelihood" (see regress), "references" (see transduce)
 Batch = dict[str, jax.Array]
+PAD, BOS, EOS, UNK = range(4)  # of every vocabulary of text
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A loss. `targets` is the kind of target it can be given: "class" or "real"; `metric` is the one it is judged by."""
+    """A loss. `targets` are the kinds of target it can be given, see data.source.Dataset; `metric` is what it is judged by."""
 
-    targets: str
+    targets: tuple[str, ...]
     metric: str
     sums: Callable[[jax.Array, Batch], Sums]
 
@@ -50,7 +53,7 @@ def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> 
             loss += auxiliary_weight * cross_entropy(head, batch["target"])
         return _class_sums(loss, logits, batch)
 
-    return Task("class", "error", sums)
+    return Task(("class", "classes"), "error", sums)
 
 
 def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
@@ -71,25 +74,130 @@ def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
             loss = loss + jax.nn.logsumexp(jnp.concatenate([logits, rubbish], axis=-1), axis=-1)
         return _class_sums(loss, logits, batch)
 
-    return Task("class", "error", sums)
+    return Task(("class",), "error", sums)
 
 
 def _class_sums(loss, logits, batch) -> Sums:
     mask = valid(batch["mask"], loss)
     correct = (logits.argmax(axis=-1) == batch["target"]) & mask
-    return dict(loss=jnp.where(mask, loss, 0).sum(), count=mask.sum(), correct=correct.sum())
+    sums = dict(loss=jnp.where(mask, loss, 0).sum(), count=mask.sum())
+    if "scored" in batch:
+        return sums | dict(correct=(correct & batch["scored"]).sum(), answers=(mask & batch["scored"]).sum())
+    return sums | dict(correct=correct.sum())
 
 
-def regress() -> Task:
-    """Squared error of outputs [B, O] and real targets [B, O], averaged over the O outputs of an example."""
+def language_model(*, per: str = "token") -> Task:
+    """Cross-entropy of logits [B, T, V] and the next items [B, T], in nats; judged by perplexity = exp(mean over items).
+
+    per: what the loss, and so its gradient, is a mean over: "token", or "row": summed over a window's items, as in the code of
+    Zaremba et al. 2014.
+    """
+    if per not in ("row", "token"):
+        raise ValueError(f"per: unknown {per!r}; have row, token")
+
+    def sums(logits, batch):
+        loss, mask = _token_losses(logits, batch["target"]), batch["mask"]
+        total = jnp.where(mask, loss, 0).sum()
+        count = mask.sum() if per == "token" else mask.any(axis=-1).sum()
+        return dict(loss=total, count=count, nats=total, tokens=mask.sum())
+
+    return Task(("classes",), "perplexity", sums)
+
+
+def _token_losses(logits, target):
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
+    return -jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0]
+
+
+def transduce(*, per: str = "token") -> Task:
+    """Cross-entropy of logits [B, T, V] and a target that ends with EOS and is padded with PAD, in nats.
+
+    In evaluation judged by the greedy decode: token_error, the edits to the nearest of "references" int32 [B, R, T] in percent
+    of its length (phone or word error rate), and sequence_error, the share of decodes that equal none of them.
+    per: what the loss is a mean over, "token", or "sequence", as in Sutskever et al. 2014 and Bahdanau et al. 2014.
+    """
+    if per not in ("sequence", "token"):
+        raise ValueError(f"per: unknown {per!r}; have sequence, token")
 
     def sums(outputs, batch):
-        error = jnp.square(outputs.astype(jnp.float32) - batch["target"]).mean(axis=-1)  # [B]
+        logits, tokens = (outputs["logits"], outputs["tokens"]) if isinstance(outputs, dict) else (outputs, None)
+        target, row = batch["input"]["target"], batch["mask"].any(axis=-1)
+        mask = (target != PAD) & row[:, None]
+        total = jnp.where(mask, _token_losses(logits, target), 0).sum()
+        totals = dict(loss=total, count=mask.sum() if per == "token" else row.sum(), nats=total, tokens=mask.sum())
+        if tokens is None:
+            return totals
+        edits, lengths = nearest_reference(tokens, batch["references"])
+        edits, lengths = jnp.where(row, edits, 0), jnp.where(row, lengths, 0)
+        wrong = (edits > 0) & row
+        return totals | dict(edits=edits.sum(), reference=lengths.sum(), wrong=wrong.sum(), sequences=row.sum())
+
+    return Task(("text",), "token_error", sums)
+
+
+def nearest_reference(tokens, references):
+    """Levenshtein distance from tokens [B, T] to the nearest of references [B, R, L], and that one's length, int32 [B] each.
+
+    Both end before their first EOS or PAD. An empty reference is none, unless it is the first.
+    """
+    ended = (references == EOS) | (references == PAD)
+    lengths = jnp.where(ended.any(axis=-1), ended.argmax(axis=-1), references.shape[-1])  # [B, R]
+    places = jnp.arange(references.shape[-1] + 1)
+    over = ((tokens == EOS) | (tokens == PAD)).cumsum(axis=-1) > 0  # [B, T]
+
+    def row(previous, inputs):  # previous [B, R, L + 1]: distances of the tokens so far to each beginning of a reference
+        token, over = inputs
+        replaced = previous[..., :-1] + (references != token[:, None, None])
+        new = jnp.concatenate([previous[..., :1] + 1, jnp.minimum(replaced, previous[..., 1:] + 1)], axis=-1)
+        new = jax.lax.cummin(new - places, axis=2) + places  # the cheapest way along the reference
+        return jnp.where(over[:, None, None], previous, new), None
+
+    start = jnp.broadcast_to(places, (*references.shape[:-1], places.size))
+    distances, _ = jax.lax.scan(row, start, (tokens.T, over.T))
+    edits = jnp.take_along_axis(distances, lengths[..., None], axis=-1)[..., 0]  # [B, R]
+    none = (lengths == 0).at[:, 0].set(False)
+    edits = jnp.where(none, jnp.iinfo(jnp.int32).max, edits)
+    best = edits.argmin(axis=-1)[:, None]
+    return jnp.take_along_axis(edits, best, axis=-1)[:, 0], jnp.take_along_axis(lengths, best, axis=-1)[:, 0]
+
+
+def regress(*, tolerance: float | None = None) -> Task:
+    """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
+
+    tolerance: if set, also the share of wrong sequences, those where any output is off by that or more.
+    Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
+    (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood" [B, T, O], the mean cosine between the outputs and
+    these, and the root mean square of their distance an output (Elman 1990).
+    """
+    if tolerance is not None and tolerance <= 0:
+        raise ValueError(f"tolerance: {tolerance} must be above 0")
+
+    def sums(outputs, batch):
+        outputs = outputs.astype(jnp.float32)
+        error = jnp.square(outputs - batch["target"]).mean(axis=-1)  # [B] or [B, T]
         mask = valid(batch["mask"], error)
         total = jnp.where(mask, error, 0).sum()
-        return dict(loss=total, count=mask.sum(), squared_error=total)
+        sums = dict(loss=total, count=mask.sum(), squared_error=total)
+        if "legal" in batch:
+            legal = batch["legal"]
+            wrong = jnp.where(legal, outputs, jnp.inf).min(axis=-1) <= jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
+        elif tolerance is not None:
+            wrong = (jnp.abs(outputs - batch["target"]) >= tolerance).any(axis=-1)
+        else:
+            wrong = None
+        if wrong is not None:
+            sequences = mask.any(axis=-1) if mask.ndim > 1 else mask
+            wrong = (wrong & mask).any(axis=-1) if mask.ndim > 1 else wrong & mask
+            sums |= dict(wrong=wrong.sum(), sequences=sequences.sum())
+        if "likelihood" in batch:
+            likely = batch["likelihood"]
+            norms = jnp.linalg.norm(outputs, axis=-1) * jnp.linalg.norm(likely, axis=-1)
+            cosine = (outputs * likely).sum(axis=-1) / jnp.maximum(norms, 1e-12)
+            distance = jnp.square(outputs - likely).mean(axis=-1)
+            sums |= dict(cosine=jnp.where(mask, cosine, 0).sum(), distance=jnp.where(mask, distance, 0).sum())
+        return sums
 
-    return Task("real", "mse", sums)
+    return Task(("real", "reals"), "mse", sums)
 
 
-TASKS = dict(classify=classify, classify_rbf=classify_rbf, regress=regress)
+TASKS = dict(classify=classify, classify_rbf=classify_rbf, language_model=language_model, regress=regress, transduce=transduce)

@@ -125,15 +125,15 @@ def test_a_stack_of_two_lstms_equals_pytorchs():
     lstm, (x, mask) = torch.nn.LSTM(3, 5, num_layers=2, batch_first=True), batch()
     outputs, (h, c) = packed(lstm, tensor(x))
     torch.sin(outputs).sum().backward()
-    stack = Stack((LSTMCell(5), LSTMCell(5)))
-    params = {f"cells_{i}": lstm_weights(lstm, f"l{i}") for i in range(2)}
+    stack = Stack(LSTMCell(5), 2)
+    params = {f"layer_{i + 1}": {"cell": lstm_weights(lstm, f"l{i}")} for i in range(2)}
 
     def objective(params):
-        carry, outputs = stack.apply({"params": params}, x, mask, train=False)
-        return jnp.sin(outputs).sum(), (carry, outputs)
+        carries, outputs = stack.apply({"params": params}, x, mask, train=False)
+        return jnp.sin(outputs).sum(), (carries[-1], outputs)
 
     grads, ((our_c, our_h), our_outputs) = jax.grad(objective, has_aux=True)(params)
     for mine, torchs in ((our_outputs, outputs), (our_h, h[-1]), (our_c, c[-1])):
         equal(mine, torchs)
     for i in range(2):
-        compare_gradients(grads[f"cells_{i}"], lstm, f"l{i}")
+        compare_gradients(grads[f"layer_{i + 1}"]["cell"], lstm, f"l{i}")

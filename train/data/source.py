@@ -12,8 +12,10 @@ import numpy as np
 
 from train.tasks import Batch
 
+Make = Callable[[Mapping[str, jax.Array], jax.Array, jax.Array], Batch]
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """One split of a data set.
 
@@ -22,29 +24,58 @@ class Source:
       device inside the step. It returns no mask for examples of one length, else "mask" [B, T] of the valid time steps.
       For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size; see step.predict.
     examples: N, or None where examples are generated without end (training only).
+    bucket: int [N], which of `make`, then a tuple, makes an example: those of about one length share a batch of that length.
+    window: T, where `arrays` hold one long sequence of n items and an example is a window of it. `index` is then its first
+      item; make gives T items and as targets those one later, masked from item n - 1 on; N = ceil((n - 1) / T).
+      A batch of B windows goes through B equal parts of the sequence side by side.
     """
 
     examples: int | None
     arrays: Mapping[str, np.ndarray]
-    make: Callable[[Mapping[str, jax.Array], jax.Array, jax.Array], Batch]
+    make: Make | tuple[Make, ...]
+    bucket: np.ndarray | None = None
+    window: int | None = None
 
-    def batch(self, arrays, index, valid, key, rows) -> Batch:
-        """The examples of one device's rows of the global batch. index, rows int32 [B]; valid bool [B].
+    @property
+    def makes(self) -> tuple[Make, ...]:
+        return self.make if isinstance(self.make, tuple) else (self.make,)
+
+    @functools.cached_property
+    def members(self) -> list[np.ndarray]:
+        """The examples of each bucket."""
+        return [np.flatnonzero(self.bucket == k).astype(np.int32) for k in range(len(self.makes))]
+
+    def steps_per_epoch(self, batch_size: int) -> float | None:
+        if self.examples is None:
+            return None
+        if self.window:
+            return self.examples // batch_size
+        if self.bucket is None:
+            return self.examples / batch_size
+        return sum(-(-len(rows) // batch_size) for rows in self.members)
+
+    def batch(self, arrays, feed, key, rows, bucket: int = 0) -> Batch:
+        """The examples of one device's rows of the global batch. feed: of an order below, [B] each; rows int32 [B].
 
         Each example has a key of its own, `key` folded with its row: no number of devices changes it.
         """
-        batch = dict(self.make(arrays, index, jax.vmap(functools.partial(jax.random.fold_in, key))(rows)))
-        mask = batch.get("mask")  # [B, T] or None
+        keys = jax.vmap(functools.partial(jax.random.fold_in, key))(rows)
+        batch = dict(self.makes[bucket](arrays, feed["index"], keys))
+        valid, mask = feed["valid"], batch.get("mask")  # [B, T] or None
         batch["mask"] = valid if mask is None else mask & valid[:, None]
-        return batch
+        return batch | {"fresh": feed["fresh"]} if self.window else batch
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """A data set ready to train on.
 
-    inputs: what its examples are, "image" [H, W, C] or "sequence" [T, I]; targets: "class" or "real";
-    outputs: the number of classes, or of real targets. about: one line on where it came from; metadata: the same as data.
+    inputs: what its examples are: "image" [H, W, C]; "sequence" [T, I]; "tokens" int32 [T]; "stream", windows of one long
+      sequence [T, I] or int32 [T]; "pair", dict(source=int32 [S], target=int32 [T]), where the target ends with EOS.
+    targets: "class" or "real" [O], one an example; "classes" or "reals" [T, O], one a time step; "text", those of pairs.
+    outputs: the number of classes, of real targets, or of symbols of the target; symbols: of the input, if it is tokens.
+    about: one line on where it came from; metadata: the same as data.
+    vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved with a run.
     """
 
     inputs: str
@@ -54,6 +85,8 @@ class Dataset:
     evals: Mapping[str, Source]
     about: str
     metadata: Mapping[str, object]
+    symbols: int | None = None
+    vocabularies: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @property
     def examples(self) -> dict[str, int]:
@@ -62,31 +95,76 @@ class Dataset:
         return {name: source.examples for name, source in splits.items() if source.examples is not None}
 
 
+Order = tuple[dict[str, np.ndarray], np.ndarray]  # {"index": int32 [K, B], "valid": bool [K, B], ...}, bucket int32 [K]
+
+
 @functools.lru_cache(maxsize=256)
 def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)
 
 
-def training_order(source: Source, seed: int, step: int, steps: int, batch_size: int) -> np.ndarray:
-    """int32 [steps, batch_size]: the examples of some steps of one seed; each epoch takes each example once.
+@functools.lru_cache(maxsize=64)
+def _bucketed(source: Source, batch_size: int, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Index [n, B], -1 for an empty row, and bucket [n] of one epoch, or for no seed in order: each example once.
 
-    A batch may lie across the end of an epoch. For generated data the numbers are zeros: the keys make the examples.
+    The order of the buckets is the same for every seed, so that seeds can go through them together.
     """
+    batches, which = [], []
+    for k, rows in enumerate(source.members):
+        order = rows if seed is None else rows[np.random.default_rng([seed, epoch, k]).permutation(len(rows))]
+        batches.append(np.pad(order, (0, -len(order) % batch_size), constant_values=-1).reshape(-1, batch_size))
+        which.append(np.full(len(batches[-1]), k, np.int32))
+    mixed = np.arange(sum(map(len, which)))
+    if seed is not None:
+        np.random.default_rng([epoch]).shuffle(mixed)
+    return np.concatenate(batches)[mixed], np.concatenate(which)[mixed]
+
+
+def training_order(source: Source, seed: int, step: int, steps: int, batch_size: int) -> Order:
+    """The examples of some steps of one seed; each epoch takes each example once.
+
+    A batch may lie across the end of an epoch, but not one of a bucket or of a stream: there the last rows are not valid, or
+    a last part is left out. For generated data the numbers are zeros: the keys make the examples.
+    """
+    first, shape = np.zeros(steps, np.int32), (steps, batch_size)
     if source.examples is None:
-        return np.zeros([steps, batch_size], np.int32)
+        return dict(index=np.zeros(shape, np.int32), valid=np.ones(shape, bool)), first
+    if source.window:
+        return _windows(source, np.arange(step, step + steps), source.examples // batch_size, batch_size), first
+    if source.bucket is not None:
+        epoch, offset = np.divmod(np.arange(step, step + steps), source.steps_per_epoch(batch_size))
+        epochs = {e: _bucketed(source, batch_size, seed, int(e)) for e in np.unique(epoch)}
+        index = np.stack([epochs[e][0][i] for e, i in zip(epoch, offset, strict=True)])
+        bucket = np.stack([epochs[e][1][i] for e, i in zip(epoch, offset, strict=True)])
+        return dict(index=np.maximum(index, 0), valid=index >= 0), bucket
     position = np.arange(step * batch_size, (step + steps) * batch_size)
     epoch, offset = np.divmod(position, source.examples)
     index = np.empty(position.shape, np.int32)
     for e in np.unique(epoch):
         index[epoch == e] = _permutation(seed, int(e), source.examples)[offset[epoch == e]]
-    return index.reshape(steps, batch_size)
+    return dict(index=index.reshape(shape), valid=np.ones(shape, bool)), first
 
 
-def evaluation_order(source: Source, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """index int32 [n, batch_size], valid bool [n, batch_size]: each example once, the last batch padded with invalid ones."""
+def evaluation_order(source: Source, batch_size: int) -> Order:
+    """Each example once, the last batch padded with invalid ones."""
+    if source.bucket is not None:
+        index, bucket = _bucketed(source, batch_size, None, 0)
+        return dict(index=np.maximum(index, 0), valid=index >= 0), bucket
     batches = -(-source.examples // batch_size)
+    first = np.zeros(batches, np.int32)
+    if source.window:
+        return _windows(source, np.arange(batches), batches, batch_size), first
     position = np.arange(batches * batch_size).reshape(batches, batch_size)
-    return np.minimum(position, source.examples - 1).astype(np.int32), position < source.examples
+    return dict(index=np.minimum(position, source.examples - 1).astype(np.int32), valid=position < source.examples), first
+
+
+def _windows(source: Source, step: np.ndarray, steps: int, batch_size: int) -> dict[str, np.ndarray]:
+    """Row b of step k is window k of the b-th of B parts, of so many windows each; "fresh" where a part begins."""
+    within = (step % steps)[:, None]  # [K, 1]
+    window = np.arange(batch_size) * steps + within  # [K, B]
+    valid = window < source.examples
+    index = np.where(valid, window * source.window, 0).astype(np.int32)
+    return dict(index=index, valid=valid, fresh=np.broadcast_to(within == 0, index.shape))
 
 
 def hold_out(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,90 @@
+"""Attention: Bahdanau, Cho & Bengio 2014 (arXiv 1409.0473), Luong, Pham & Manning 2015 (arXiv 1508.04025)."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from architectures.layers import choose
+
+SCORES = ("additive", "concat", "dot", "general", "location")
+LOCAL = ("none", "monotonic", "predictive")
+
+
+def masked_softmax(scores, mask):
+    """softmax over the last axis of the places where mask is True, 0 elsewhere; 0 everywhere if it is True nowhere."""
+    peak = jnp.max(jnp.where(mask, scores, -jnp.inf), axis=-1, keepdims=True)
+    weights = jnp.where(mask, jnp.exp(jnp.where(mask, scores - peak, 0)), 0)
+    return weights / jnp.maximum(weights.sum(axis=-1, keepdims=True), 1e-30)
+
+
+class Attention(nn.Module):
+    """Weights over the source for queries [B, T, H], and the mean of the keys [B, S, K] under them, the context [B, T, K].
+
+    score, of a query h and a key k: "additive" v . tanh(W h + U k), which "concat" v . tanh(W [h; k]) is too; "dot" h . k;
+    "general" h . W k; "location" (W h)_s, which does not look at the keys, for at most `max_source` places.
+    local: "none"; "monotonic": of query t only the places within `window` of t; "predictive": those within `window` of
+    p_t = S sigma(v_p . tanh(W_p h)), with weights times exp(-(s - p_t)^2 / (2 (window / 2)^2)); S is the source's own length.
+    queries: H.  hidden: of the additive score and of predicting p_t. Weights are float32, and 0 where the source's mask [B, S]
+    is False.
+    """
+
+    queries: int
+    score: str = "additive"
+    local: str = "none"
+    window: int = 10  # D in section 3.2 of Luong et al.
+    hidden: int = 64
+    max_source: int = 50
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        choose("score", self.score, SCORES)
+        choose("local", self.local, LOCAL)
+
+        def dense(features):
+            return nn.Dense(features, use_bias=False, dtype=self.dtype)
+
+        if self.score in ("additive", "concat"):
+            self.of_query, self.of_key, self.v = dense(self.hidden), dense(self.hidden), dense(1)
+        elif self.score == "general":
+            self.general = dense(self.queries)
+        elif self.score == "location":
+            self.places = dense(self.max_source)
+        if self.local == "predictive":
+            self.toward, self.position = dense(self.hidden), dense(1)
+
+    def prepare(self, keys):
+        """What scores need of the keys [B, S, K], once for all queries."""
+        if self.score in ("additive", "concat"):
+            return self.of_key(keys)
+        if self.score == "general":
+            return self.general(keys)
+        if self.score == "dot" and keys.shape[-1] != self.queries:
+            raise ValueError(f"score: 'dot' needs keys and queries of one size, not {keys.shape[-1]} and {self.queries}")
+        if self.score == "location" and keys.shape[1] > self.max_source:
+            raise ValueError(f"max_source: {self.max_source} is less than the source's {keys.shape[1]} places")
+        return keys
+
+    def __call__(self, query, keys, prepared, mask, steps):
+        """(context [B, T, K], weights [B, T, S]). prepared: of `prepare`; steps int32 [B, T]: the queries' numbers."""
+        if self.score in ("additive", "concat"):
+            both = jnp.tanh(self.of_query(query)[:, :, None] + prepared[:, None])  # [B, T, S, A]
+            scores = self.v(both)[..., 0]
+        elif self.score == "location":
+            scores = self.places(query)[..., : keys.shape[1]]
+        else:
+            scores = jnp.einsum("bth,bsh->bts", query.astype(self.dtype), prepared.astype(self.dtype))
+        scores, allowed = scores.astype(jnp.float32), mask[:, None]  # [B, 1, S]
+        lengths = mask.sum(axis=1)[:, None]  # [B, 1]
+        places = (jnp.cumsum(mask, axis=1) - 1)[:, None]  # [B, 1, S]: of the valid ones, from 0
+        if self.local == "none":
+            weights = masked_softmax(scores, allowed)
+        else:
+            if self.local == "monotonic":
+                centre = jnp.minimum(steps, lengths - 1)[..., None]  # [B, T, 1]
+            else:
+                toward = self.position(jnp.tanh(self.toward(query)))[..., 0].astype(jnp.float32)
+                centre = (lengths * nn.sigmoid(toward))[..., None]
+            weights = masked_softmax(scores, allowed & (jnp.abs(places - centre) <= self.window))
+            if self.local == "predictive":
+                weights = weights * jnp.exp(-2 * jnp.square((places - centre) / self.window))
+        context = jnp.einsum("bts,bsk->btk", weights.astype(self.dtype), keys.astype(self.dtype))
+        return context, weights

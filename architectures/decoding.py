@@ -1,0 +1,132 @@
+"""Outputs of a Seq2Seq from its own distribution: greedy, drawn, and by beam search. All of static shapes, to be jitted.
+
+`variables` may be a tuple of those of several networks of one kind: their distributions are averaged (an ensemble).
+No row of a batch sees another, so that what else is in the batch does not change a decode.
+"""
+
+import jax
+import jax.numpy as jnp
+
+PAD, BOS, EOS = 0, 1, 2
+
+
+class _Ensemble:
+    """Networks that are asked together for the next token."""
+
+    def __init__(self, model, variables):
+        self.model, self.variables = model, variables if isinstance(variables, tuple) else (variables,)
+
+    def encode(self, source, mask):
+        encoded = [self.model.apply(v, source, mask, method="encode") for v in self.variables]
+        return encoded, [self.model.apply(v, e, method="begin") for v, e in zip(self.variables, encoded, strict=True)]
+
+    def step(self, encoded, memories, token):
+        """The new memories and log-probabilities [B, V]; PAD and BOS are never said."""
+        members = zip(self.variables, encoded, memories, strict=True)
+        steps = [self.model.apply(v, e, m, token, method="step") for v, e, m in members]
+        log_p = jnp.stack([jax.nn.log_softmax(logits) for _, logits, _ in steps])
+        log_p = jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(steps))
+        return [memory for memory, _, _ in steps], log_p.at[:, jnp.array([PAD, BOS])].set(-jnp.inf)
+
+
+def most(source) -> int:
+    """How many tokens an output has at most where nothing is said: twice the source's and ten more."""
+    return 2 * source.shape[1] + 10
+
+
+def greedy(model, variables, source, mask, *, length: int | None = None):
+    """The most probable token at each step, int32 [B, length], until EOS and PAD after it. source int32 [B, S], mask [B, S]."""
+    return _one_by_one(model, variables, source, mask, lambda log_p, step: log_p.argmax(axis=-1), length)
+
+
+def sample(model, variables, source, mask, keys, *, temperature: float = 1.0, length: int | None = None):
+    """Tokens drawn from the distribution to the power 1 / temperature, as `greedy`; keys [B], one a row."""
+
+    def draw(log_p, step):
+        each = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
+        return jax.vmap(jax.random.categorical)(each, log_p / temperature)
+
+    return _one_by_one(model, variables, source, mask, draw, length)
+
+
+def _one_by_one(model, variables, source, mask, choose, length):
+    networks, length = _Ensemble(model, variables), length or most(source)
+    encoded, memories = networks.encode(source, mask)
+    batch = source.shape[0]
+
+    def unfinished(state):
+        step, _, _, _, done = state
+        return (step < length) & ~done.all()
+
+    def advance(state):
+        step, tokens, last, memories, done = state
+        memories, log_p = networks.step(encoded, memories, last)
+        token = jnp.where(done, PAD, choose(log_p, step)).astype(jnp.int32)
+        return step + 1, tokens.at[:, step].set(token), token, memories, done | (token == EOS)
+
+    start = jnp.zeros([batch, length], jnp.int32), jnp.full([batch], BOS), memories, ~mask.any(axis=1)
+    return jax.lax.while_loop(unfinished, advance, (jnp.int32(0), *start))[1]
+
+
+def beam_search(model, variables, source, mask, *, beams: int, length: int | None = None, length_norm: float = 0.0):
+    """The best `beams` outputs found: tokens int32 [B, K, length], best first, and scores [B, K].
+
+    Sutskever et al. 2014, section 3.2: of all one-token extensions of the K live hypotheses the best K count; those of them
+    that end with EOS are complete, and the best K others live on, until K are complete. score = log p / ((5 + n) /
+    6)^length_norm with n tokens, EOS among them (Wu et al. 2016); 0, as in 2014, is the log-probability. What is not complete
+    after `length` tokens is scored as it is. One beam is the greedy decode.
+    """
+    networks, length = _Ensemble(model, variables), length or most(source)
+    encoded, memories = networks.encode(source, mask)
+    batch, k = source.shape[0], beams
+
+    def flat(tree):
+        return jax.tree.map(lambda x: x.reshape(batch * k, *x.shape[2:]), tree)
+
+    def score(log_p, tokens):
+        return log_p / ((5 + tokens) / 6) ** length_norm
+
+    encoded, memories = jax.tree.map(lambda x: jnp.repeat(x, k, axis=0), (encoded, memories))
+    live = dict(
+        log_p=jnp.full([batch, k], -jnp.inf).at[:, 0].set(0.0),  # one hypothesis to begin with
+        tokens=jnp.zeros([batch, k, length], jnp.int32),
+        last=jnp.full([batch, k], BOS),
+    )
+    ended = dict(score=jnp.full([batch, k], -jnp.inf), tokens=jnp.zeros([batch, k, length], jnp.int32))
+
+    def pick(tree, places):  # [B, K, ...] at places [B, N]
+        return jax.tree.map(lambda x: jnp.take_along_axis(x, places.reshape(*places.shape, *[1] * (x.ndim - 2)), axis=1), tree)
+
+    def keep(ended, scores, tokens):
+        """The best K of those complete before and new ones [B, N]."""
+        scores, tokens = (jnp.concatenate(pair, axis=1) for pair in ((ended["score"], scores), (ended["tokens"], tokens)))
+        best, places = jax.lax.top_k(scores, k)
+        return dict(score=best, tokens=pick(tokens, places))
+
+    def unfinished(state):
+        step, _, _, _, count = state
+        return (step < length) & (count < k).any()
+
+    def advance(state):
+        step, live, ended, memories, count = state
+        memories, log_p = networks.step(encoded, memories, live["last"].reshape(-1))
+        vocabulary = log_p.shape[-1]
+        total = (live["log_p"][..., None] + log_p.reshape(batch, k, vocabulary)).reshape(batch, -1)
+        best, places = jax.lax.top_k(total, 2 * k)  # at most K of them end, so K can live on
+        parent, token = places // vocabulary, (places % vocabulary).astype(jnp.int32)
+        tokens = pick(live["tokens"], parent).at[:, :, step].set(token)  # [B, 2K, length]
+        ends, running = token == EOS, (count < k)[:, None]
+        counts = ends & (jnp.arange(2 * k) < k) & running & jnp.isfinite(best)
+        ended = keep(ended, jnp.where(counts, score(best, step + 1), -jnp.inf), tokens)
+        onward, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, best), k)
+        memories = jax.tree.map(lambda x: x.reshape(batch, k, *x.shape[1:]), memories)
+        memories = flat(pick(memories, jnp.take_along_axis(parent, chosen, axis=1)))
+        new = dict(log_p=onward, tokens=pick(tokens, chosen), last=pick(token, chosen))
+        live = jax.tree.map(lambda n, o: jnp.where(running.reshape(-1, *[1] * (n.ndim - 1)), n, o), new, live)
+        return step + 1, live, ended, memories, count + counts.sum(axis=1)
+
+    done = jnp.where(mask.any(axis=1), 0, k)
+    step, live, ended, _, count = jax.lax.while_loop(unfinished, advance, (jnp.int32(0), live, ended, memories, done))
+    short = (count < k)[:, None] & mask.any(axis=1)[:, None]
+    ended = keep(ended, jnp.where(short, score(live["log_p"], step), -jnp.inf), live["tokens"])
+    return ended["tokens"], ended["score"]

@@ -1,0 +1,153 @@
+"""The LSTM as it was published: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), sections 4 and 5 and appendix A."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from architectures.cells import Cell, uniform
+from architectures.layers import choose
+from architectures.recurrent import Recurrent, last_step
+
+
+def g(x):
+    """Squashes what goes into a cell, into (-2, 2): 4 sigma(x) - 2 (eq. 5)."""
+    return 4 * nn.sigmoid(x) - 2
+
+
+def h(x):
+    """Squashes what comes out of a cell, into (-1, 1): 2 sigma(x) - 1 (eq. 4)."""
+    return 2 * nn.sigmoid(x) - 1
+
+
+INPUT_SQUASH = dict(g=g, sigmoid=nn.sigmoid)
+OUTPUT_SQUASH = dict(h=h, identity=lambda x: x)
+BIASES = ("none", "gates", "hidden", "all")  # which units have one; "all": also the outputs
+
+
+class LSTM1997Cell(Cell):
+    """Memory cell blocks without a forget gate:  s' = s + y_in g(net_c),  y_c = y_out h(s').
+
+    y_in = sigma(net_in), y_out = sigma(net_out): a gate of each kind for a block of `size` cells. Every unit of the hidden
+    layer sees the input and, of the step before, all cells' outputs and all gates; no gradient flows back along these
+    (truncation, appendix A.1), only from s' to s. hidden: blocks * size cells, the size of the output y_c.
+
+    connections: "full", or "inputs": the cells and input gates see the input alone (experiments 2a and 2b).
+    bias: one of BIASES.  input_gate_bias, output_gate_bias: what a block's gate's bias starts with, () for a random one.
+    squash_input: "g" or "sigmoid"; squash_output: "h" or "identity".  All weights start as U(-init_scale, init_scale).
+    Parameters "input" [I, G], "recurrent" [U, G] and "bias", columns: cells, input gates, output gates. The carry is (s, u),
+    u the activations of the hidden layer, [B, hidden] and [B, U].
+    """
+
+    initialiser: str = "uniform"
+    init_scale: float = 0.1
+    size: int = 1
+    output_gate: bool = True
+    connections: str = "full"
+    bias: str = "gates"
+    input_gate_bias: tuple[float, ...] = ()
+    output_gate_bias: tuple[float, ...] = ()
+    squash_input: str = "g"
+    squash_output: str = "h"
+    truncated = True
+
+    @property
+    def units(self) -> tuple[int, int, int]:
+        """Cells, input gates and output gates."""
+        if self.hidden % self.size:
+            raise ValueError(f"size: {self.size} cells a block do not divide hidden={self.hidden}")
+        blocks = self.hidden // self.size
+        return self.hidden, blocks, blocks if self.output_gate else 0
+
+    @property
+    def seen(self) -> int:
+        """How many units of the hidden layer its units see."""
+        return sum(self.units) if choose("connections", self.connections, ("full", "inputs")) == "full" else 0
+
+    @nn.nowrap
+    def initial_carry(self, batch: int):
+        return self.zeros(batch), jnp.zeros([batch, self.seen], self.wide)
+
+    @nn.nowrap
+    def operand(self, carry):
+        return carry[1]
+
+    @nn.compact
+    def weights(self, inputs: int):
+        cells, gates_in, gates_out = self.units
+        columns = cells + gates_in + gates_out
+        w, u, b = self.initialisers()
+        bias = jnp.zeros([columns], self.wide)
+        if choose("bias", self.bias, BIASES) != "none":
+            first = cells if self.bias == "gates" else 0
+
+            def draw(key, shape):
+                drawn = b(key, (columns,))
+                for name, place in (("input_gate_bias", cells), ("output_gate_bias", cells + gates_in)):
+                    start = getattr(self, name)
+                    if len(start) not in (0, gates_in):
+                        raise ValueError(f"{name}: {start} must have {gates_in} numbers, one a block, or none")
+                    if start:
+                        drawn = drawn.at[place : place + gates_in].set(jnp.array(start))
+                return drawn[first:]
+
+            bias = jnp.pad(self.param("bias", draw, (columns - first,)), (first, 0))
+        return dict(
+            input=self.param("input", w, (inputs, columns)),
+            recurrent=self.param("recurrent", u, (self.seen, columns)) if self.seen else jnp.zeros([0, columns]),
+            bias=bias,
+        )
+
+    @nn.nowrap
+    def gates(self, w, carry, p, q):
+        cells, gates_in, _ = self.units
+        net_c, net_in, net_out = jnp.split(p + q, [cells, cells + gates_in], axis=-1)
+        y_in, y_out = nn.sigmoid(net_in), nn.sigmoid(net_out)
+
+        def of_each_cell(gate):
+            return jnp.repeat(gate, self.size, axis=-1)
+
+        squash_in = choose("squash_input", self.squash_input, INPUT_SQUASH)
+        s = carry[0] + of_each_cell(y_in) * squash_in(net_c)
+        y_c = choose("squash_output", self.squash_output, OUTPUT_SQUASH)(s)
+        y_c = of_each_cell(y_out) * y_c if self.output_gate else y_c
+        return (s, jnp.concatenate([y_c, y_in, y_out], axis=-1)[..., : self.seen]), y_c
+
+
+class LSTM1997(nn.Module):
+    """A network of the experiments of Hochreiter & Schmidhuber 1997: the hidden layer of memory cell blocks and logistic
+    outputs.
+
+    x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T, outputs].
+    The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b). Other fields as LSTM1997Cell.
+    """
+
+    outputs: int
+    blocks: int = 2
+    size: int = 2
+    bias: str = "all"
+    init_scale: float = 0.1
+    input_gate_bias: tuple[float, ...] = ()
+    output_gate_bias: tuple[float, ...] = ()
+    output_gate: bool = True
+    connections: str = "full"
+    squash_input: str = "g"
+    squash_output: str = "h"
+    shortcut: bool = False
+    every_step: bool = False
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+    takes = ("sequence",)
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        own = ("size", "bias", "init_scale", "input_gate_bias", "output_gate_bias", "output_gate", "connections")
+        fields = {name: getattr(self, name) for name in (*own, "squash_input", "squash_output", "dtype")}
+        if self.blocks < 1 or self.size < 1:
+            raise ValueError(f"blocks, size: {self.blocks}, {self.size} must be at least 1")
+        cell = LSTM1997Cell(self.blocks * self.size, **fields, parent=None)
+        _, y = Recurrent(cell, name="hidden")(x, mask)  # [B, T, cells]
+        if not self.every_step:
+            x, y = last_step(x, mask), last_step(y, mask)
+        y = jnp.concatenate([x, y], axis=-1) if self.shortcut else y
+        start = uniform(self.init_scale)
+        net = nn.Dense(self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output")(y)
+        return nn.sigmoid(net.astype(jnp.float32))

@@ -1,0 +1,186 @@
+"""Encoder and decoder: Sutskever et al. 2014, Cho et al. 2014, Bahdanau et al. 2014, Luong et al. 2015."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from architectures.attention import LOCAL, SCORES, Attention
+from architectures.layers import choose, row_keys
+from architectures.sequence_models import RecurrentModel
+
+BOS = 1  # the symbol that a target is taken to begin with
+
+
+class Seq2Seq(RecurrentModel):
+    """{"source": int32 [B, S], "target": int32 [B, T]}, mask [B, S] of the source -> logits [B, T, outputs] of the target.
+
+    Logits t see the target before t alone (teacher forcing).
+
+    directions: of the encoder.  bridge: the decoder's first states: "copy", the encoder's last ones, layer by layer; "dense",
+    tanh of a dense layer of these; "backward", the same of the backward direction's alone (Bahdanau et al.); "zeros".
+    attention: a score of attention.Attention, or "none"; local, window: as there.
+    attend: "after" the decoder's step: h~ = tanh(W [context; h]), logits W h~ (Luong et al.; without attention logits W h, as
+    in Sutskever et al.); or "before": the context, found with the state before, is an input of the step, and the logits are a
+    maxout layer of that state, the token and the context (Bahdanau et al., appendix A.2.2; without attention the context is
+    the encoder's last state, their RNNencdec).
+    input_feeding: h~ is an input of the next step (Luong et al., section 3.3).
+    scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn from the model's own
+    distribution (Bengio et al. 2015, with a constant share).
+    """
+
+    directions: str = "both"
+    bridge: str = "dense"
+    attention: str = "additive"
+    local: str = "none"
+    window: int = 10
+    max_source: int = 50
+    attend: str = "after"
+    input_feeding: bool = False
+    scheduled_sampling: float = 0.0
+    takes = ("pair",)
+
+    def setup(self):
+        self.check()
+        choose("attention", self.attention, ("none", *SCORES))
+        choose("local", self.local, LOCAL)
+        choose("bridge", self.bridge, ("backward", "copy", "dense", "zeros"))
+        choose("attend", self.attend, ("after", "before"))
+        if not 0 <= self.scheduled_sampling < 1:
+            raise ValueError(f"scheduled_sampling: {self.scheduled_sampling} is outside [0, 1)")
+        if self.input_feeding and (self.attend == "before" or self.attention == "none"):
+            raise ValueError("input_feeding: needs attend='after' and attention")
+        if self.bridge == "copy" and self.directions == "both":
+            raise ValueError("bridge: 'copy' needs an encoder of one direction; have dense, backward, zeros")
+        if self.bridge == "backward" and self.directions == "forward":
+            raise ValueError("bridge: 'backward' needs an encoder with that direction; have copy, dense, zeros")
+        start = self.start(nn.linear.default_kernel_init)
+        dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=start)
+        table = functools.partial(nn.Embed, embedding_init=self.start(nn.linear.default_embed_init))
+        self.source_embedding = table(self.symbols, self.embedding or self.hidden)
+        self.target_embedding = table(self.outputs, self.embedding or self.hidden)
+        self.encoder, self.decoder = self.stack(self.directions, name=None), self.stack(name=None)
+        if self.bridge in ("dense", "backward"):
+            parts = len(jax.tree.leaves(self.make_cell().initial_carry(1)))
+            self.bridges = [dense(self.hidden) for _ in range(self.layers * parts)]
+        if self.attention != "none":
+            options = dict(local=self.local, window=self.window, hidden=self.hidden, max_source=self.max_source)
+            self.attention_layer = Attention(self.hidden, self.attention, dtype=self.dtype, **options)
+        if self.attend == "before":
+            self.readout = dense(2 * self.hidden)
+        elif self.attention != "none":
+            self.combine = dense(self.hidden, use_bias=False)
+        self.logits = dense(self.outputs)
+
+    # encoding
+
+    def encode(self, source, mask, *, train: bool = False) -> dict:
+        """What the decoder is given of source int32 [B, S], mask [B, S]: arrays with a leading axis B."""
+        x = self.dropped(self.source_embedding(source), train=train)
+        carries, keys = self.encoder(x, mask, train=train)
+        encoded = dict(mask=mask, keys=keys, carries=self._bridge(carries, source.shape[0]))
+        if self.attention != "none":
+            encoded["prepared"] = self.attention_layer.prepare(keys)
+        elif self.attend == "before":
+            ends = carries[-1] if self.directions == "both" else (carries[-1],)
+            encoded["summary"] = jnp.concatenate([self.make_cell().operand(carry) for carry in ends], axis=-1)
+        return encoded
+
+    def _bridge(self, carries, batch: int):
+        if self.bridge == "zeros":
+            return [self.make_cell().initial_carry(batch) for _ in carries]
+        if self.bridge == "copy":
+            return carries
+        made, bridges = [], iter(self.bridges)
+        for carry in carries:
+            ways = carry if self.directions == "both" else (carry,)
+            ways = ways[-1:] if self.bridge == "backward" else ways
+            joined = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=-1), *ways)
+            made.append(jax.tree.map(lambda x: jnp.tanh(next(bridges)(x)).astype(x.dtype), joined))
+        return made
+
+    def begin(self, encoded) -> dict:
+        """The decoder's memory before its first step, every leaf [B, ...]."""
+        batch = encoded["mask"].shape[0]
+        memory = dict(carries=encoded["carries"], step=jnp.zeros([batch], jnp.int32))
+        if self.input_feeding:
+            memory["fed"] = jnp.zeros([batch, self.hidden], jnp.float32)
+        return memory
+
+    # decoding
+
+    def step(self, encoded, memory, token):
+        """One step: the token before, int32 [B] -> (memory, logits [B, outputs], weights [B, S] or None)."""
+        memory, features, weights = self._advance(encoded, memory, self.target_embedding(token)[:, None], train=False)
+        weights = None if weights is None else weights[:, 0]
+        return memory, self.logits(features)[:, 0].astype(jnp.float32), weights
+
+    def _advance(self, encoded, memory, y, *, train: bool):
+        """Steps over the tokens' vectors y [B, T, E] -> (memory, features [B, T, H] of the logits, weights [B, T, S] or None).
+
+        T is 1 where a step needs what the one before gave.
+        """
+        steps = memory["step"][:, None] + jnp.arange(y.shape[1])
+        valid = jnp.ones(y.shape[:2], bool)
+        before = self.make_cell().operand(memory["carries"][-1])[:, None]  # [B, 1, H]
+        context = weights = None
+        y = self.dropped(y, train=train)
+        if self.attend == "before":
+            context, weights = self._attend(encoded, before, steps)
+            x = jnp.concatenate([y, context], axis=-1)
+        else:
+            x = jnp.concatenate([y, memory["fed"][:, None].astype(y.dtype)], axis=-1) if self.input_feeding else y
+        carries, h = self.decoder(x, valid, memory["carries"], train=train)
+        memory = memory | dict(carries=carries, step=steps[:, -1] + 1)
+        if self.attend == "before":
+            pairs = self.readout(jnp.concatenate([before, y, context], axis=-1))
+            features = pairs.reshape(*pairs.shape[:-1], self.hidden, 2).max(axis=-1)
+        elif self.attention == "none":
+            features = h
+        else:
+            context, weights = self._attend(encoded, h, steps)
+            features = jnp.tanh(self.combine(jnp.concatenate([context, h], axis=-1)))
+        if self.input_feeding:
+            memory["fed"] = features[:, -1].astype(jnp.float32)
+        return memory, self.dropped(features, train=train), weights
+
+    def _attend(self, encoded, query, steps):
+        if self.attention == "none":
+            return encoded["summary"][:, None], None
+        return self.attention_layer(query, encoded["keys"], encoded["prepared"], encoded["mask"], steps)
+
+    # training
+
+    def __call__(self, inputs, mask, *, train: bool):
+        return self._given(inputs, mask, train=train)[0]
+
+    def align(self, inputs, mask):
+        """The weights [B, T, S] with which each token of the target was made, given those before it; None without attention."""
+        return self._given(inputs, mask, train=False)[1]
+
+    def _given(self, inputs, mask, *, train: bool):
+        encoded = self.encode(inputs["source"], mask, train=train)
+        shifted = jnp.pad(inputs["target"][:, :-1], [(0, 0), (1, 0)], constant_values=BOS)
+        sampling = self.scheduled_sampling if train else 0
+        if self.attend == "after" and not self.input_feeding and not sampling:
+            _, features, weights = self._advance(encoded, self.begin(encoded), self.target_embedding(shifted), train=train)
+            return self.logits(features).astype(jnp.float32), weights
+
+        def one(self, carry, token):
+            memory, drawn = carry
+            if sampling:
+                token = self._sometimes(drawn, token, sampling)
+            memory, features, weights = self._advance(encoded, memory, self.target_embedding(token)[:, None], train=train)
+            if sampling:
+                keys = row_keys(self.make_rng("dropout"), token.shape[0], self.axis_name)
+                drawn = jax.vmap(jax.random.categorical)(keys, self.logits(features)[:, 0].astype(jnp.float32))
+            return (memory, drawn), (features[:, 0], None if weights is None else weights[:, 0])
+
+        scan = nn.scan(one, variable_broadcast="params", split_rngs={"params": False, "dropout": True}, in_axes=1, out_axes=1)
+        _, (features, weights) = scan(self, (self.begin(encoded), shifted[:, 0]), shifted)
+        return self.logits(features).astype(jnp.float32), weights
+
+    def _sometimes(self, drawn, token, share: float):
+        keys = row_keys(self.make_rng("dropout"), token.shape[0], self.axis_name)
+        return jnp.where(jax.vmap(lambda key: jax.random.bernoulli(key, share))(keys), drawn.astype(token.dtype), token)
