@@ -3,5 +3,17 @@
 from train.data.images import cifar10, cifar100, fashion_mnist
 from train.data.sequences import japanese_vowels
 from train.data.synthetic import adding
+from train.data.text import brown, brown_tags, cmudict, kjv, kjv_reina_valera
 
-DATASETS = dict(adding=adding, cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, japanese_vowels=japanese_vowels)
+DATASETS = dict(
+    adding=adding,
+    brown=brown,
+    brown_tags=brown_tags,
+    cifar10=cifar10,
+    cifar100=cifar100,
+    cmudict=cmudict,
+    fashion_mnist=fashion_mnist,
+    japanese_vowels=japanese_vowels,
+    kjv=kjv,
+    kjv_reina_valera=kjv_reina_valera,
+)

@@ -1,0 +1,259 @@
+"""Real text: language models, pairs to transduce, words to tag."""
+
+import hashlib
+
+import jax.numpy as jnp
+import numpy as np
+
+from train.data import texts
+from train.data.source import Dataset, Source
+from train.data.universal_tags import universal
+from train.data.vocabulary import KINDS, Vocabulary
+from train.tasks import EOS
+
+SPLITS = ("train", "validation", "test")
+
+
+def by_blocks(lines: list, block: int = 100) -> dict[str, list]:
+    """Of every 20 blocks of 100 lines that follow each other 18 for training, one for validation, one for the test."""
+    split = {"train": [], "validation": [], "test": []}
+    for i, line in enumerate(lines):
+        place = i // block % 20
+        split["train" if place < 18 else SPLITS[place - 17]].append(line)
+    return split
+
+
+def by_hash(lines: list[str]) -> dict[str, list[str]]:
+    """Of 20 lines about 18, 1 and 1, by the sha256 of what is before the first tab: a word is always in the same split."""
+    split = {"train": [], "validation": [], "test": []}
+    for line in lines:
+        place = int.from_bytes(hashlib.sha256(line.split("\t")[0].encode()).digest()[:4], "big") % 20
+        split["train" if place < 18 else SPLITS[place - 17]].append(line)
+    return split
+
+
+def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:
+    """int32 [N, the longest], zeros (PAD) at the ends."""
+    out = np.zeros([len(rows), width or max(map(len, rows), default=1)], np.int32)
+    for to, row in zip(out, rows, strict=True):
+        to[: len(row)] = row
+    return out
+
+
+def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
+    """The greatest length of each bucket, so that the padding of `lengths` [N] is least. Raises ValueError for none."""
+    if buckets < 1:
+        raise ValueError(f"buckets: {buckets} must be at least 1")
+    values, counts = np.unique(lengths, return_counts=True)
+    total = np.concatenate([[0], np.cumsum(counts)])
+    best = [(values[i] * total[i + 1], [i]) for i in range(len(values))]  # with one bucket up to value i: positions, ends
+    for _ in range(min(buckets, len(values)) - 1):
+        best = [
+            min(
+                [best[i]] + [(best[j][0] + values[i] * (total[i + 1] - total[j + 1]), [*best[j][1], i]) for j in range(i)],
+                key=lambda option: option[0],
+            )
+            for i in range(len(values))
+        ]
+    return [int(values[i]) for i in best[-1][1]]
+
+
+def _source(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
+    """Examples of unequal lengths, in buckets by the longest of an example's columns; batch(rows, lengths) -> Batch."""
+    lengths = {name: np.array([len(row) for row in rows], np.int32) for name, rows in columns.items()}
+    longest = np.max(list(lengths.values()), axis=0)
+    ends = lengths_of_buckets(longest, buckets)
+    bucket = np.searchsorted(ends, longest)
+    widths = [{name: int(of[bucket == k].max()) for name, of in lengths.items()} for k in range(len(ends))]
+    arrays = {name: padded(rows) for name, rows in columns.items()} | {f"{name}_length": of for name, of in lengths.items()}
+
+    def maker(width):
+        def make(arrays, index, keys):
+            rows = {name: arrays[name][index][:, : width[name]] for name in width}
+            others = {name: arrays[name][index] for name in arrays if name not in width}
+            return batch(rows, others)
+
+        return make
+
+    return Source(len(longest), arrays, tuple(maker(width) for width in widths), bucket)
+
+
+def _mask(tokens, lengths):
+    return jnp.arange(tokens.shape[1]) < lengths[:, None]
+
+
+def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool) -> Dataset:
+    """{split: [(source, [targets])]}: in training an example is a source and one target; in evaluation a source, and any of
+    its targets is right."""
+    source, target = vocabularies["source"], vocabularies["target"]
+
+    def batch(rows, others):
+        mask = _mask(rows["source"], others["source_length"])
+        references = {"references": others["references"]} if "references" in others else {}
+        return dict(input=dict(source=rows["source"], target=rows["target"]), mask=mask, **references)
+
+    def encoded(text):
+        numbers = source.encode(text)
+        return numbers[::-1] if reverse else numbers
+
+    sources = {}
+    for which, examples in split.items():
+        each = [(s, t, targets) for s, targets in examples for t in (targets if which == "train" else targets[:1])]
+        columns = dict(source=[encoded(s) for s, _, _ in each], target=[[*target.encode(t), EOS] for _, t, _ in each])
+        made = _source(columns, buckets, batch)
+        if which != "train":
+            answers = [[target.encode(t) for t in targets] for _, _, targets in each]
+            width = max(len(row) for rows in answers for row in rows)
+            most = max(map(len, answers))
+            references = np.stack([padded([*rows, *[[]] * (most - len(rows))], width) for rows in answers])
+            made.arrays["references"] = references
+        sources[which] = made
+    return Dataset(
+        inputs="pair",
+        targets="text",
+        outputs=len(target),
+        symbols=len(source),
+        train=sources["train"],
+        evals={which: sources[which] for which in ("validation", "test")},
+        about=f"{name}, {origin.source} ({origin.note})",
+        metadata=origin.metadata,
+        vocabularies=vocabularies,
+    )
+
+
+def cmudict(*, buckets: int = 6, reverse: bool = False) -> Dataset:
+    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary 0.7b's successor and their phones without
+    stress.
+
+    Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In evaluation all of a
+    word's pronunciations are right.  buckets: by length.  reverse: of the source (Sutskever et al. 2014, section 3.3).
+    """
+    lines, origin = texts.load("cmudict")
+    split = {
+        which: [(word, said) for word, *said in (line.split("\t") for line in part)] for which, part in by_hash(lines).items()
+    }
+    vocabularies = dict(
+        source=Vocabulary.build((word for word, _ in split["train"]), "char"),
+        target=Vocabulary.build((phones for _, said in split["train"] for phones in said), "symbol"),
+    )
+    return pairs(split, vocabularies, origin, "cmudict", buckets=buckets, reverse=reverse)
+
+
+def kjv_reina_valera(
+    *, vocabulary: str = "word", size: int = 8000, max_length: int = 30, buckets: int = 6, reverse: bool = False
+) -> Dataset:
+    """English to Spanish: the verses of the King James Version and of Reina-Valera 1909 of at most `max_length` tokens each.
+
+    vocabulary: a kind of Vocabulary for both, of `size`.  Blocks of 100 verses are split 18/1/1.
+    """
+    _at_least(max_length=max_length)
+    lines, origin = texts.load("kjv_reina_valera")
+    words = KINDS["word"][0]
+    split = {}
+    for which, part in by_blocks(lines).items():
+        verses = [line.split("\t") for line in part]
+        split[which] = [(e, [s]) for e, s in verses if max(len(words(e)), len(words(s))) <= max_length]
+        if not split[which]:
+            raise ValueError(f"max_length: no verse of {which} has at most {max_length} words")
+    vocabularies = dict(
+        source=Vocabulary.build((english for english, _ in split["train"]), vocabulary, size=size),
+        target=Vocabulary.build((spanish for _, (spanish,) in split["train"]), vocabulary, size=size),
+    )
+    return pairs(split, vocabularies, origin, "kjv_reina_valera", buckets=buckets, reverse=reverse)
+
+
+def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, size: int | None, window: int) -> Dataset:
+    """Lines one after the other, each ended by EOS, to be predicted token by token."""
+    _at_least(window=window)
+    symbols = Vocabulary.build(split["train"], vocabulary, size=size)
+
+    def make(arrays, index, keys):
+        places = index[:, None] + jnp.arange(window)  # [B, T]
+        stream = arrays["stream"]
+        last = stream.shape[0] - 1
+        tokens, target = (stream[jnp.minimum(p, last)] for p in (places, places + 1))
+        return dict(input=tokens, target=target, mask=places < last)
+
+    def source(lines):
+        stream = np.array([number for line in lines for number in (*symbols.encode(line), EOS)], np.int32)
+        return Source(-(-(len(stream) - 1) // window), dict(stream=stream), make, window=window)
+
+    return Dataset(
+        inputs="stream",
+        targets="classes",
+        outputs=len(symbols),
+        symbols=len(symbols),
+        train=source(split["train"]),
+        evals={which: source(split[which]) for which in ("validation", "test")},
+        about=f"{name} by {vocabulary}, {origin.source} ({origin.note})",
+        metadata=origin.metadata,
+        vocabularies=dict(tokens=symbols),
+    )
+
+
+def kjv(*, vocabulary: str = "word", size: int | None = None, window: int = 35) -> Dataset:
+    """The King James Version, 31,102 verses in order, as a stream; each verse ends with EOS.
+
+    vocabulary: "word" (words with their case, and marks), "char" or "bpe", of the training verses and of `size`; other
+    words are UNK.  window: tokens to a step of training.  Blocks of 100 verses are split 18/1/1.
+    """
+    lines, origin = texts.load("kjv")
+    return streams(by_blocks(lines), origin, "kjv", vocabulary=vocabulary, size=size, window=window)
+
+
+def brown(*, vocabulary: str = "word", size: int | None = 10_000, window: int = 35) -> Dataset:
+    """The Brown corpus, 57,340 sentences in order, as a stream: as `kjv`, but its words are its own tokens."""
+    lines, origin = texts.load("brown")
+    plain = [" ".join(word.rsplit("/", 1)[0] for word in line.split()) for line in lines]
+    kind = "symbol" if vocabulary == "word" else vocabulary
+    return streams(by_blocks(plain), origin, "brown", vocabulary=kind, size=size, window=window)
+
+
+TAGSETS = ("full", "universal")
+
+
+def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) -> Dataset:
+    """The part of speech of each word of the Brown corpus's sentences: the 12 universal tags, or the 472 it has.
+
+    least: how often a lower-cased word must occur in training to be known; others are UNK. Blocks of 100 sentences are
+    split 18/1/1. Tags of the full set that training does not have count as UNK, a wrong answer.
+    """
+    if tagset not in TAGSETS:
+        raise ValueError(f"tagset: unknown {tagset!r}; have {', '.join(TAGSETS)}")
+    _at_least(least=least)
+    lines, origin = texts.load("brown")
+    split = {}
+    for which, part in by_blocks(lines).items():
+        sentences = [[word.rsplit("/", 1) for word in line.split()] for line in part]
+        as_said = universal if tagset == "universal" else str
+        split[which] = [([w.lower() for w, _ in words], [as_said(tag) for _, tag in words]) for words in sentences]
+    words = Vocabulary.build((" ".join(w) for w, _ in split["train"]), "symbol", least=least)
+    tags = Vocabulary.build((" ".join(t) for _, t in split["train"]), "symbol")
+
+    def batch(rows, others):
+        mask = _mask(rows["word"], others["word_length"])
+        return dict(input=rows["word"], target=rows["tag"], mask=mask)
+
+    def source(sentences):
+        columns = dict(
+            word=[words.encode(" ".join(w)) for w, _ in sentences], tag=[tags.encode(" ".join(t)) for _, t in sentences]
+        )
+        return _source(columns, buckets, batch)
+
+    return Dataset(
+        inputs="tokens",
+        targets="classes",
+        outputs=len(tags),
+        symbols=len(words),
+        train=source(split["train"]),
+        evals={which: source(split[which]) for which in ("validation", "test")},
+        about=f"brown, {tagset} tags, {origin.source} ({origin.note})",
+        metadata=origin.metadata,
+        vocabularies=dict(tokens=words, tags=tags),
+    )
+
+
+def _at_least(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name}: {number} must be at least 1")

@@ -1,0 +1,156 @@
+"""Vocabularies: text to numbers and back."""
+
+import collections
+import dataclasses
+import functools
+import heapq
+import json
+import re
+from collections.abc import Iterable
+
+from train.errors import BadInput
+from train.tasks import BOS, EOS, PAD, UNK
+
+SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # at PAD, BOS, EOS, UNK
+END = "</w>"  # ends a word's last piece (byte-pair encoding)
+TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # a word with its apostrophes, or one mark
+
+KINDS = dict(  # name -> (text to tokens, tokens to text)
+    char=(list, "".join),
+    symbol=(str.split, " ".join),  # separated by spaces, as phones and tags are
+    word=(TOKEN.findall, " ".join),
+    bpe=(TOKEN.findall, " ".join),  # before words are divided
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """What each number stands for. kind: one of KINDS; symbols: the first four are SPECIAL; merges: of kind "bpe" alone, pairs
+    of pieces in the order in which they were learned (Sennrich, Haddow & Birch 2016, section 3.2)."""
+
+    kind: str
+    symbols: tuple[str, ...]
+    merges: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def build(cls, lines: Iterable[str], kind: str, *, size: int | None = None, least: int = 1) -> "Vocabulary":
+        """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent, ties in order of the text.
+
+        For kind "bpe", size is the number of merges: of single characters, each time the most frequent pair becomes a piece.
+        Raises ValueError, one line.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"vocabulary: unknown {kind!r}; have {', '.join(KINDS)}")
+        if size is not None and size < 1:
+            raise ValueError(f"size: {size} must be at least 1")
+        counts = collections.Counter(token for line in lines for token in KINDS[kind][0](line))
+        merges = ()
+        if kind == "bpe":
+            merges, counts = _learn(counts, size or 8000)
+        frequent = sorted((t for t in counts if counts[t] >= least), key=lambda token: (-counts[token], token))
+        return cls(kind, SPECIAL + tuple(frequent if kind == "bpe" else frequent[:size]), merges)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, int]:
+        return {symbol: number for number, symbol in enumerate(self.symbols)}
+
+    @functools.cached_property
+    def _ranks(self) -> dict[tuple[str, str], int]:
+        return {pair: rank for rank, pair in enumerate(self.merges)}
+
+    def encode(self, text: str) -> list[int]:
+        """The numbers of a text's tokens, UNK for those that are not known; neither BOS nor EOS."""
+        tokens = KINDS[self.kind][0](text)
+        if self.kind == "bpe":
+            tokens = [piece for word in tokens for piece in self.pieces(word)]
+        return [self.numbers.get(token, UNK) for token in tokens]
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """The text up to EOS, without PAD and BOS. Between words and marks stands one space, whatever stood there."""
+        tokens = []
+        for number in numbers:
+            if number == EOS:
+                break
+            if number not in (PAD, BOS):
+                tokens.append(self.symbols[number])
+        if self.kind == "bpe":
+            return "".join(tokens).replace(END, " ").strip()
+        return KINDS[self.kind][1](tokens)
+
+    def pieces(self, word: str) -> list[str]:
+        """The word's pieces: the pairs that were learned first are merged first."""
+        parts = [*word[:-1], word[-1] + END]
+        while len(parts) > 1:
+            pairs = zip(parts, parts[1:], strict=False)
+            rank, first = min((self._ranks.get(pair, len(self.merges)), i) for i, pair in enumerate(pairs))
+            if rank == len(self.merges):
+                break
+            parts[first : first + 2] = ["".join(parts[first : first + 2])]
+        return parts
+
+    def to_json(self) -> str:
+        document = dict(kind=self.kind, symbols=self.symbols, merges=self.merges)
+        return json.dumps(document, ensure_ascii=False, indent=0) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Vocabulary":
+        """Raises BadInput, one line, where the text is no vocabulary."""
+        try:
+            document = json.loads(text)
+            kind, symbols = document["kind"], tuple(document["symbols"])
+            if kind not in KINDS or symbols[:4] != SPECIAL or len(set(symbols)) < len(symbols):
+                raise ValueError("kind or symbols are not those of a vocabulary")
+            return cls(kind, symbols, tuple((first, second) for first, second in document["merges"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"the vocabulary is damaged ({type(error).__name__}: {error})") from None
+
+
+def _learn(words: collections.Counter, merges: int):
+    """The first so many merges, and how often each piece occurs after them. Counts of pairs are kept up to date."""
+    parts = {word: [*word[:-1], word[-1] + END] for word in words}
+    counts, places = collections.Counter(), collections.defaultdict(set)
+    for word, pieces in parts.items():
+        for pair in zip(pieces, pieces[1:], strict=False):
+            counts[pair] += words[word]
+            places[pair].add(word)
+    heap = [(-count, pair) for pair, count in counts.items()]
+    heapq.heapify(heap)
+    learned = []
+    while heap and len(learned) < merges:
+        count, pair = heapq.heappop(heap)
+        if count == 0 or counts[pair] != -count:  # an old count
+            continue
+        learned.append(pair)
+        changed = set()
+        for word in places.pop(pair):
+            before = parts[word]
+            after = []
+            for piece in before:
+                if after and (after[-1], piece) == pair:
+                    after[-1] += piece
+                else:
+                    after.append(piece)
+            if len(after) == len(before):
+                continue
+            for old in zip(before, before[1:], strict=False):
+                counts[old] -= words[word]
+                changed.add(old)
+            for new in zip(after, after[1:], strict=False):
+                counts[new] += words[word]
+                places[new].add(word)
+                changed.add(new)
+            parts[word] = after
+        for other in sorted(changed - {pair}):
+            heapq.heappush(heap, (-counts[other], other))
+        counts[pair] = 0
+    pieces = collections.Counter()
+    for word, of_word in parts.items():
+        for piece in of_word:
+            pieces[piece] += words[word]
+    for word in words:  # every character too, so that a new word has pieces
+        for i, character in enumerate(word):
+            pieces[character + (END if i == len(word) - 1 else "")] += 0
+    return tuple(learned), pieces
