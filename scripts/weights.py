@@ -10,7 +10,6 @@ With --reverse IN is ours, or a run's workdir: the parameters it evaluates, of i
 
 import argparse
 import dataclasses
-import json
 import sys
 
 from etils import epath
@@ -18,6 +17,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
 from architectures import convert, weight_files
+from train import trained
 from train.errors import BadInput, exit_with
 
 OURS = (".npz", ".safetensors")
@@ -38,35 +38,17 @@ def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
 
     Raises BadInput if there are none, or if the run's network differs from `source` in more than its weights.
     """
-    from train.checkpoint import Checkpoints  # Orbax takes a second to import
-
-    try:
-        config = json.loads((workdir / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{workdir}: no run with a readable config.json ({error})") from None
-    options = {key: tuple(v) if isinstance(v, list) else v for key, v in config["model"].items() if key != "name"}
+    run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
     theirs = convert.build(source, outputs=1)
-    ours = architectures.build(config["model"]["name"], outputs=1, **options)
+    ours = architectures.build(run.model, outputs=1, **run.options)
     if type(ours) is not type(theirs):
         raise BadInput(f"{workdir}: its network is a {type(ours).__name__}, {source} is a {type(theirs).__name__}")
     for name in sorted({field.name for field in dataclasses.fields(theirs)} - FREE):
         if getattr(ours, name) != getattr(theirs, name):
             raise BadInput(f"{workdir}: model.{name} is {getattr(ours, name)!r}, {source} has {getattr(theirs, name)!r}")
-    with Checkpoints(workdir / "checkpoints", 1) as checkpoints:
-        found = checkpoints.arrays(lambda text: print(text, file=sys.stderr))
-    if found is None:
-        raise BadInput(f"{workdir}: no checkpoint")
-    if not 0 <= seed < len(config["seeds"]):
-        raise BadInput(f"--seed: {seed} is none of the run's, 0 to {len(config['seeds']) - 1}")
-    averages = {name.partition("/average/")[2]: value for name, value in found[0].items() if "/average/" in name}
-    variables = {}
-    for name, value in found[0].items():
-        kind, _, rest = name.partition("/")
-        if kind == "params":
-            variables[name] = averages.get(rest, value)[seed]
-        elif kind == "model_state":
-            variables[rest] = value[seed]
-    return unflatten_dict(variables, sep="/")
+    if not 0 <= seed < len(run.variables):
+        raise BadInput(f"--seed: {seed} is none of the run's, 0 to {len(run.variables) - 1}")
+    return run.variables[seed]
 
 
 def main(arguments: list[str]) -> int:

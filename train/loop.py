@@ -16,6 +16,7 @@ from train.log import Log, write_whole
 from train.metrics import finish
 from train.parallel import Program
 from train.state import TrainState
+from train.trained import VOCABULARY
 
 
 def fresh_state(experiment: Experiment) -> TrainState:
@@ -66,6 +67,8 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
         checkpoints.discard_after(step)
         if jax.process_index() == 0:
             write_whole(workdir / "config.json", config)
+            for name, vocabulary in experiment.dataset.vocabularies.items():
+                write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at) as log:
             for line in [*header, *warnings]:
                 log.say(line)

@@ -1,8 +1,9 @@
 """DATASETS: name -> a function of the config's data keys that returns a Dataset."""
 
 from train.data.images import cifar10, cifar100, fashion_mnist
+from train.data.pixels import sequential_fashion_mnist
 from train.data.sequences import japanese_vowels
-from train.data.synthetic import adding
+from train.data.synthetic import adding, copy_memory, multiplication, temporal_order
 from train.data.text import brown, brown_tags, cmudict, kjv, kjv_reina_valera
 
 DATASETS = dict(
@@ -12,8 +13,12 @@ DATASETS = dict(
     cifar10=cifar10,
     cifar100=cifar100,
     cmudict=cmudict,
+    copy_memory=copy_memory,
     fashion_mnist=fashion_mnist,
     japanese_vowels=japanese_vowels,
     kjv=kjv,
     kjv_reina_valera=kjv_reina_valera,
+    multiplication=multiplication,
+    sequential_fashion_mnist=sequential_fashion_mnist,
+    temporal_order=temporal_order,
 )

@@ -6,6 +6,30 @@ import jax.numpy as jnp
 from train.data.source import Dataset, Source
 
 
+def generated(example, name: str, *, examples: int, inputs="sequence", targets: str, outputs: int) -> Dataset:
+    """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its test set."""
+    if examples < 1:
+        raise ValueError(f"examples: {examples} must be at least 1")
+
+    def make(arrays, index, keys):
+        return jax.vmap(example)(keys)
+
+    return Dataset(
+        inputs=inputs,
+        targets=targets,
+        outputs=outputs,
+        train=Source(None, {}, make),
+        evals={"test": Source(examples, {}, make)},
+        about=f"{name}, generated in the step",
+        metadata=dict(source="generated"),
+    )
+
+
+def split(key, count: int) -> list:
+    """Independent keys, the same ones however many are asked for."""
+    return [jax.random.fold_in(key, i) for i in range(count)]
+
+
 def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
     """The adding problem as in the code of Arjovsky et al. 2016: T steps of (value in [0, 1), marker), the target is the
     sum of the two marked values, one marked in each half. Always answering 1 has a mean squared error of 1/6.
@@ -14,11 +38,9 @@ def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
     """
     if T < 2 or T % 2:
         raise ValueError(f"T: {T} must be an even number, at least 2")
-    if examples < 1:
-        raise ValueError(f"examples: {examples} must be at least 1")
 
     def example(key):
-        values, first, second = (jax.random.fold_in(key, i) for i in range(3))
+        values, first, second = split(key, 3)
         value = jax.random.uniform(values, [T])
         half = T // 2
         places = jnp.stack([jax.random.randint(first, [], 0, half), jax.random.randint(second, [], half, T)])
@@ -29,15 +51,79 @@ def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
             mask=jnp.ones([T], bool),
         )
 
-    def make(arrays, index, keys):
-        return jax.vmap(example)(keys)
+    return generated(example, f"adding (T={T})", examples=examples, targets="real", outputs=1)
 
-    return Dataset(
-        inputs="sequence",
-        targets="real",
-        outputs=1,
-        train=Source(None, {}, make),
-        evals={"test": Source(examples, {}, make)},
-        about=f"adding, generated in the step (T={T})",
-        metadata=dict(source="generated"),
-    )
+
+def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
+    """Copy memory as in the code of Arjovsky et al. 2016: 10 of 8 symbols, T - 1 blanks, a marker and 10 blanks; the targets
+    are T + 10 blanks and the 10 symbols. Input [T + 20, 10] one-hot: blank, the symbols, the marker; 9 classes.
+
+    The error is that of the last 10 steps, 87.5% by chance. Without memory the loss is 10 ln 8 / (T + 20) at best.
+    T: at least 1.  examples: size of the test set. Raises ValueError, one line.
+    """
+    if T < 1:
+        raise ValueError(f"T: {T} must be at least 1")
+
+    def example(key):
+        symbols = jax.random.randint(key, [10], 1, 9)
+        tokens = jnp.concatenate([symbols, jnp.zeros(T - 1, int), jnp.array([9]), jnp.zeros(10, int)])
+        return dict(
+            input=jax.nn.one_hot(tokens, 10),  # [T + 20, 10]
+            target=jnp.concatenate([jnp.zeros(T + 10, int), symbols]),
+            mask=jnp.ones([T + 20], bool),
+            scored=jnp.arange(T + 20) >= T + 10,
+        )
+
+    return generated(example, f"copy memory (T={T})", examples=examples, targets="classes", outputs=9)
+
+
+def multiplication(*, T: int = 100, examples: int = 2000) -> Dataset:
+    """Multiplication as in the code of Pascanu et al. 2013: T to 1.1 T steps of (marker, value in [0, 1)), the target is the
+    product of the two marked values, the first in the first tenth, the second before the half.
+
+    The best constant has a mean squared error of 7/144. T: at least 10.  examples: size of the test set.
+    """
+    if T < 10:
+        raise ValueError(f"T: {T} must be at least 10")
+    most = T + max(T // 10, 1) - 1
+
+    def example(key):
+        values, lengths, first, second = split(key, 4)
+        length = jax.random.randint(lengths, [], T, most + 1)
+        tenth, half = length // 10, length // 2
+        places = jnp.stack([jax.random.randint(first, [], 0, tenth), jax.random.randint(second, [], tenth, half)])
+        value = jax.random.uniform(values, [most])
+        marker = jnp.zeros([most]).at[places].set(1)
+        mask = jnp.arange(most) < length
+        inputs = jnp.where(mask[:, None], jnp.stack([marker, value], axis=-1), 0)
+        return dict(input=inputs, target=value[places].prod(keepdims=True), mask=mask)
+
+    return generated(example, f"multiplication (T={T})", examples=examples, targets="real", outputs=1)
+
+
+PLACES = {2: (1, 5), 3: (1, 3, 6)}  # bits -> tenths of T in which A or B stands
+
+
+def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Dataset:
+    """Temporal order as in the code of Pascanu et al. 2013: T of the one-hot symbols A, B, c, d, e, f; A or B at `bits` places,
+    each somewhere in its tenth of the sequence, c to f elsewhere; the class says which was A and which B: 2^bits classes.
+
+    T: a multiple of 10.  bits: 2 or 3.  examples: size of the test set. Raises ValueError, one line.
+    """
+    if bits not in PLACES:
+        raise ValueError(f"bits: {bits} must be 2 or 3")
+    if T < 10 or T % 10:
+        raise ValueError(f"T: {T} must be a multiple of 10")
+
+    def example(key):
+        others, which, *where = split(key, 2 + bits)
+        symbols = jax.random.randint(others, [T], 2, 6)
+        said = jax.random.bernoulli(which, 0.5, [bits]).astype(int)
+        starts = [tenth * T // 10 for tenth in PLACES[bits]]
+        places = jnp.stack([jax.random.randint(k, [], start, start + T // 10) for k, start in zip(where, starts, strict=True)])
+        symbols = symbols.at[places].set(said)
+        target = (said * 2 ** jnp.arange(bits)).sum()
+        return dict(input=jax.nn.one_hot(symbols, 6), target=target, mask=jnp.ones([T], bool))
+
+    name = f"temporal order (T={T}, {bits} bits)"
+    return generated(example, name, examples=examples, targets="class", outputs=2**bits)

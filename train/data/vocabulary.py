@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 import heapq
+import itertools
 import json
 import re
 from collections.abc import Iterable
@@ -84,7 +85,7 @@ class Vocabulary:
         """The word's pieces: the pairs that were learned first are merged first."""
         parts = [*word[:-1], word[-1] + END]
         while len(parts) > 1:
-            pairs = zip(parts, parts[1:], strict=False)
+            pairs = itertools.pairwise(parts)
             rank, first = min((self._ranks.get(pair, len(self.merges)), i) for i, pair in enumerate(pairs))
             if rank == len(self.merges):
                 break
@@ -113,7 +114,7 @@ def _learn(words: collections.Counter, merges: int):
     parts = {word: [*word[:-1], word[-1] + END] for word in words}
     counts, places = collections.Counter(), collections.defaultdict(set)
     for word, pieces in parts.items():
-        for pair in zip(pieces, pieces[1:], strict=False):
+        for pair in itertools.pairwise(pieces):
             counts[pair] += words[word]
             places[pair].add(word)
     heap = [(-count, pair) for pair, count in counts.items()]
@@ -135,10 +136,10 @@ def _learn(words: collections.Counter, merges: int):
                     after.append(piece)
             if len(after) == len(before):
                 continue
-            for old in zip(before, before[1:], strict=False):
+            for old in itertools.pairwise(before):
                 counts[old] -= words[word]
                 changed.add(old)
-            for new in zip(after, after[1:], strict=False):
+            for new in itertools.pairwise(after):
                 counts[new] += words[word]
                 places[new].add(word)
                 changed.add(new)
