@@ -19,7 +19,7 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
-from architectures import weight_files, weight_names
+from architectures import convert_recurrent, weight_files, weight_names
 from architectures.weight_names import Layer
 
 TORCH = dict(kernel="weight", scale="weight", bias="bias", mean="running_mean", var="running_var")
@@ -85,7 +85,8 @@ class Tensor(NamedTuple):
 
 
 def load(source: str, state) -> tuple[nn.Module, dict]:
-    """(module, variables) of the network `source`, one of SOURCES. variables: {"params": ..., "batch_stats": ...} in float32.
+    """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES. variables: {"params": ...,
+    "batch_stats": ...} in float32.
 
     state: {name: array}, as the library names them ("layer1.0.conv1.weight"; "conv1_conv/kernel", for Keras), or a path
     that `weight_files.read` reads. The number of outputs and whether there are auxiliary heads are read from it.
@@ -94,6 +95,8 @@ def load(source: str, state) -> tuple[nn.Module, dict]:
     no other.
     """
     state = dict(state) if isinstance(state, Mapping) else weight_files.read(state)
+    if source in convert_recurrent.SOURCES:
+        return convert_recurrent.load(source, state)
     state = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
     if source == "keras/InceptionV3":
         state = _numbered_from_zero(state)
@@ -121,6 +124,8 @@ def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
     Names of torch's batch norms have their num_batches_tracked, 0, beside them. Raises ValueError, one line with the first
     names, unless `variables` has the leaves and shapes of that network.
     """
+    if source in convert_recurrent.SOURCES:
+        return convert_recurrent.save(source, variables)
     leaves = {path: np.asarray(leaf) for path, leaf in flatten_dict(dict(variables)).items()}
     found = {path: leaf.shape for path, leaf in leaves.items()}
     module = _module_for(source, found)
@@ -160,7 +165,7 @@ def _library(source: str) -> str:
 
 def _get(source: str) -> Source:
     if source not in SOURCES:
-        raise ValueError(f"unknown network {source!r}; have {', '.join(SOURCES)}")
+        raise ValueError(f"unknown network {source!r}; have {', '.join((*SOURCES, *convert_recurrent.SOURCES))}")
     return SOURCES[source]
 
 

@@ -3,8 +3,8 @@
 python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
-python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split; --errors=FILE.csv: of each length
-Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
+python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split; --errors=FILE.csv: of each
+length Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
 """
 
 import argparse
@@ -38,9 +38,7 @@ class Transducer:
         if not {"source", "target"} <= vocabularies.keys():
             raise BadInput(f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json")
         self.source, self.target = vocabularies["source"], vocabularies["target"]
-        self.model = architectures.build(
-            "seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options
-        )
+        self.model = architectures.build("seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options)
         self.variables = tuple(variables for run in runs for variables in run.variables)
 
     def encoded(self, texts: list[str]):
@@ -142,7 +140,12 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
     ]
     sizes = np.array(list(map(len, rows)))
     table = [
-        dict(length=int(n), sources=int((sizes == n).sum()), edits=int(edits[sizes == n].sum()), tokens=int(lengths[sizes == n].sum()))
+        dict(
+            length=int(n),
+            sources=int((sizes == n).sum()),
+            edits=int(edits[sizes == n].sum()),
+            tokens=int(lengths[sizes == n].sum()),
+        )
         for n in np.unique(sizes)
     ]
     return lines, table

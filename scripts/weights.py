@@ -16,7 +16,7 @@ from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
-from architectures import convert, weight_files
+from architectures import convert, convert_recurrent, weight_files
 from train import trained
 from train.errors import BadInput, exit_with
 
@@ -39,6 +39,8 @@ def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
     Raises BadInput if there are none, or if the run's network differs from `source` in more than its weights.
     """
     run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
+    if source in convert_recurrent.SOURCES:
+        raise BadInput(f"{workdir}: {source} is one stack of layers, not a run's network; have {', '.join(convert.SOURCES)}")
     theirs = convert.build(source, outputs=1)
     ours = architectures.build(run.model, outputs=1, **run.options)
     if type(ours) is not type(theirs):
@@ -63,7 +65,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="print the names of SOURCE")
     flags = parser.parse_args(arguments)
     if flags.list:
-        print("\n".join(convert.SOURCES))
+        print("\n".join((*convert.SOURCES, *convert_recurrent.SOURCES)))
         return 0
     if flags.output is None:
         raise BadInput("SOURCE, IN and OUT are needed")
