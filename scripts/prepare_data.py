@@ -2,6 +2,7 @@
 
 python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]
 python -m scripts.prepare_data cifar10
+python -m scripts.prepare_data brown
 python -m scripts.prepare_data fashion_mnist --check
 Exit codes: 0 it is there and sound, 1 it is not or could not be made, 2 bad usage; one line on stderr with 1 and 2.
 """
@@ -11,15 +12,16 @@ import gzip
 import hashlib
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 
-from train.data import files
+from scripts import prepare_text
+from train.data import files, texts
 from train.errors import BadInput
 
+NAMES = sorted(files.SETS | texts.TEXTS)
 COMMAND = "python -m scripts.prepare_data"
 INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 GZIP_TIMES = dict(train=1504176606, t10k=1504176627)  # of Zalando's files; Debian's lost their name and time
@@ -60,9 +62,9 @@ def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
         folder = INSTALLED
         if not folder.exists():
             print("fetching Debian's package dataset-fashion-mnist (31 MB)", flush=True)
-            _run("apt-get", "download", "-qq", "dataset-fashion-mnist", cwd=temporary)
+            prepare_text.fetch("apt-get", "download", "-qq", "dataset-fashion-mnist", cwd=temporary)
             package = next(pathlib.Path(temporary).glob("*.deb"))
-            _run("dpkg-deb", "-x", package.name, ".", cwd=temporary)
+            prepare_text.fetch("dpkg-deb", "-x", package.name, ".", cwd=temporary)
             folder = pathlib.Path(temporary, *INSTALLED.parts[1:])
         arrays = {}
         for split, file in dict(train="train", test="t10k").items():
@@ -72,16 +74,6 @@ def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
 
 
 DEBIAN = dict(fashion_mnist=fashion_mnist_from_debian)  # name -> the arrays
-
-
-def _run(*command: str, cwd: str) -> None:
-    try:
-        subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise BadInput(f"{command[0]} is not on this machine; use --origin=tfds") from None
-    except subprocess.CalledProcessError as error:
-        reason = " ".join(error.stderr.split())[-200:]
-        raise BadInput(f"{command[0]} failed ({reason}); 'apt-get update' may help, or use --origin=tfds") from None
 
 
 def prepare_tfds(name: str) -> None:
@@ -144,22 +136,37 @@ def prepare(name: str, origin: str) -> str:
     return check(name, (source,))
 
 
+def prepare_lines(name: str, only_check: bool) -> str:
+    """Prepares a set of text unless that is done already; says what is there now."""
+    path = files.folder() / f"{name}.txt.xz"
+    if path.exists() and not only_check:
+        print(f"already prepared: {path}")
+    elif not only_check:
+        texts.write(path, prepare_text.PACKAGES[name]())
+    lines, origin = texts.load(name, "files")
+    return f"{name}: {origin.path}: {len(lines):,} lines; digest {origin.digest[:12]}"
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
     parser.error = _refuse
-    parser.add_argument("name", choices=sorted(files.SETS))
+    parser.add_argument("name", choices=NAMES)
     parser.add_argument("--origin", choices=("auto", "debian", "tfds"), default="auto")
     parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 1 if nothing sound is")
     flags = parser.parse_args(arguments)
-    if files.SETS[flags.name].sources == ("embedded",):
+    if (files.SETS | texts.TEXTS)[flags.name].sources == ("embedded",):
         print(f"{flags.name} is complete as it is embedded; nothing to prepare")
+    elif flags.name in texts.TEXTS:
+        if flags.origin != "auto":
+            raise BadInput(f"--origin: {flags.name} comes from its package alone; leave it out")
+        print(prepare_lines(flags.name, flags.check))
     else:
         print(check(flags.name) if flags.check else prepare(flags.name, flags.origin))
 
 
 def _refuse(message: str):
     if message.endswith("required: name"):
-        message = f"name a data set: {', '.join(sorted(files.SETS))}"
+        message = f"name a data set: {', '.join(NAMES)}"
     print(f"{COMMAND}: {message}", file=sys.stderr)
     sys.exit(2)
 

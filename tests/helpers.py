@@ -69,7 +69,7 @@ def close(a, b, tolerance=1e-5):
     """Equal to `tolerance` of the largest value, leaf by leaf."""
     for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True):
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
-        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1, np.abs(y).max()))
+        np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1, np.abs(y).max(initial=0)))
 
 
 def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):

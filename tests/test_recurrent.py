@@ -1,25 +1,32 @@
-"""Recurrence: a scan equals a loop, padding and devices without influence."""
+"""Recurrence: a scan equals a loop, its own gradient equals autodiff's, padding and devices have no influence."""
 
 import functools
+import json
+import pathlib
 
 import flax
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import close
 
 import architectures
-from architectures.cells import LSTMCell
+from architectures import cells
+from architectures.cells import GRUCell, LSTMCell
 from architectures.layers import Dropout
-from architectures.recurrent import Recurrent, Stack
+from architectures.lstm1997 import LSTM1997Cell, g
+from architectures.recurrent import Bidirectional, Recurrent, Stack, last_step
 
 KEY = jax.random.key(0)
 
 
 LENGTHS = np.array([7, 4, 1])
 CELL = LSTMCell(5)
+CELLS = {name: cells.make(name, 6, initialiser=None if name == "irnn" else "torch") for name in cells.CELLS} | {
+    "lstm1997": LSTM1997Cell(6, size=2),
+    "lstm1997, inputs only": LSTM1997Cell(6, connections="inputs", bias="none", output_gate=False, squash_output="identity"),
+}
 
 
 def sequences(time=7):
@@ -46,12 +53,54 @@ def test_a_scan_equals_a_python_loop_over_the_equations():
     close(layer.apply(variables, x, jnp.ones([3, 7], bool)), ((c, h), jnp.stack(outputs, axis=1)))
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_step_by_step_gives_what_its_scan_gives(name):
+    layer, variables = recurrent(CELLS[name])
+    x = sequences()[0] / 1e3
+    carry, outputs = CELLS[name].initial_carry(3), []
+    for t in range(7):
+        carry, y = CELLS[name].apply({"params": variables["params"].get("cell", {})}, carry, x[:, t])
+        outputs.append(y)
+    close(layer.apply(variables, x, jnp.ones([3, 7], bool)), (carry, jnp.stack(outputs, axis=1)))
+
+
+def loss_and_gradients(layer, variables, x, mask):
+    def loss(variables, x):
+        carry, y = layer.apply(variables, x, mask)
+        return jnp.sin(y).sum() + sum(jnp.cos(leaf).sum() for leaf in jax.tree.leaves(carry))
+
+    return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(variables, x)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
-def test_padding_does_not_change_the_final_state_and_its_outputs_are_zero(reverse):
-    layer, variables = recurrent(reverse=reverse)
+@pytest.mark.parametrize("name", CELLS)
+def test_the_fused_gradient_and_the_recomputed_one_are_those_of_autodiff_through_the_plain_scan(name, reverse):
+    x, mask = sequences()
+    x = jnp.where(mask[..., None], x, 1.0)
+    for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.float64, 1e-10)):
+        with jax.enable_x64(dtype == jnp.float64):
+            cell = CELLS[name].clone(dtype=dtype)
+            plain, variables = recurrent(cell, reverse, scan="plain")
+            variables, inputs = jax.tree.map(lambda a, dtype=dtype: np.asarray(a, dtype), (variables, x))
+            expected = loss_and_gradients(plain, variables, inputs, mask)
+            for options in (dict(scan="fused"), dict(scan="fused", remat=3), dict(scan="plain", remat=3)):
+                found = loss_and_gradients(Recurrent(cell, reverse, **options), variables, inputs, mask)
+                for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+                    assert a.dtype == dtype and (
+                        not a.size or float(abs(a - b).max()) < tolerance * max(1, float(abs(b).max()))
+                    )
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_padding_on_either_side_changes_nothing_and_its_outputs_are_zero(name, reverse):
+    layer, variables = recurrent(CELLS[name], reverse)
     x, mask = sequences()
     carry, outputs = layer.apply(variables, x, mask)
     assert not np.asarray(outputs)[~np.asarray(mask)].any()
+    before, between = jnp.full([3, 2, 4], -1e3), jnp.zeros([3, 2], bool)
+    later = layer.apply(variables, jnp.concatenate([before, x], axis=1), jnp.concatenate([between, mask], axis=1))
+    close((later[0], later[1][:, 2:]), (carry, outputs))
     for row, length in enumerate(LENGTHS):
         alone = layer.apply(variables, x[row : row + 1, :length], jnp.ones([1, length], bool))
         here = jax.tree.map(lambda a, row=row: a[row : row + 1], (carry, outputs[:, :length]))
@@ -65,10 +114,21 @@ def test_reverse_is_forward_over_the_flipped_sequence():
     close(Recurrent(CELL, reverse=True).apply(variables, x, mask), (carry, outputs[:, ::-1]))
 
 
+def test_a_sequence_in_two_parts_with_the_carry_between_them_is_the_whole_sequence():
+    (layer, variables), (x, _) = recurrent(), sequences()
+    mask = jnp.ones([3, 7], bool)
+    middle, first = layer.apply(variables, x[:, :3], mask[:, :3])
+    end, second = layer.apply(variables, x[:, 3:], mask[:, 3:], middle)
+    close(layer.apply(variables, x, mask), (end, jnp.concatenate([first, second], axis=1)))
+
+
 def test_the_carry_is_float32_under_bfloat16_compute():
     layer, variables = recurrent(LSTMCell(5, dtype=jnp.bfloat16))
     carry, _ = layer.apply(variables, *sequences())
     assert [a.dtype for a in carry] == [jnp.float32] * 2
+
+
+# what cells start with
 
 
 def test_an_lstm_starts_with_its_forget_bias_and_a_recurrent_matrix_orthogonal_per_gate():
@@ -79,6 +139,96 @@ def test_an_lstm_starts_with_its_forget_bias_and_a_recurrent_matrix_orthogonal_p
     assert p["input"].shape == (4, 20) and p["recurrent"].shape == (5, 20)
 
 
+def test_an_irnn_starts_as_the_identity_and_pytorchs_weights_within_one_over_the_root_of_h():
+    p = recurrent(cells.make("irnn", 5))[1]["params"]["cell"]
+    assert (p["recurrent"] == np.eye(5)).all() and not p["bias"].any() and 0 < float(abs(p["input"]).max()) < 0.01
+    p = recurrent(GRUCell(5, initialiser="torch"))[1]["params"]["cell"]
+    largest = max(float(abs(leaf).max()) for leaf in p.values())
+    assert 0.95 * 5**-0.5 < largest <= 5**-0.5 and p["bias"].any()
+
+
+def test_each_cell_has_the_parameters_of_its_equations():
+    inputs, hidden = 4, 6
+    linear = hidden * (inputs + hidden + 1)
+    expected = dict.fromkeys(CELLS, 3 * linear) | dict.fromkeys(("elman", "elman_1990", "irnn"), linear)
+    expected |= dict(lstm=4 * linear, lstm_peephole=4 * linear + 3 * hidden, gru=3 * linear + hidden)
+    for name in cells.CELLS:
+        params = recurrent(CELLS[name])[1]["params"]
+        assert sum(p.size for p in jax.tree.leaves(params)) == expected[name], name
+
+
+def test_only_an_lstm_with_a_forget_gate_has_a_forget_bias():
+    for name in ("gru", "elman", "lstm_no_forget_gate"):
+        with pytest.raises(ValueError, match="^forget_bias: .* no forget gate$"):
+            cells.make(name, 4, forget_bias=1.0)
+
+
+# the papers' own forms
+
+
+def test_the_context_of_1990_starts_at_one_half_and_no_gradient_goes_through_time():
+    layer, variables = recurrent(cells.make("elman_1990", 5))
+    x, p = sequences()[0] / 1e3, variables["params"]["cell"]
+    mask = jnp.ones([3, 7], bool)
+    _, outputs = layer.apply(variables, x, mask)
+    close(outputs[:, 0], jax.nn.sigmoid(x[:, 0] @ p["input"] + 0.5 * p["recurrent"].sum(axis=0) + p["bias"]))
+    reach = jax.grad(lambda x: layer.apply(variables, x, mask)[1][:, -1].sum())(x)
+    assert not reach[:, :-1].any() and reach[:, -1].all()
+
+
+def test_in_the_lstm_of_1997_an_early_input_is_felt_only_along_its_own_cells():
+    cell = LSTM1997Cell(4, size=2)
+    layer, variables = recurrent(cell)
+    x, mask, p = sequences()[0] / 1e3, jnp.ones([3, 7], bool), variables["params"]["cell"]
+    found = jax.grad(lambda x: layer.apply(variables, x, mask)[0][0].sum())(x)  # of the last s
+
+    def added(x):  # y_in g(net_c) of the first step
+        net = x @ p["input"] + jnp.pad(p["bias"], (4, 0))
+        return (jnp.repeat(jax.nn.sigmoid(net[:, 4:6]), 2, axis=1) * g(net[:, :4])).sum()
+
+    close(found[:, 0], jax.grad(added)(x[:, 0]))
+
+
+PAPER = pathlib.Path(__file__).parent / "lstm1997_weights.json"
+
+
+@pytest.mark.parametrize("row", json.loads(PAPER.read_text()), ids=lambda row: row["task"])
+def test_the_lstm_of_1997_has_as_many_weights_as_the_papers_table_10(row):
+    options = {key: row[key] for key in ("blocks", "size", "bias")}
+    if row["task"].startswith(("2a", "2b")):
+        options |= dict(
+            output_gate=False, connections="inputs", shortcut=True, squash_output="identity", squash_input="sigmoid"
+        )
+    model = architectures.build("lstm1997", outputs=row["outputs"], **options)
+    variables = model.init(KEY, jnp.zeros([1, 2, row["inputs"]]), jnp.ones([1, 2], bool), train=False)
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == row["weights"]
+
+
+def test_gate_biases_of_1997_start_where_they_are_told_one_a_block():
+    cell = LSTM1997Cell(4, size=2, input_gate_bias=(-1.0, -3.0), output_gate_bias=(-2.0, -4.0))
+    assert recurrent(cell)[1]["params"]["cell"]["bias"].tolist() == [-1, -3, -2, -4]
+    with pytest.raises(ValueError, match="input_gate_bias: .* must have 2 numbers, one a block"):
+        recurrent(LSTM1997Cell(4, size=2, input_gate_bias=(1.0,)))
+
+
+# layers and directions
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum", "separate"])
+def test_both_directions_are_the_two_layers_by_themselves(merge):
+    x, mask = sequences()
+    both = Bidirectional(GRUCell(5), merge)
+    variables = both.init(KEY, x, mask)
+    carries, outputs = both.apply(variables, x, mask)
+    (there, f), (back, b) = (
+        Recurrent(GRUCell(5), reverse).apply({"params": variables["params"][way]}, x, mask)
+        for way, reverse in (("forward", False), ("backward", True))
+    )
+    close(carries, (there, back))
+    close(outputs, dict(concat=jnp.concatenate([f, b], axis=-1), sum=f + b, separate=(f, b))[merge])
+    close(last_step(f, mask), there)
+
+
 def test_a_stack_drops_only_between_its_layers():
     x, mask = sequences()
     one, two = (Stack(LSTMCell(5), n, dropout=0.5) for n in (1, 2))
@@ -87,6 +237,15 @@ def test_a_stack_drops_only_between_its_layers():
     variables = two.init(KEY, x, mask, train=False)
     with pytest.raises(flax.errors.InvalidRngError):
         two.apply(variables, x, mask, train=True)
+
+
+def test_a_residual_stack_adds_what_its_upper_layer_is_given():
+    x, mask = sequences()
+    plain, residual = (Stack(LSTMCell(5), 2, residual=r) for r in (False, True))
+    variables = plain.init(KEY, x, mask, train=False)
+    lower = Stack(LSTMCell(5), 1).apply({"params": {"layer_1": variables["params"]["layer_1"]}}, x, mask, train=False)[1]
+    upper = plain.apply(variables, x, mask, train=False)[1]
+    close(residual.apply(variables, x, mask, train=False)[1], lower + upper)
 
 
 # dropout
@@ -100,6 +259,15 @@ def test_a_dropout_mask_is_the_same_on_one_device_and_split_over_eight():
     assert len(np.unique(np.asarray(one), axis=0)) == 16
     assert set(np.unique(np.asarray(one))) == {0, np.float32(1 / np.float32(0.7))}
     assert (np.asarray(one) == 0).mean() == pytest.approx(0.3, abs=0.06)
+
+
+def test_variational_dropout_has_one_mask_for_all_time_steps_and_plain_dropout_has_not():
+    x = jnp.ones([4, 6, 50])
+    plain, variational = (
+        np.asarray(Dropout(0.3, None, shared).apply({}, x, train=True, rngs={"dropout": KEY})) for shared in ((), (0,))
+    )
+    assert (variational == variational[:, :1]).all() and len(np.unique(variational[:, 0], axis=0)) == 4
+    assert not (plain == plain[:, :1]).all()
 
 
 def test_a_model_with_dropout_gives_the_same_logits_on_one_device_and_split_over_eight():

@@ -1,0 +1,76 @@
+"""Text drawn from a trained language model.
+
+python -m scripts.generate --workdir=DIR [--prompt="In the beginning"] [--tokens=100] [--temperature=1.0]
+"""
+
+import argparse
+import sys
+
+import numpy as np
+from etils import epath
+
+from train.errors import BadInput, exit_with
+
+
+def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: float):
+    """int32 [tokens]: what follows the prompt int32 [P], P >= 1; PAD, BOS and UNK are never drawn."""
+    import jax
+    import jax.numpy as jnp
+
+    from train.tasks import BOS, PAD, UNK
+
+    def step(memory, token):
+        state = {**variables, "memory": memory}
+        logits, new = model.apply(state, token.reshape(1, 1), jnp.ones([1, 1], bool), train=False, mutable=["memory"])
+        return new["memory"], logits[0, 0].at[jnp.array([PAD, BOS, UNK])].set(-jnp.inf)
+
+    def next_one(carry, key):
+        memory, logits = carry
+        token = jax.random.categorical(key, logits / temperature) if temperature else logits.argmax()
+        return step(memory, token), token
+
+    memory, logits = jax.lax.scan(step, model.initial_memory(1), prompt)
+    _, drawn = jax.lax.scan(next_one, (memory, logits[-1]), jax.random.split(key, tokens))
+    return drawn
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workdir", required=True, metavar="DIR", help="of a finished or running training")
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="how the text begins; default: a new line of it")
+    parser.add_argument("--tokens", type=int, default=100, help="how many are drawn (default 100)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0: always the most probable (default 1)")
+    parser.add_argument("--samples", type=int, default=1, help="how many texts (default 1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+    flags = parser.parse_args(arguments)
+    if flags.tokens < 1 or flags.samples < 1 or not 0 <= flags.temperature < float("inf"):
+        raise BadInput("--tokens and --samples must be at least 1, --temperature at least 0")
+    from train.__main__ import prepare_jax
+
+    prepare_jax()
+    import jax
+
+    import architectures
+    from train import trained
+    from train.tasks import EOS
+
+    run = trained.load(epath.Path(flags.workdir).absolute(), lambda text: print(text, file=sys.stderr))
+    if run.model != "language_model" or "tokens" not in run.vocabularies:
+        raise BadInput(f"--workdir: {flags.workdir} holds a {run.model} without a vocabulary, not a language model of text")
+    vocabulary = run.vocabularies["tokens"]
+    model = architectures.build("language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options)
+    prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)
+    function = jax.jit(lambda key: draw(model, run.variables[0], prompt, key, flags.tokens, flags.temperature))
+    for sample in range(flags.samples):
+        tokens = [*prompt[1:], *np.asarray(function(jax.random.fold_in(jax.random.key(flags.seed), sample)))]
+        lines = np.split(tokens, np.flatnonzero(np.array(tokens) == EOS) + 1)
+        print("\n".join(vocabulary.decode(map(int, line)) for line in lines if len(line)))
+        if sample + 1 < flags.samples:
+            print()
+    return 0
+
+
+if __name__ == "__main__":
+    exit_with(main, "python -m scripts.generate")
