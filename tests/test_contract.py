@@ -1,4 +1,5 @@
-"""What holds for every image network: devices, seeds, bfloat16 and recomputed activations change nothing they should not."""
+"""What holds for every image network and recurrent cell: devices, seeds, bfloat16 and recomputing change nothing they should
+not."""
 
 import inspect
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import architectures
+from architectures import cells
 
 NAMES = [name for name in architectures.MODELS if "image" in architectures.takes(name)]
 QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")  # one of each family; others with --full
@@ -46,3 +48,30 @@ def test_four_seeds_learn_as_one_batched_program_in_bfloat16(name):
 
 def test_only_networks_without_blocks_cannot_recompute_activations():
     assert {name for name in NAMES if not recomputing(name)} == {"lenet1", "lenet4", "lenet5", "lenet5_1998", "alexnet_cifar"}
+
+
+# recurrent cells: masks, reversal, bfloat16 carries and step by step are in test_recurrent.py
+
+
+def recurrent(cell, **changes):
+    """An experiment with both directions of a cell on the adding problem."""
+    changes = {"model__cell": cell, "model__directions": "both", "model__forget_bias": None, "optim__lr": 0.001} | changes
+    return helpers.build(**changes)
+
+
+@pytest.mark.parametrize("cell", cells.CELLS)
+def test_eight_devices_that_recompute_chunks_of_time_learn_what_one_that_keeps_them_does(cell):
+    one, _, carry = helpers.losses(recurrent(cell, parallel__devices=1, model__scan="plain"), 2)
+    many, _, eight = helpers.losses(recurrent(cell, parallel__devices=8, model__remat=4), 2)
+    np.testing.assert_allclose(many, one, rtol=1e-4)
+    helpers.close(jax.device_get(eight)[0].params, jax.device_get(carry)[0].params, 1e-4)
+
+
+@pytest.mark.parametrize("cell", cells.CELLS)
+def test_four_seeds_of_a_cell_learn_as_one_batched_program_in_bfloat16(cell):
+    changes = dict(seeds=(0, 1, 2, 3), parallel__devices=2, parallel__seeds="vmap")
+    curve, program, carry = helpers.losses(recurrent(cell, dtype="bfloat16", **changes), 2)
+    assert np.isfinite(curve).all() and len(set(curve[-1].tolist())) == 4
+    assert {leaf.dtype for leaf in jax.tree.leaves(program.state(carry).params)} == {np.dtype("float32")}
+    full, _, _ = helpers.losses(recurrent(cell, **changes), 2)
+    np.testing.assert_allclose(curve, full, rtol=0.1)

@@ -1,0 +1,258 @@
+"""Text: counts of the real sets, vocabularies, splits, buckets, and streams whose memory goes on."""
+
+import collections
+import itertools
+
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from train.data import DATASETS, texts
+from train.data.source import Source, evaluation_order, training_order
+from train.data.text import by_blocks, by_hash, lengths_of_buckets
+from train.data.universal_tags import UNIVERSAL, universal
+from train.data.vocabulary import TOKEN, Vocabulary
+from train.errors import BadInput
+from train.loop import fresh_state
+from train.parallel import Program
+from train.tasks import EOS, PAD, UNK
+
+VERSE = "In the beginning God created the heaven, and the earth."
+
+
+# vocabularies
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "bpe", "symbol"])
+def test_what_a_vocabulary_knows_comes_back_as_it_was_through_its_json_too(kind):
+    text = VERSE if kind == "char" else VERSE.replace(",", " ,").replace(".", " .")
+    vocabulary = Vocabulary.build([text], kind, size=30)
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert again == vocabulary and again.encode(text) == vocabulary.encode(text)
+    assert vocabulary.decode([1, *vocabulary.encode(text), EOS, 5, PAD]) == text
+
+
+def test_the_most_frequent_symbols_stay_ties_in_their_order_and_others_are_unknown():
+    vocabulary = Vocabulary.build(["b a c a", "d b a"], "symbol", size=3)
+    assert vocabulary.symbols[4:] == ("a", "b", "c") and vocabulary.encode("a d c") == [4, UNK, 6]
+    assert Vocabulary.build(["b a c a", "d b a"], "symbol", least=2).symbols[4:] == ("a", "b")
+
+
+def test_byte_pairs_are_merged_in_the_order_of_sennrichs_example():
+    words = ["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3
+    vocabulary = Vocabulary.build(words, "bpe", size=4)
+    assert vocabulary.merges[:2] == (("e", "s"), ("es", "t</w>"))  # 9 each
+    assert vocabulary.pieces("lowest")[-1] == "est</w>"
+    assert vocabulary.decode(vocabulary.encode("newest widest low")) == "newest widest low"
+    assert UNK in vocabulary.encode("zzz")
+
+
+def test_counts_of_pairs_that_are_kept_up_to_date_give_the_merges_of_counting_anew():
+    lines, _ = texts.load("kjv")
+    found = Vocabulary.build(lines[:300], "bpe", size=60).merges
+    times = collections.Counter(token for line in lines[:300] for token in TOKEN.findall(line))
+    parts = {word: [*word[:-1], word[-1] + "</w>"] for word in times}
+    for merge in found:
+        pairs = collections.Counter()
+        for word, pieces in parts.items():
+            for pair in itertools.pairwise(pieces):
+                pairs[pair] += times[word]
+        assert merge == min(pairs, key=lambda pair: (-pairs[pair], pair))
+        for word, pieces in parts.items():
+            i = 0
+            while i < len(pieces) - 1:
+                if (pieces[i], pieces[i + 1]) == merge:
+                    pieces[i : i + 2] = ["".join(merge)]
+                i += 1
+            parts[word] = pieces
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"kind": "x", "symbols": [], "merges": []}', '{"kind": "char", "symbols": ["a"]}']
+)
+def test_a_damaged_vocabulary_is_refused_in_one_line(text):
+    with pytest.raises(BadInput, match="^the vocabulary is damaged") as error:
+        Vocabulary.from_json(text)
+    assert "\n" not in str(error.value)
+
+
+# the sets
+
+
+def test_the_embedded_texts_are_whole():
+    words, _ = texts.load("cmudict")
+    verses, _ = texts.load("kjv")
+    assert (len(words), len(verses)) == (126_052, 31_102)
+    phones = {phone for line in words for said in line.split("\t")[1:] for phone in said.split()}
+    assert len(phones) == 39
+    assert verses[0].startswith("In the beginning God created") and verses[-1].endswith("Amen.")
+
+
+def test_a_damaged_or_missing_text_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    with pytest.raises(BadInput, match=r"brown is not prepared \(looked for .*\); run python -m scripts.prepare_data brown$"):
+        texts.load("brown")
+    monkeypatch.setenv("CANON_DATA", str(tmp_path))
+    for contents in (b"", b"nonsense"):
+        (tmp_path / "brown.txt.xz").write_bytes(contents)
+        with pytest.raises(BadInput, match=r"brown.txt.xz is damaged .*; delete it and run"):
+            texts.load("brown")
+    texts.write(tmp_path / "brown.txt.xz", ["other/nn lines/nns"])
+    with pytest.raises(BadInput, match=r"does not hold the lines of brown"):
+        texts.load("brown")
+
+
+def test_a_word_is_in_one_split_whatever_its_pronunciations_and_every_line_in_one():
+    lines, _ = texts.load("cmudict")
+    split = by_hash(lines)
+    assert sum(map(len, split.values())) == len(lines) and {k: len(v) for k, v in by_hash(["a\tX", "a\tY"]).items()} in (
+        dict(train=2, validation=0, test=0),
+        dict(train=0, validation=2, test=0),
+        dict(train=0, validation=0, test=2),
+    )
+    assert 0.045 < len(split["test"]) / len(lines) < 0.055
+    blocks = by_blocks(list(range(4000)))
+    assert [len(blocks[k]) for k in ("train", "validation", "test")] == [3600, 200, 200] and blocks["test"][0] == 1900
+
+
+def test_browns_tags_become_the_twelve_universal_ones():
+    examples = dict(nn="NOUN", vbd="VERB", jj="ADJ", rb="ADV", cd="NUM", at="DET", cc="CONJ", ppss="PRON", to="PRT", cs="ADP")
+    examples |= {"np-tl": "NOUN", "nn$-tl-hl": "NOUN", "bez*": "VERB", "*": "ADV", "ppss+bem": "PRON", "fw-in": "X", "--": "."}
+    examples |= {"(-hl": ".", "pp$": "DET", "pp$$": "PRON", "wrb": "ADV", "wdt+bez": "DET", ",": ".", "''": "."}
+    assert {tag: universal(tag) for tag in examples} == examples and len(UNIVERSAL) == 12
+    with pytest.raises(ValueError, match="unknown tag 'qq'"):
+        universal("qq")
+
+
+# pairs and buckets
+
+
+@pytest.fixture(scope="module")
+def cmudict():
+    return DATASETS["cmudict"]()
+
+
+def test_a_pair_is_the_letters_and_the_phones_with_an_end_and_all_pronunciations_are_references(cmudict):
+    source, letters, phones = cmudict.evals["test"], cmudict.vocabularies["source"], cmudict.vocabularies["target"]
+    said = {line.split("\t")[0]: line.split("\t")[1:] for line in texts.load("cmudict")[0]}
+    several = [i for i, of in enumerate(source.arrays["references"]) if of[1].any()][:5]
+    for i in several:
+        bucket = int(source.bucket[i])
+        arrays = {k: jnp.asarray(v) for k, v in source.arrays.items()}
+        feed = dict(index=jnp.array([i]), valid=jnp.array([True]))
+        batch = source.batch(arrays, feed, jax.random.key(0), jnp.arange(1), bucket)
+        word = letters.decode(np.asarray(batch["input"]["source"])[0][np.asarray(batch["mask"])[0]])
+        target = np.asarray(batch["input"]["target"])[0]
+        assert phones.decode(target) == said[word][0] and EOS in target
+        assert [phones.decode(row) for row in np.asarray(batch["references"])[0] if row.any()] == said[word]
+
+
+def test_reversing_turns_the_source_by_its_own_length_and_not_the_target(cmudict):
+    plain, turned = cmudict.evals["test"].arrays, DATASETS["cmudict"](reverse=True).evals["test"].arrays
+    np.testing.assert_array_equal(plain["target"], turned["target"])
+    for row, other, n in zip(plain["source"][:50], turned["source"][:50], plain["source_length"], strict=False):
+        assert row[:n].tolist() == other[:n][::-1].tolist() and not other[n:].any()
+
+
+def test_buckets_keep_padding_under_15_percent_of_cmudict(cmudict):
+    source = cmudict.train
+    used = sum(source.arrays[f"{part}_length"].sum() for part in ("source", "target"))
+    filled = 0
+    for k, rows in enumerate(source.members):
+        arrays = {name: jnp.asarray(a[rows[:1]]) for name, a in source.arrays.items()}
+        feed = dict(index=jnp.array([0]), valid=jnp.array([True]))
+        batch = jax.eval_shape(lambda a=arrays, f=feed, k=k: source.batch(a, f, jax.random.key(0), jnp.arange(1), k))
+        filled += len(rows) * sum(batch["input"][part].shape[1] for part in ("source", "target"))
+    assert 1 - used / filled < 0.15
+
+
+def test_the_ends_of_buckets_waste_least():
+    lengths = np.array([1] * 10 + [2] * 10 + [9] * 3 + [10])
+    assert lengths_of_buckets(lengths, 1) == [10] and lengths_of_buckets(lengths, 2) == [2, 10]
+    assert lengths_of_buckets(lengths, 3) == [1, 2, 10] and lengths_of_buckets(lengths, 9) == [1, 2, 9, 10]
+
+
+BUCKETS = Source(23, {}, (None, None, None), bucket=np.arange(23) % 3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_epoch_of_buckets_takes_each_example_once_and_never_mixes_buckets(seed):
+    steps = BUCKETS.steps_per_epoch(4)
+    for epoch in range(2):
+        feed, bucket = training_order(BUCKETS, seed, epoch * steps, steps, 4)
+        assert sorted(feed["index"][feed["valid"]]) == list(range(23))
+        assert all((BUCKETS.bucket[i[v]] == k).all() for i, v, k in zip(feed["index"], feed["valid"], bucket, strict=True))
+    feed, bucket = evaluation_order(BUCKETS, 4)
+    assert sorted(feed["index"][feed["valid"]]) == list(range(23)) and sorted(bucket) == bucket.tolist()
+
+
+def test_seeds_go_through_the_buckets_together_each_in_its_own_order():
+    (one, first), (other, second) = (training_order(BUCKETS, seed, 0, 6, 4) for seed in (0, 1))
+    assert first.tolist() == second.tolist() and (one["index"] != other["index"]).any()
+    assert first.tolist() != training_order(BUCKETS, 0, BUCKETS.steps_per_epoch(4), 6, 4)[1].tolist()
+
+
+# streams
+
+
+def test_every_token_but_the_first_is_a_target_once_in_evaluation():
+    source = DATASETS["kjv"](window=35).evals["test"]
+    feed, _ = evaluation_order(source, 16)
+    arrays, seen = {"stream": jnp.asarray(source.arrays["stream"])}, collections.Counter()
+    for k in range(len(feed["index"])):
+        row = {name: jnp.asarray(x[k]) for name, x in feed.items()}
+        batch = source.batch(arrays, row, jax.random.key(0), jnp.arange(16))
+        places = row["index"][:, None] + 1 + jnp.arange(35)
+        seen.update(np.asarray(places)[np.asarray(batch["mask"])].tolist())
+        np.testing.assert_array_equal(batch["input"][:, 1:], batch["target"][:, :-1])
+    assert set(seen.values()) == {1} and sorted(seen) == list(range(1, len(source.arrays["stream"])))
+
+
+def test_a_row_of_a_training_batch_goes_on_where_it_was_until_the_epoch_begins_anew():
+    source = Source(41, {}, None, window=5)
+    feed, _ = training_order(source, 0, 0, 21, 4)
+    assert (np.diff(feed["index"][:10], axis=0) == 5).all() and feed["index"][0].tolist() == [0, 50, 100, 150]
+    assert feed["fresh"][:, 0].tolist() == [True, *[False] * 9] * 2 + [True]
+
+
+LM = {
+    "steps_per_dispatch": 1,
+    "data.batch_size": 8,
+    "eval.batch_size": 8,
+    "model.hidden": 8,
+    "model.dropout": 0.0,
+    "data.vocabulary": "char",
+    "data.window": 12,
+    "schedule.warmup": 0,
+}
+
+
+def language_model(**changes):
+    return helpers.build("configs/lm_kjv.py", **{k.replace(".", "__"): v for k, v in LM.items()} | changes)
+
+
+def test_what_a_stream_leaves_behind_is_felt_in_the_next_window_and_eight_devices_feel_the_same():
+    curves = []
+    for devices in (1, 8):
+        curve, program, carry = helpers.losses(language_model(parallel__devices=devices), 3)
+        curves.append(curve)
+        memory = jax.tree.leaves(program.state(carry).model_state["memory"])
+        assert all(leaf.shape == (1, 8, 8) and leaf.all() for leaf in memory)
+    np.testing.assert_allclose(*curves, rtol=1e-5)
+
+
+def test_the_loss_of_a_stream_in_evaluation_does_not_depend_on_how_it_is_cut_into_windows():
+    totals = []
+    for window in (12, 37):
+        e = language_model(data__window=window, eval__batch_size=1, parallel__devices=1)
+        stream = e.dataset.evals["test"].arrays["stream"]
+        e.dataset.evals["test"].arrays["stream"] = stream[: 37 * 12 + 1]
+        short = Source(-(-(37 * 12) // window), e.dataset.evals["test"].arrays, e.dataset.evals["test"].make, window=window)
+        e.dataset.evals["test"] = short
+        program = Program(e)
+        _, sums = program.evaluate(program.start(fresh_state(e)), "test")
+        sums = program.fetch(sums)
+        totals.append(float(sums["nats"][0]))
+        assert sums["tokens"].tolist() == [37 * 12]
+    assert totals[0] == pytest.approx(totals[1], rel=1e-6)
