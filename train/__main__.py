@@ -169,6 +169,9 @@ if __name__ == "__main__":
     except BadInput as error:
         print(f"python -m train: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141  # as a process that SIGPIPE ended
     except KeyboardInterrupt:
         print("python -m train: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         code = 130

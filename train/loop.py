@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from train import samples
 from train import step as step_lib
 from train.checkpoint import Checkpoints
 from train.duration import next_due
@@ -109,6 +110,8 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
         if due(experiment.eval_every):
             carry, evaluated = evaluate(program, carry)
             pending += [(step, split, totals) for split, totals in evaluated.items()]
+            for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
+                log.say(f"sample  {line}")
         if checkpointing:
             write_pending()
             log.flush()

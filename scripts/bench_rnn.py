@@ -1,0 +1,123 @@
+"""A training step of recurrent layers, ours against PyTorch's, and decoding; alternating in rounds. Used by scripts.bench."""
+
+import os
+import statistics
+import time
+
+import numpy as np
+
+from scripts.bench_cnn import QUIET, cpu_seconds
+
+CELLS = dict(elman="RNN", gru="GRU", lstm="LSTM")
+SHAPES = ((64, 256, 100), (32, 128, 400), (32, 650, 35), (128, 128, 35))  # batch, hidden and input size, time steps
+STEPS = 10  # of ours in one dispatch
+SECONDS = 0.5  # the least that a variant runs in a round
+
+
+def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices: int = 2):
+    """A function that takes STEPS steps of SGD on sum of squares of a layer's outputs, and waits."""
+    import jax
+    import jax.numpy as jnp
+
+    from architectures import cells
+    from architectures.recurrent import Recurrent
+
+    batch, hidden, time_steps = shape
+    devices = min(devices, jax.device_count())
+    layer = Recurrent(cells.make(cell, hidden), scan=scan)
+    x = np.random.default_rng(0).normal(size=(devices, batch // devices, time_steps, hidden)).astype(np.float32)
+    mask = np.ones(x.shape[:3], bool)
+    params = layer.init(jax.random.key(0), x[0], mask[0])
+
+    def steps(params, x, mask):
+        def loss(params):
+            return jnp.square(layer.apply(params, x, mask)[1]).mean()
+
+        def one(_, params):
+            grads = jax.lax.pmean(jax.grad(loss)(params), "d")
+            return jax.tree.map(lambda p, g: p - 1e-3 * g, params, grads)
+
+        return jax.lax.fori_loop(0, STEPS, one, params)
+
+    run = jax.pmap(steps, axis_name="d", in_axes=(None, 0, 0), out_axes=None, devices=jax.devices()[:devices])
+    compiled = run.lower(params, x, mask).compile()
+    held = [params]
+
+    def call():
+        held[0] = jax.block_until_ready(compiled(held[0], x, mask))
+
+    return call
+
+
+def theirs(cell: str, shape: tuple[int, int, int]):
+    """A function that takes one such step in PyTorch."""
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    batch, hidden, time_steps = shape
+    layer = getattr(torch.nn, CELLS[cell])(hidden, hidden, batch_first=True)
+    x = torch.tensor(np.random.default_rng(0).normal(size=(batch, time_steps, hidden)).astype(np.float32))
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1e-3)
+
+    def call():
+        optimizer.zero_grad()
+        layer(x)[0].square().mean().backward()
+        optimizer.step()
+
+    return call
+
+
+def rounds_of(runs: dict, rounds: int) -> tuple[dict[str, list[float]], int]:
+    """Seconds of a call in each quiet round, and how many rounds were not quiet; the first call compiles."""
+    repeats = {}
+    for name, run in runs.items():
+        run()
+        start = time.perf_counter()
+        run()
+        repeats[name] = max(1, round(SECONDS / (time.perf_counter() - start)))
+    times, skipped = {name: [] for name in runs}, 0
+    while len(next(iter(times.values()))) < rounds and skipped < 10 * rounds:
+        (machine, own), began, measured = cpu_seconds(), time.perf_counter(), {}
+        for name, run in runs.items():
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                run()
+            measured[name] = (time.perf_counter() - start) / repeats[name]
+        machine_after, own_after = cpu_seconds()
+        if (machine_after - machine - (own_after - own)) / (time.perf_counter() - began) > QUIET:
+            skipped += 1
+            continue
+        for name, seconds in measured.items():
+            times[name].append(seconds)
+    return times, skipped
+
+
+def compare(rounds: int) -> None:
+    """Prints, for each cell and shape, PyTorch's milliseconds and the median ratio of ours to them."""
+    from train.__main__ import prepare_jax
+
+    prepare_jax()
+    for cell in CELLS:
+        for shape in SHAPES:
+            runs = {
+                "torch": theirs(cell, shape),
+                "2 devices": ours(cell, shape),
+                "1 device": ours(cell, shape, devices=1),
+                "plain scan, 2 devices": ours(cell, shape, scan="plain"),
+            }
+            times, skipped = rounds_of(runs, rounds)
+            if not times["torch"]:
+                print(f"{cell} {shape}: no quiet round; other processes use the machine")
+                continue
+            ratios = {
+                name: statistics.median(a / STEPS / b for a, b in zip(times[name], times["torch"], strict=True))
+                for name in runs
+                if name != "torch"
+            }
+            shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+            milliseconds = 1000 * statistics.median(times["torch"])
+            quiet, what = len(times["torch"]), f"{cell:<5} batch {shape[0]}, H {shape[1]}, T {shape[2]}"
+            print(
+                f"{what}: PyTorch {milliseconds:.1f} ms; ours / PyTorch: {shown}; {quiet} quiet rounds of {quiet + skipped}",
+                flush=True,
+            )
