@@ -29,13 +29,19 @@ class _Ensemble:
         return [memory for memory, _, _ in steps], log_p.at[:, jnp.array([PAD, BOS])].set(-jnp.inf)
 
 
-def most(source) -> int:
-    """How many tokens an output has at most where nothing is said: twice the source's and ten more."""
-    return 2 * source.shape[1] + 10
+def _limits(mask, length: int | None):
+    """(how many tokens the rows' outputs have at most [B], the most of any): twice the source's own and ten more, or
+    `length`."""
+    if length is not None:
+        return jnp.full(mask.shape[:1], length), length
+    return 2 * mask.sum(axis=1) + 10, 2 * mask.shape[1] + 10
 
 
 def greedy(model, variables, source, mask, *, length: int | None = None):
-    """The most probable token at each step, int32 [B, length], until EOS and PAD after it. source int32 [B, S], mask [B, S]."""
+    """The most probable token at each step, int32 [B, length], until EOS, and PAD after it. source int32 [B, S], mask [B, S].
+
+    length: of all outputs; None for twice a row's own source and ten more.
+    """
     return _one_by_one(model, variables, source, mask, lambda log_p, step: log_p.argmax(axis=-1), length)
 
 
@@ -50,7 +56,7 @@ def sample(model, variables, source, mask, keys, *, temperature: float = 1.0, le
 
 
 def _one_by_one(model, variables, source, mask, choose, length):
-    networks, length = _Ensemble(model, variables), length or most(source)
+    networks, (limits, length) = _Ensemble(model, variables), _limits(mask, length)
     encoded, memories = networks.encode(source, mask)
     batch = source.shape[0]
 
@@ -62,7 +68,8 @@ def _one_by_one(model, variables, source, mask, choose, length):
         step, tokens, last, memories, done = state
         memories, log_p = networks.step(encoded, memories, last)
         token = jnp.where(done, PAD, choose(log_p, step)).astype(jnp.int32)
-        return step + 1, tokens.at[:, step].set(token), token, memories, done | (token == EOS)
+        done = done | (token == EOS) | (step + 1 == limits)
+        return step + 1, tokens.at[:, step].set(token), token, memories, done
 
     start = jnp.zeros([batch, length], jnp.int32), jnp.full([batch], BOS), memories, ~mask.any(axis=1)
     return jax.lax.while_loop(unfinished, advance, (jnp.int32(0), *start))[1]
@@ -76,7 +83,7 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
     6)^length_norm with n tokens, EOS among them (Wu et al. 2016); 0, as in 2014, is the log-probability. What is not complete
     after `length` tokens is scored as it is. One beam is the greedy decode.
     """
-    networks, length = _Ensemble(model, variables), length or most(source)
+    networks, (limits, length) = _Ensemble(model, variables), _limits(mask, length)
     encoded, memories = networks.encode(source, mask)
     batch, k = source.shape[0], beams
 
@@ -105,7 +112,7 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
 
     def unfinished(state):
         step, _, _, _, count = state
-        return (step < length) & (count < k).any()
+        return ((step < limits) & (count < k)).any()
 
     def advance(state):
         step, live, ended, memories, count = state
@@ -115,7 +122,7 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
         best, places = jax.lax.top_k(total, 2 * k)  # at most K of them end, so K can live on
         parent, token = places // vocabulary, (places % vocabulary).astype(jnp.int32)
         tokens = pick(live["tokens"], parent).at[:, :, step].set(token)  # [B, 2K, length]
-        ends, running = token == EOS, (count < k)[:, None]
+        ends, running = token == EOS, ((count < k) & (step < limits))[:, None]
         counts = ends & (jnp.arange(2 * k) < k) & running & jnp.isfinite(best)
         ended = keep(ended, jnp.where(counts, score(best, step + 1), -jnp.inf), tokens)
         onward, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, best), k)
@@ -128,5 +135,6 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
     done = jnp.where(mask.any(axis=1), 0, k)
     step, live, ended, _, count = jax.lax.while_loop(unfinished, advance, (jnp.int32(0), live, ended, memories, done))
     short = (count < k)[:, None] & mask.any(axis=1)[:, None]
-    ended = keep(ended, jnp.where(short, score(live["log_p"], step), -jnp.inf), live["tokens"])
+    tokens_said = jnp.minimum(step, limits)[:, None]
+    ended = keep(ended, jnp.where(short, score(live["log_p"], tokens_said), -jnp.inf), live["tokens"])
     return ended["tokens"], ended["score"]

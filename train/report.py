@@ -91,21 +91,24 @@ def curves(records: list[dict]) -> bytes:
     """A PNG: each metric against the step, the mean over seeds as a line, from the lowest to the highest seed as a band."""
     import matplotlib.figure  # half a second that training does not pay
 
-    metrics = [m for m in ("loss", "error", "mse") if any(m in r for r in records)]
-    if "mse" in metrics:
+    titles = dict(loss="loss (nats)", error="error (%)", mse="mean squared error", perplexity="perplexity")
+    titles |= dict(token_error="token error (%)")
+    metrics = [m for m in titles if any(m in r for r in records)]
+    if "mse" in metrics or "perplexity" in metrics:
         metrics.remove("loss")  # the same number
     seeds = len(records[0][metrics[0]])
     title = f"mean of {seeds} seeds; band: lowest to highest" if seeds > 1 else None
-    titles = dict(loss="loss (nats)", error="error (%)", mse="mean squared error")
     figure = matplotlib.figure.Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         for split in dict.fromkeys(r["split"] for r in records):
-            rows = [r for r in records if r["split"] == split]
+            rows = [r for r in records if r["split"] == split and metric in r]
+            if not rows:
+                continue
             values = np.array([r[metric] for r in rows], np.float64)  # [points, S]
             steps = [r["step"] for r in rows]
             (line,) = axes.plot(steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None)
             axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)
-        axes.set(xlabel="step", title=titles[metric], yscale="log" if metric == "mse" else "linear")
+        axes.set(xlabel="step", title=titles[metric], yscale="log" if metric in ("mse", "perplexity") else "linear")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, title=title, title_fontsize="small")
     png = io.BytesIO()

@@ -1,0 +1,105 @@
+"""A trained network asked from its workdir: outputs, alignments, error rates, drawn text; and refusals in one line."""
+
+import csv
+
+import helpers
+import numpy as np
+import pytest
+
+from scripts import generate, length_figure, prepare_data, transduce, weights
+from train.errors import BadInput
+
+TINY = ["--config.model.hidden=8", "--config.optim.steps=2", "--config.schedule.warmup=0", "--config.seeds=0,1"]
+CMUDICT = ["--config=configs/seq2seq_cmudict.py", "--config.data.buckets=1", "--config.model.embedding=8"]
+KJV = ["--config=configs/lm_kjv.py", "--config.data.vocabulary=char", "--config.data.window=10"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The workdirs of a Seq2Seq and of a language model, hardly trained."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, flags in dict(seq2seq=CMUDICT, language_model=KJV).items():
+        cadences = [f"--config.{what}.every=2" for what in ("eval", "log", "checkpoint")]
+        done = helpers.train(*flags, *TINY, *cadences, f"--workdir={folder / name}")
+        assert done.returncode == 0, done.stderr
+        (folder / f"{name}.txt").write_text(done.stdout)
+    return folder
+
+
+def test_each_text_has_its_best_outputs_in_order_whatever_else_is_asked(runs, capsys):
+    workdir = f"--workdir={runs / 'seq2seq'}"
+    assert transduce.main([workdir, "canon", "a", "--best=3", "--beams=4"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [text for text, _, _ in lines] == ["canon"] * 3 + ["a"] * 3
+    scores = [float(score) for _, _, score in lines]
+    assert scores[:3] == sorted(scores[:3], reverse=True) and scores[0] < 0
+    transduce.main([workdir, "a", "--beams=4"])
+    assert capsys.readouterr().out.splitlines() == ["\t".join(lines[3])]
+
+
+def test_texts_come_from_a_file_too_and_an_alignment_is_drawn(runs, capsys, tmp_path):
+    (tmp_path / "words.txt").write_text("canon\n\n")
+    png = tmp_path / "alignment.png"
+    transduce.main([f"--workdir={runs / 'seq2seq'}", f"--file={tmp_path / 'words.txt'}", f"--alignment={png}"])
+    assert capsys.readouterr().out.startswith("canon\t") and png.read_bytes()[:4] == b"\x89PNG"
+    found = transduce.Transducer([str(runs / "seq2seq")])
+    weights, source, target = found.alignment("canon", "K AE N")
+    assert (source, target) == (list("canon"), ["K", "AE", "N", "<eos>"])
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_error_rates_of_a_split_are_those_that_training_found_and_are_tabled_by_length(runs, capsys, tmp_path):
+    said = (runs / "seq2seq.txt").read_text()
+    first = next(line for line in said.splitlines() if line.startswith("test/token_error"))
+    per_seed = [float(v) for v in first.split("(")[1].rstrip(")").split(",")]
+    found = transduce.Transducer([str(runs / "seq2seq")])
+    found.variables = found.variables[:1]  # the run evaluates each seed alone
+    lines, table = transduce.evaluate(found, "test", None, 1, 0.0)
+    error = 100 * sum(row["edits"] for row in table) / sum(row["tokens"] for row in table)
+    assert error == pytest.approx(per_seed[0], rel=2e-3) and sum(row["sources"] for row in table) == 6255
+    assert "tok:none" in lines[3] and f"{error:.2f}%" in lines[1]
+    path = tmp_path / "errors.csv"
+    with path.open("w") as file:
+        writer = csv.DictWriter(file, table[0])
+        writer.writeheader()
+        writer.writerows(table)
+    length_figure.main([str(tmp_path / "lengths.png"), f"tiny={path}"])
+    assert (tmp_path / "lengths.png").read_bytes()[:4] == b"\x89PNG"
+    _, errors, _ = length_figure.points(str(path))
+    assert min(errors) <= error <= max(errors)
+
+
+def test_a_run_says_a_few_of_its_decodes_in_its_log(runs):
+    lines = [line for line in (runs / "seq2seq.txt").read_text().splitlines() if line.startswith("sample")]
+    assert len(lines) == 3 and all(" -> " in line and line.endswith(")") for line in lines)
+
+
+def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, capsys):
+    texts = []
+    for flags in ([], [], ["--seed=1"], ["--temperature=0"]):
+        assert generate.main([f"--workdir={runs / 'language_model'}", "--prompt=In the", "--tokens=20", *flags]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != texts[2] and all(text.startswith("In the") for text in texts)
+    assert len(set(texts[3][len("In the") :])) < len(set(texts[0]))
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "says"),
+    [
+        (transduce, ["--workdir={}/nothing", "a"], "no run with a readable config.json"),
+        (transduce, ["--workdir={}/language_model", "a"], "holds a language_model, not a seq2seq"),
+        (transduce, ["--workdir={}/seq2seq", "--best=6", "a"], "--best: 6 must be from 1 to --beams=5"),
+        (transduce, ["--workdir={}/seq2seq", "--alignment=x.png", "a", "b"], "--alignment: draws one text, not 2"),
+        (transduce, ["--workdir={}/seq2seq", "--evaluate=tset"], "unknown split 'tset'; have validation, test"),
+        (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
+        (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),
+        (generate, ["--workdir={}/seq2seq"], "holds a seq2seq without a vocabulary, not a language model of text"),
+        (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be at least 1"),
+        (weights, ["torch.nn/LSTM", "{}/seq2seq", "x.npz", "--reverse"], "is one stack of layers, not a run's network"),
+        (prepare_data, ["kjv_reina_valera", "--origin=tfds"], "comes from its package alone"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(runs, command, flags, says):
+    with pytest.raises(BadInput) as error:
+        command.main([flag.format(runs) for flag in flags])
+    assert says in str(error.value) and "\n" not in str(error.value)
