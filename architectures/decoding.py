@@ -81,7 +81,7 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
     Sutskever et al. 2014, section 3.2: of all one-token extensions of the K live hypotheses the best K count; those of them
     that end with EOS are complete, and the best K others live on, until K are complete. score = log p / ((5 + n) /
     6)^length_norm with n tokens, EOS among them (Wu et al. 2016); 0, as in 2014, is the log-probability. What is not complete
-    after `length` tokens is scored as it is. One beam is the greedy decode.
+    after `length` tokens (see `greedy`) is scored as it is. One beam is the greedy decode.
     """
     networks, (limits, length) = _Ensemble(model, variables), _limits(mask, length)
     encoded, memories = networks.encode(source, mask)
