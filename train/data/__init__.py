@@ -1,7 +1,9 @@
 """DATASETS: name -> a function of the config's data keys that returns a Dataset."""
 
 from train.data.images import cifar10, cifar100, fashion_mnist
+from train.data.lstm1997 import lstm_adding, lstm_multiplication, lstm_temporal_order, noise_free_long_lag, two_sequence
 from train.data.pixels import sequential_fashion_mnist
+from train.data.reber import embedded_reber
 from train.data.sequences import japanese_vowels
 from train.data.synthetic import adding, copy_memory, multiplication, temporal_order
 from train.data.text import brown, brown_tags, cmudict, kjv, kjv_reina_valera
@@ -14,11 +16,17 @@ DATASETS = dict(
     cifar100=cifar100,
     cmudict=cmudict,
     copy_memory=copy_memory,
+    embedded_reber=embedded_reber,
     fashion_mnist=fashion_mnist,
     japanese_vowels=japanese_vowels,
     kjv=kjv,
     kjv_reina_valera=kjv_reina_valera,
+    lstm_adding=lstm_adding,
+    lstm_multiplication=lstm_multiplication,
+    lstm_temporal_order=lstm_temporal_order,
     multiplication=multiplication,
+    noise_free_long_lag=noise_free_long_lag,
     sequential_fashion_mnist=sequential_fashion_mnist,
     temporal_order=temporal_order,
+    two_sequence=two_sequence,
 )

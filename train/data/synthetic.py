@@ -6,20 +6,23 @@ import jax.numpy as jnp
 from train.data.source import Dataset, Source
 
 
-def generated(example, name: str, *, examples: int, inputs="sequence", targets: str, outputs: int) -> Dataset:
-    """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its test set."""
+def generated(example, name: str, *, examples: int, inputs="sequence", targets: str, outputs: int, test=None) -> Dataset:
+    """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its test set.
+
+    test: makes the examples of the test set, if not `example` does.
+    """
     if examples < 1:
         raise ValueError(f"examples: {examples} must be at least 1")
 
-    def make(arrays, index, keys):
-        return jax.vmap(example)(keys)
+    def source(examples, example):
+        return Source(examples, {}, lambda arrays, index, keys: jax.vmap(example)(keys))
 
     return Dataset(
         inputs=inputs,
         targets=targets,
         outputs=outputs,
-        train=Source(None, {}, make),
-        evals={"test": Source(examples, {}, make)},
+        train=source(None, example),
+        evals={"test": source(examples, test or example)},
         about=f"{name}, generated in the step",
         metadata=dict(source="generated"),
     )

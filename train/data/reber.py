@@ -1,0 +1,91 @@
+"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1: from Reber 1967 and Cleeremans et al. 1989."""
+
+import jax
+import numpy as np
+
+from train.data.source import Dataset, Source
+
+SYMBOLS = "BTPSXVE"
+GRAMMAR = {  # state -> (symbol, next state), each way as likely; figure 3
+    0: (("B", 1),),
+    1: (("T", 2), ("P", 3)),
+    2: (("S", 2), ("X", 4)),
+    3: (("T", 3), ("V", 5)),
+    4: (("X", 3), ("S", 6)),
+    5: (("P", 4), ("V", 6)),
+    6: (("E", None),),
+}
+
+
+def reber(rng: np.random.Generator) -> list[tuple[str, str]]:
+    """A Reber string from B to E: of each symbol (the symbol, the symbols that were legal in its place)."""
+    state, string = 0, []
+    while state is not None:
+        ways = GRAMMAR[state]
+        symbol, state = ways[rng.integers(len(ways))]
+        string.append((symbol, "".join(s for s, _ in ways)))
+    return string
+
+
+def embedded(rng: np.random.Generator) -> list[tuple[str, str]]:
+    """As `reber`, of an embedded string (figure 4): B, T or P, a Reber string, the same T or P, E. At least 9 symbols."""
+    kind = "TP"[rng.integers(2)]
+    return [("B", "B"), (kind, "TP"), *reber(rng), (kind, kind), ("E", "E")]
+
+
+def strings(examples: int, rng: np.random.Generator) -> tuple[list, list]:
+    """As many random strings to train on, and as many that are none of these. A string may come more than once in a set."""
+    train = [embedded(rng) for _ in range(examples)]
+    known, test = {spelt(s) for s in train}, []
+    while len(test) < examples:
+        string = embedded(rng)
+        if spelt(string) not in known:
+            test.append(string)
+    return train, test
+
+
+def spelt(string: list[tuple[str, str]]) -> str:
+    return "".join(symbol for symbol, _ in string)
+
+
+def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset:
+    """Predicting the next symbol of embedded Reber strings, Hochreiter & Schmidhuber 1997, section 5.1.
+
+    Input and target float32 [T, 7], one-hot in the order of SYMBOLS; at each symbol but the last the target is the next one.
+    "legal" bool [T, 7] are the one or two symbols that may be next; the string is right if these are always above the others.
+    Success is no wrong string among the training strings and none among the test strings: the splits "train_strings", "test".
+
+    strings_per_set: training strings, and test strings, none of which is trained on; 256 each in the paper, at most 2000.
+    data_seed: chooses the strings; the paper has 3 pairs of sets. Raises ValueError, one line.
+    The paper draws each exemplar anew from the training strings; here an epoch takes each once, in random order.
+    """
+    if not 1 <= strings_per_set <= 2000:  # of the likeliest strings only few are left to test with
+        raise ValueError(f"strings_per_set: {strings_per_set} is outside [1, 2000]")
+    if data_seed < 0:
+        raise ValueError(f"data_seed: {data_seed} must be at least 0")
+    train, test = strings(strings_per_set, np.random.default_rng(data_seed))
+    longest = max(map(len, train + test))
+
+    def make(arrays, index, keys):
+        symbol, length = arrays["symbol"][index], arrays["length"][index]
+        one_hot = jax.nn.one_hot(symbol, 7)  # [B, longest, 7], zero after the end
+        mask = np.arange(longest - 1) < length[:, None] - 1
+        return dict(input=one_hot[:, :-1], target=one_hot[:, 1:], legal=arrays["legal"][index][:, 1:], mask=mask)
+
+    def source(strings):
+        symbol, legal = np.full([len(strings), longest], -1, np.int8), np.zeros([len(strings), longest, 7], bool)
+        for row, string in enumerate(strings):
+            for t, (s, ways) in enumerate(string):
+                symbol[row, t] = SYMBOLS.index(s)
+                legal[row, t] = [s in ways for s in SYMBOLS]
+        return Source(len(strings), dict(symbol=symbol, legal=legal, length=np.array(list(map(len, strings)), np.int32)), make)
+
+    return Dataset(
+        inputs="sequence",
+        targets="reals",
+        outputs=7,
+        train=source(train),
+        evals=dict(train_strings=source(train), test=source(test)),
+        about=f"embedded Reber grammar, {strings_per_set} strings to train on and to test with, number {data_seed}",
+        metadata=dict(source="generated", data_seed=data_seed),
+    )
