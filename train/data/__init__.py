@@ -1,5 +1,6 @@
 """DATASETS: name -> a function of the config's data keys that returns a Dataset."""
 
+from train.data.elman1990 import elman_letters, elman_sentences, elman_words, temporal_xor
 from train.data.images import cifar10, cifar100, fashion_mnist
 from train.data.lstm1997 import lstm_adding, lstm_multiplication, lstm_temporal_order, noise_free_long_lag, two_sequence
 from train.data.pixels import sequential_fashion_mnist
@@ -16,6 +17,9 @@ DATASETS = dict(
     cifar100=cifar100,
     cmudict=cmudict,
     copy_memory=copy_memory,
+    elman_letters=elman_letters,
+    elman_sentences=elman_sentences,
+    elman_words=elman_words,
     embedded_reber=embedded_reber,
     fashion_mnist=fashion_mnist,
     japanese_vowels=japanese_vowels,
@@ -28,5 +32,6 @@ DATASETS = dict(
     noise_free_long_lag=noise_free_long_lag,
     sequential_fashion_mnist=sequential_fashion_mnist,
     temporal_order=temporal_order,
+    temporal_xor=temporal_xor,
     two_sequence=two_sequence,
 )
