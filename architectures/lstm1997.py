@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.cells import Cell, uniform
+from architectures.cell_initialisers import uniform
+from architectures.cells import Cell
 from architectures.layers import choose
 from architectures.recurrent import Recurrent, last_step
 

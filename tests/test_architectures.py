@@ -13,7 +13,7 @@ from flax import linen as nn
 from helpers import REDUCED, close
 
 import architectures
-from architectures import cells, convolution, layers, lenet
+from architectures import cell_initialisers, cells, convolution, layers, lenet
 from architectures.alexnet import fully_connected
 from architectures.googlenet import adaptive_avg_pool
 
@@ -77,7 +77,7 @@ def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name
         ("lenet5", {"output": "x"}, "dense, rbf"),
         ("lenet5", {"initialiser": "x"}, ", ".join(sorted(layers.INITIALISERS))),
         ("sequence_readout", {"cell": "x"}, ", ".join(sorted(cells.CELLS))),
-        ("tagger", {"initialiser": "x"}, ", ".join(sorted(cells.INITIALISERS))),
+        ("tagger", {"initialiser": "x"}, ", ".join(sorted(cell_initialisers.INITIALISERS))),
         ("tagger", {"merge": "separate"}, "concat, sum"),
         ("language_model", {"scan": "x"}, "fused, plain"),
         ("seq2seq", {"attention": "x"}, "additive, concat, dot, general, location, none"),

@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from train.metrics import finish, merge
-from train.tasks import TASKS
+from train.tasks import EOS, PAD, TASKS, nearest_reference
 
 
 def test_an_error_is_the_share_of_wrong_answers_in_percent_over_merged_totals():
@@ -51,3 +51,91 @@ def test_each_auxiliary_head_adds_its_weighted_loss_and_no_errors():
     alone, heads = task.sums(right, batch), task.sums((right, wrong, wrong), batch)
     assert float(heads["loss"]) == pytest.approx(float(alone["loss"]) + 0.6 * np.log(1 + np.exp(3)), rel=1e-5)
     assert int(heads["correct"]) == 1
+
+
+def edit_distance(a, b):
+    """Levenshtein, the textbook way."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row, before = [i], row
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+    return row[-1]
+
+
+def test_edits_are_the_levenshtein_distance_to_the_nearest_reference_and_its_length():
+    rng = np.random.default_rng(0)
+
+    def sequences(rows, most):
+        return [rng.integers(4, 8, rng.integers(0, most + 1)).tolist() for _ in range(rows)]
+
+    def padded(rows, width, end=False):
+        return np.array([(row + [EOS] * end + [PAD] * width)[:width] for row in rows])
+
+    said = sequences(200, 7)
+    answers = [[rng.integers(4, 8, rng.integers(1, 7)).tolist(), *sequences(2, 6)] for _ in said]
+    tokens, references = padded(said, 9, end=True), np.stack([padded(of, 6) for of in answers])
+    edits, lengths = nearest_reference(jnp.asarray(tokens), jnp.asarray(references))
+    for text, of, found, length in zip(said, answers, edits, lengths, strict=True):
+        real = [of[0], *[answer for answer in of[1:] if answer]]
+        distances = [edit_distance(text, answer) for answer in real]
+        assert found == min(distances) and length == len(real[int(np.argmin(distances))])
+
+
+def test_a_language_models_perplexity_is_of_tokens_whatever_its_loss_is_a_mean_over():
+    rng = np.random.default_rng(0)
+    logits, target = jnp.asarray(rng.normal(size=(3, 4, 5))), jnp.asarray(rng.integers(0, 5, (3, 4)))
+    mask = jnp.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]], bool)
+    nll = float(jnp.where(mask, optax.softmax_cross_entropy_with_integer_labels(logits, target), 0).sum())
+    for per, count in (("token", 6), ("row", 2)):
+        sums = TASKS["language_model"](per=per).sums(logits, dict(target=target, mask=mask))
+        metrics = finish(sums)
+        assert metrics["loss"] == pytest.approx(nll / count, rel=1e-6)
+        assert metrics["perplexity"] == pytest.approx(np.exp(nll / 6), rel=1e-6)
+        assert metrics["bits"] == pytest.approx(nll / 6 / np.log(2), rel=1e-6)
+
+
+def test_padding_of_a_target_and_rows_without_a_source_count_nowhere_in_transduction():
+    logits = jnp.zeros([2, 3, 7])
+    target = jnp.array([[4, EOS, PAD], [5, 6, EOS]])
+    batch = dict(input=dict(target=target), mask=jnp.array([[True, True], [False, False]]), references=target[:, None, :2])
+    sums = TASKS["transduce"]().sums(dict(logits=logits, tokens=jnp.array([[4, 5, EOS], [4, 4, 4]])), batch)
+    assert (int(sums["tokens"]), int(sums["sequences"]), int(sums["edits"]), int(sums["reference"])) == (2, 1, 1, 1)
+    assert float(sums["loss"]) == pytest.approx(2 * np.log(7), rel=1e-6)
+    assert int(TASKS["transduce"](per="sequence").sums(logits, batch)["count"]) == 1
+
+
+def test_only_scored_steps_are_right_or_wrong_but_all_have_a_loss():
+    logits = jnp.zeros([1, 4, 3]).at[:, :, 1].set(9.0)
+    batch = dict(target=jnp.array([[1, 0, 1, 2]]), mask=jnp.ones([1, 4], bool), scored=jnp.array([[False, False, True, True]]))
+    metrics = finish(TASKS["classify"]().sums(logits, batch))
+    assert metrics["error"] == 50.0 and metrics["loss"] == pytest.approx(4.5, abs=0.01)
+
+
+def test_a_sequence_is_wrong_if_any_output_is_off_by_the_tolerance_or_a_legal_one_is_not_on_top():
+    target = jnp.zeros([3, 2, 2])
+    outputs = target.at[0, 1, 1].set(0.4).at[1, 1, 0].set(0.39).at[2, 0, 0].set(9.0)
+    mask = jnp.array([[True, True], [True, True], [False, False]])
+    sums = TASKS["regress"](tolerance=0.4).sums(outputs, dict(target=target, mask=mask))
+    assert (int(sums["wrong"]), int(sums["sequences"])) == (1, 2)
+    legal = jnp.array([[[True, False], [False, True]], [[False, True], [True, False]], [[True, True], [True, True]]])
+    said = jnp.array([[[0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]]])
+    sums = TASKS["regress"]().sums(said, dict(target=target, mask=mask, legal=legal))
+    assert (int(sums["wrong"]), int(sums["sequences"])) == (1, 2)
+
+
+def test_the_cosine_to_likelihoods_is_one_for_outputs_that_are_proportional_to_them():
+    likely = jnp.array([[[0.5, 0.5], [1.0, 0.0]]])
+    batch = dict(target=likely, mask=jnp.ones([1, 2], bool), likelihood=likely)
+    metrics = finish(TASKS["regress"]().sums(likely * 0.5, batch))
+    assert metrics["cosine"] == pytest.approx(1, rel=1e-6) and metrics["rms"] == pytest.approx(
+        np.sqrt((0.125 + 0.25) / 4), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "options"), [("language_model", {"per": "x"}), ("transduce", {"per": "x"}), ("regress", {"tolerance": 0.0})]
+)
+def test_a_wrong_option_of_a_task_is_refused_with_its_name_first(task, options):
+    with pytest.raises(ValueError, match=f"^{next(iter(options))}: "):
+        TASKS[task](**options)
