@@ -53,6 +53,31 @@ def test_a_product_is_of_the_two_marked_values_within_the_length_and_a_constant_
     assert batch["target"].var() == pytest.approx(7 / 144, rel=0.05)
 
 
+def test_a_mean_is_of_the_two_marked_values_and_a_constant_is_off_by_a_24th():
+    batch = drawn("addition", T=40)
+    value, marker = batch["input"][..., 1], batch["input"][..., 0]
+    np.testing.assert_allclose(batch["target"][:, 0], (value * marker).sum(1) / 2, rtol=1e-6)
+    assert (marker.sum(1) == 2).all() and batch["target"].var() == pytest.approx(1 / 24, rel=0.05)
+
+
+def test_memorisation_wants_the_ten_symbols_from_the_trigger_on_and_blanks_before():
+    batch = drawn("memorisation", T=15)
+    tokens = batch["input"].argmax(-1)
+    assert tokens.shape == (4000, 35) and batch["input"].shape[-1] == 7
+    assert (np.bincount(tokens[:, :10].ravel()) > 7500).all() and tokens[:, :10].max() == 4
+    assert (tokens[:, 25] == 6).all() and (np.delete(tokens[:, 10:], 15, axis=1) == 5).all()
+    assert (batch["target"][:, :25] == 5).all() and (batch["target"][:, 25:] == tokens[:, :10]).all()
+    assert (batch["scored"] == (np.arange(35) >= 25)).all()
+
+
+def test_a_random_permutation_is_named_by_its_first_symbol_which_never_comes_again():
+    batch = drawn("random_permutation", T=20)
+    tokens = batch["input"].argmax(-1)
+    assert tokens.shape == (4000, 20) and (tokens[:, 0] == batch["target"]).all()
+    assert set(tokens[:, 0]) == {0, 1} and set(tokens[:, 1:].ravel()) == set(range(2, 100))
+    assert 0.47 < batch["target"].mean() < 0.53
+
+
 def test_pixels_in_order_are_the_image_and_permuted_ones_the_same_for_all_images():
     plain, permuted, rows = (
         DATASETS["sequential_fashion_mnist"](source="embedded", **options)
@@ -77,6 +102,9 @@ def test_pixels_in_order_are_the_image_and_permuted_ones_the_same_for_all_images
         ("temporal_order", dict(T=55), "T: 55 must be a multiple of 10"),
         ("temporal_order", dict(bits=4), "bits: 4 must be 2 or 3"),
         ("multiplication", dict(T=9), "T: 9 must be at least 10"),
+        ("addition", dict(T=9), "T: 9 must be at least 10"),
+        ("memorisation", dict(T=-1), "T: -1 must be at least 0"),
+        ("random_permutation", dict(T=0), "T: 0 must be at least 1"),
         ("copy_memory", dict(examples=0), "examples: 0 must be at least 1"),
         ("sequential_fashion_mnist", dict(source="embedded", pixels_per_step=5), "pixels_per_step: 5 must divide 784"),
     ],

@@ -6,11 +6,20 @@ from train.data.lstm1997 import lstm_adding, lstm_multiplication, lstm_temporal_
 from train.data.pixels import sequential_fashion_mnist
 from train.data.reber import embedded_reber
 from train.data.sequences import japanese_vowels
-from train.data.synthetic import adding, copy_memory, multiplication, temporal_order
+from train.data.synthetic import (
+    adding,
+    addition,
+    copy_memory,
+    memorisation,
+    multiplication,
+    random_permutation,
+    temporal_order,
+)
 from train.data.text import brown, brown_tags, cmudict, kjv, kjv_reina_valera
 
 DATASETS = dict(
     adding=adding,
+    addition=addition,
     brown=brown,
     brown_tags=brown_tags,
     cifar10=cifar10,
@@ -28,8 +37,10 @@ DATASETS = dict(
     lstm_adding=lstm_adding,
     lstm_multiplication=lstm_multiplication,
     lstm_temporal_order=lstm_temporal_order,
+    memorisation=memorisation,
     multiplication=multiplication,
     noise_free_long_lag=noise_free_long_lag,
+    random_permutation=random_permutation,
     sequential_fashion_mnist=sequential_fashion_mnist,
     temporal_order=temporal_order,
     temporal_xor=temporal_xor,

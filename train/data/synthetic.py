@@ -80,12 +80,24 @@ def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
     return generated(example, f"copy memory (T={T})", examples=examples, targets="classes", outputs=9)
 
 
-def multiplication(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Multiplication as in the code of Pascanu et al. 2013: T to 1.1 T steps of (marker, value in [0, 1)), the target is the
-    product of the two marked values, the first in the first tenth, the second before the half.
+def addition(*, T: int = 100, examples: int = 2000) -> Dataset:
+    """Addition as in the code of Pascanu et al. 2013: T to 1.1 T steps of (marker, value in [0, 1)), the target is the mean of
+    the two marked values, the first in the first tenth, the second before the half.
 
-    The best constant has a mean squared error of 7/144. T: at least 10.  examples: size of the test set.
+    The best constant has a mean squared error of 1/24.  T: at least 10.  examples: size of the test set.
     """
+    return _two_marked(T, lambda values: values.mean(), f"addition (T={T})", examples)
+
+
+def multiplication(*, T: int = 100, examples: int = 2000) -> Dataset:
+    """Multiplication as in the code of Pascanu et al. 2013: as `addition`, but the target is the product of the two values.
+
+    The best constant has a mean squared error of 7/144.  T: at least 10.  examples: size of the test set.
+    """
+    return _two_marked(T, lambda values: values.prod(), f"multiplication (T={T})", examples)
+
+
+def _two_marked(T: int, answer, name: str, examples: int) -> Dataset:
     if T < 10:
         raise ValueError(f"T: {T} must be at least 10")
     most = T + max(T // 10, 1) - 1
@@ -99,9 +111,9 @@ def multiplication(*, T: int = 100, examples: int = 2000) -> Dataset:
         marker = jnp.zeros([most]).at[places].set(1)
         mask = jnp.arange(most) < length
         inputs = jnp.where(mask[:, None], jnp.stack([marker, value], axis=-1), 0)
-        return dict(input=inputs, target=value[places].prod(keepdims=True), mask=mask)
+        return dict(input=inputs, target=answer(value[places])[None], mask=mask)
 
-    return generated(example, f"multiplication (T={T})", examples=examples, targets="real", outputs=1)
+    return generated(example, name, examples=examples, targets="real", outputs=1)
 
 
 PLACES = {2: (1, 5), 3: (1, 3, 6)}  # bits -> tenths of T in which A or B stands
@@ -130,3 +142,45 @@ def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Data
 
     name = f"temporal order (T={T}, {bits} bits)"
     return generated(example, name, examples=examples, targets="class", outputs=2**bits)
+
+
+def memorisation(*, T: int = 100, examples: int = 2000) -> Dataset:
+    """Noiseless memorisation as in the code of Pascanu et al. 2013: 10 of 5 symbols, T blanks, a trigger and 9 blanks; the
+    targets are T + 10 blanks and, from the trigger on, the 10 symbols. Input [T + 20, 7] one-hot: the symbols, the blank,
+    the trigger; 6 classes, the last one the blank.
+
+    The error is that of the last 10 steps, 80% by chance; the paper counts a sequence as right if all steps are.
+    T: at least 0; 50 to 200 in the paper.  examples: size of the test set. Raises ValueError, one line.
+    """
+    if T < 0:
+        raise ValueError(f"T: {T} must be at least 0")
+
+    def example(key):
+        symbols = jax.random.randint(key, [10], 0, 5)
+        tokens = jnp.concatenate([symbols, jnp.full(T, 5), jnp.array([6]), jnp.full(9, 5)])
+        return dict(
+            input=jax.nn.one_hot(tokens, 7),  # [T + 20, 7]
+            target=jnp.concatenate([jnp.full(T + 10, 5), symbols]),
+            mask=jnp.ones([T + 20], bool),
+            scored=jnp.arange(T + 20) >= T + 10,
+        )
+
+    return generated(example, f"memorisation (T={T})", examples=examples, targets="classes", outputs=6)
+
+
+def random_permutation(*, T: int = 100, examples: int = 2000) -> Dataset:
+    """Random permutation as in the code of Pascanu et al. 2013: T of 100 symbols, one-hot [T, 100]: the first is 0 or 1, each
+    other one of 2 to 99, drawn with replacement despite the name; the class is the first, of 100.
+
+    T: at least 1.  examples: size of the test set. Raises ValueError, one line.
+    """
+    if T < 1:
+        raise ValueError(f"T: {T} must be at least 1")
+
+    def example(key):
+        others, first = split(key, 2)
+        which = jax.random.bernoulli(first).astype(int)
+        symbols = jax.random.randint(others, [T], 2, 100).at[0].set(which)
+        return dict(input=jax.nn.one_hot(symbols, 100), target=which, mask=jnp.ones([T], bool))
+
+    return generated(example, f"random permutation (T={T})", examples=examples, targets="class", outputs=100)
