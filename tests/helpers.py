@@ -8,12 +8,13 @@ import sys
 import types
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import architectures
 from configs import load
 from train import experiment
-from train.data import files
+from train.data import DATASETS, files
 from train.data.source import Dataset, Source
 from train.loop import fresh_state
 from train.parallel import Program
@@ -63,6 +64,16 @@ def train(*arguments, devices: int = 2, **environment) -> types.SimpleNamespace:
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     command = [sys.executable, "-m", "train", *map(str, arguments)]
     return subprocess.run(command, env=os.environ | flags | environment, capture_output=True, text=True)
+
+
+def drawn(name, count=4000, split="train", **options) -> dict[str, np.ndarray]:
+    """`count` generated examples of a data set."""
+    data = DATASETS[name](**options)
+    source = data.train if split == "train" else data.evals[split]
+    index = jnp.zeros([count], jnp.int32)
+    feed = dict(index=index, valid=index == 0)
+    batch = jax.jit(lambda: source.batch({}, feed, jax.random.key(0), jnp.arange(count)))()
+    return {k: np.asarray(v) for k, v in batch.items()}
 
 
 def close(a, b, tolerance=1e-5):

@@ -4,17 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import drawn
 
 from train.data import DATASETS
-
-
-def drawn(name, count=4000, **options):
-    """`count` training examples as numpy arrays."""
-    source = DATASETS[name](**options).train
-    index = jnp.zeros([count], jnp.int32)
-    feed = dict(index=index, valid=index == 0)
-    batch = jax.jit(lambda: source.batch({}, feed, jax.random.key(0), jnp.arange(count)))()
-    return {k: np.asarray(v) for k, v in batch.items()}
 
 
 def test_copy_memory_shows_ten_symbols_waits_and_wants_them_back_at_the_end():
