@@ -162,15 +162,13 @@ def test_marked_values_make_the_target_and_lie_at_least_half_of_the_sequence_bef
     assert target[~on_first].var() == pytest.approx(mse_elsewhere, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("symbols", "times"), [(2, ((10, 20), (50, 60))), (3, ((10, 20), (33, 43), (66, 76)))], ids=["6a", "6b"]
-)
-def test_the_class_is_the_order_of_x_and_y_at_the_papers_times(symbols, times):
-    batch = drawn("lstm_temporal_order", symbols=symbols)
+@pytest.mark.parametrize(("bits", "times"), [(2, ((10, 20), (50, 60))), (3, ((10, 20), (33, 43), (66, 76)))], ids=["6a", "6b"])
+def test_the_class_is_the_order_of_x_and_y_at_the_papers_times(bits, times):
+    batch = drawn("lstm_temporal_order", bits=bits)
     lengths, last = lengths_and_ends(batch)
     assert set(lengths) == set(range(100, 111)) and (batch["input"].sum(-1) == batch["mask"]).all()
     strings = np.array(list("abcdXYEB"))[batch["input"].argmax(-1)]
-    names = ["XX", "XY", "YX", "YY"] if symbols == 2 else "XXX XXY XYX XYY YXX YXY YYX YYY".split()
+    names = ["XX", "XY", "YX", "YY"] if bits == 2 else "XXX XXY XYX XYY YXX YXY YYX YYY".split()
     seen = [set() for _ in times]
     for string, end, target in zip(strings, last, batch["target"], strict=True):
         assert string[0] == "E" and string[end] == "B" and set(string[1:end]) <= set("abcdXY")
@@ -179,7 +177,7 @@ def test_the_class_is_the_order_of_x_and_y_at_the_papers_times(symbols, times):
             at.add(place + 1)  # the paper counts from 1
         assert target.sum() == 1 and names[target.argmax()] == "".join(string[places])
     assert [(min(at), max(at)) for at in seen] == list(times)
-    assert (batch["target"].mean(0) > 0.7 / 2**symbols).all()
+    assert (batch["target"].mean(0) > 0.7 / 2**bits).all()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +193,7 @@ def test_the_class_is_the_order_of_x_and_y_at_the_papers_times(symbols, times):
         ("two_sequence", dict(T=10, N=11), r"N: 11 is outside \[1, 10\], T's"),
         ("lstm_adding", dict(T=18), "T: 18 must be an even number, at least 20"),
         ("lstm_multiplication", dict(T=21), "T: 21 must be an even number, at least 20"),
-        ("lstm_temporal_order", dict(symbols=4), "symbols: 4 must be 2 or 3"),
+        ("lstm_temporal_order", dict(bits=4), "bits: 4 must be 2 or 3"),
     ],
 )
 def test_an_experiment_that_cannot_be_is_refused_with_the_keys_name_first(name, options, says):

@@ -144,31 +144,31 @@ def _marked(key, T: int, *, low: float, instead: float):
     return _until(mask, jnp.stack([value, marker], axis=-1)), X, mask
 
 
-TIMES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}  # symbols -> when each may come; the first step is 1
+TIMES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}  # bits -> when each may come; the first step is 1
 
 
-def lstm_temporal_order(*, symbols: int = 2, examples: int = 2560) -> Dataset:
+def lstm_temporal_order(*, bits: int = 2, examples: int = 2560) -> Dataset:
     """Experiment 6, section 5.6: 100 to 110 of the one-hot symbols a b c d X Y E B: E first, B last, at 2 (6a) or 3 (6b) times
-    X or Y, elsewhere a to d. The class, one-hot [2^symbols], is their order: XX, XY, YX, YY; XXX, XXY, ..., YYY.
+    X or Y, elsewhere a to d. The class, one-hot [2^bits], is their order: XX, XY, YX, YY; XXX, XXY, ..., YYY.
 
-    Right is within 0.3 at every output.  symbols: 2 or 3.  examples: size of the test set. Raises ValueError, one line.
+    Right is within 0.3 at every output.  bits: 2 or 3.  examples: size of the test set. Raises ValueError, one line.
     """
-    if symbols not in TIMES:
-        raise ValueError(f"symbols: {symbols} must be 2 or 3")
-    low, high = jnp.array(TIMES[symbols]).T
+    if bits not in TIMES:
+        raise ValueError(f"bits: {bits} must be 2 or 3")
+    low, high = jnp.array(TIMES[bits]).T
 
     def example(key):
         others, lengths, which, when = split(key, 4)
         mask = _lengths(lengths, 100)
-        said = jax.random.bernoulli(which, 0.5, [symbols]).astype(int)  # 1: Y
-        places = jax.random.randint(when, [symbols], low - 1, high)
+        said = jax.random.bernoulli(which, 0.5, [bits]).astype(int)  # 1: Y
+        places = jax.random.randint(when, [bits], low - 1, high)
         string = jax.random.randint(others, mask.shape, 0, 4).at[places].set(4 + said)
         string = string.at[0].set(6).at[mask.sum() - 1].set(7)
-        answer = (said * 2 ** jnp.arange(symbols)[::-1]).sum()
-        return dict(input=_until(mask, jax.nn.one_hot(string, 8)), target=jax.nn.one_hot(answer, 2**symbols), mask=mask)
+        answer = (said * 2 ** jnp.arange(bits)[::-1]).sum()
+        return dict(input=_until(mask, jax.nn.one_hot(string, 8)), target=jax.nn.one_hot(answer, 2**bits), mask=mask)
 
-    name = f"experiment 6{'ab'[symbols - 2]}"
-    return generated(example, name, examples=examples, targets="real", outputs=2**symbols)
+    name = f"experiment 6{'ab'[bits - 2]}"
+    return generated(example, name, examples=examples, targets="real", outputs=2**bits)
 
 
 def _lengths(key, T: int):
