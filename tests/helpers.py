@@ -148,3 +148,14 @@ def on_random_images(e, model: str, **hyperparameters):
     network = architectures.build(model, outputs=10, axis_name=e.layout.axis, **small | hyperparameters)
     dataset = Dataset("image", "class", 10, source, {"test": source}, "random", {})
     return dataclasses.replace(e, model=network, dataset=dataset, batch_size=16)
+
+
+def or_a_little_brown(load):
+    """texts.load, with 2,000 sentences in the place of the Brown corpus, which is not in the repository."""
+
+    def loaded(name, source="auto"):
+        if name != "brown":
+            return load(name, source)
+        return ["The/at dog/nn saw/vbd it/ppo ./.", "It/pps ran/vbd"] * 1000, load("kjv")[1]
+
+    return loaded

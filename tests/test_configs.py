@@ -4,11 +4,13 @@ import contextlib
 import io
 import pathlib
 
+import helpers
 import pytest
 
 from configs import base, load
 from train import __main__ as command
 from train import experiment
+from train.data import texts
 from train.duration import next_due, resolver
 from train.errors import BadInput
 
@@ -72,8 +74,9 @@ class Recorder:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_no_key_goes_unread(config):
+def test_no_key_goes_unread(config, monkeypatch):
     read, resolved = set(), load.load(config)[1]
+    monkeypatch.setattr(texts, "load", helpers.or_a_little_brown(texts.load))
     if resolved.data.name.startswith("cifar"):  # not in the repository; one builder reads all image sets
         base.override(resolved, {"data.name": "fashion_mnist"})
     experiment.build(Recorder(resolved, read))

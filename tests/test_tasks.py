@@ -118,6 +118,8 @@ def test_a_sequence_is_wrong_if_any_output_is_off_by_the_tolerance_or_a_legal_on
     mask = jnp.array([[True, True], [True, True], [False, False]])
     sums = TASKS["regress"](tolerance=0.4).sums(outputs, dict(target=target, mask=mask))
     assert (int(sums["wrong"]), int(sums["sequences"])) == (1, 2)
+    first = dict(target=target, mask=mask, scored=jnp.array([[True, False]] * 3))
+    assert int(TASKS["regress"](tolerance=0.4).sums(outputs, first)["wrong"]) == 0
     legal = jnp.array([[[True, False], [False, True]], [[False, True], [True, False]], [[True, True], [True, True]]])
     said = jnp.array([[[0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]]])
     sums = TASKS["regress"]().sums(said, dict(target=target, mask=mask, legal=legal))

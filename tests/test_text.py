@@ -125,6 +125,19 @@ def test_browns_tags_become_the_twelve_universal_ones():
         universal("qq")
 
 
+def test_a_tagged_sentence_is_its_words_and_their_tags_word_by_word(monkeypatch):
+    monkeypatch.setattr(texts, "load", helpers.or_a_little_brown(texts.load))
+    for tagset, expected in dict(universal="DET NOUN VERB PRON .", full="at nn vbd ppo .").items():
+        data = DATASETS["brown_tags"](tagset=tagset)
+        source, words, tags = data.evals["test"], *(data.vocabularies[name] for name in ("tokens", "tags"))
+        row = int(np.argmax(source.arrays["word_length"]))
+        n = source.arrays["word_length"][row]
+        assert words.decode(source.arrays["word"][row, :n]) == "the dog saw it ."
+        assert tags.decode(source.arrays["tag"][row, :n]) == expected
+    text = DATASETS["brown"]().vocabularies["tokens"]
+    assert text.decode(text.encode("The dog ran")) == "The dog ran"
+
+
 # pairs and buckets
 
 

@@ -164,7 +164,7 @@ def nearest_reference(tokens, references):
 def regress(*, tolerance: float | None = None) -> Task:
     """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
 
-    tolerance: if set, also the share of wrong sequences, those where any output is off by that or more.
+    tolerance: if set, also the share of wrong sequences, those where any output (of a "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
     (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood" [B, T, O], the mean cosine between the outputs and
     these, and the root mean square of their distance an output (Elman 1990).
@@ -186,8 +186,9 @@ def regress(*, tolerance: float | None = None) -> Task:
         else:
             wrong = None
         if wrong is not None:
+            judged = mask & batch["scored"] if "scored" in batch else mask
             sequences = mask.any(axis=-1) if mask.ndim > 1 else mask
-            wrong = (wrong & mask).any(axis=-1) if mask.ndim > 1 else wrong & mask
+            wrong = (wrong & judged).any(axis=-1) if mask.ndim > 1 else wrong & judged
             sums |= dict(wrong=wrong.sum(), sequences=sequences.sum())
         if "likelihood" in batch:
             likely = batch["likelihood"]
