@@ -62,9 +62,11 @@ def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
         folder = INSTALLED
         if not folder.exists():
             print("fetching Debian's package dataset-fashion-mnist (31 MB)", flush=True)
-            prepare_text.fetch("apt-get", "download", "-qq", "dataset-fashion-mnist", cwd=temporary)
+            prepare_text.fetch(
+                "apt-get", "download", "-qq", "dataset-fashion-mnist", cwd=temporary, instead="; use --origin=tfds"
+            )
             package = next(pathlib.Path(temporary).glob("*.deb"))
-            prepare_text.fetch("dpkg-deb", "-x", package.name, ".", cwd=temporary)
+            prepare_text.fetch("dpkg-deb", "-x", package.name, ".", cwd=temporary, instead="; use --origin=tfds")
             folder = pathlib.Path(temporary, *INSTALLED.parts[1:])
         arrays = {}
         for split, file in dict(train="train", test="t10k").items():

