@@ -16,6 +16,19 @@ from train.__main__ import prepare_jax
 
 prepare_jax()
 
+import jax  # noqa: E402
+
+MAPPINGS = 20_000  # of memory: each compiled program keeps some, and at the kernel's limit, 65,530, the next one crashes
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    maps = "/proc/self/maps"
+    if os.path.exists(maps):
+        with open(maps) as file:
+            if sum(1 for _ in file) > MAPPINGS:
+                jax.clear_caches()
+
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="also the tests marked full: every network of every library")
