@@ -69,6 +69,12 @@ def test_counts_of_pairs_that_are_kept_up_to_date_give_the_merges_of_counting_an
             parts[word] = pieces
 
 
+def test_a_new_word_of_known_characters_has_only_known_pieces_whatever_its_merges_stop_at():
+    vocabulary = Vocabulary.build(["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3, "bpe", size=12)
+    for word in ("dil", "ester", "nee", "wis", "low", "ro", "es"):
+        assert UNK not in vocabulary.encode(word) and vocabulary.decode(vocabulary.encode(word)) == word
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"kind": "x", "symbols": [], "merges": []}', '{"kind": "char", "symbols": ["a"]}']
 )

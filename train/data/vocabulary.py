@@ -35,10 +35,10 @@ class Vocabulary:
 
     @classmethod
     def build(cls, lines: Iterable[str], kind: str, *, size: int | None = None, least: int = 1) -> "Vocabulary":
-        """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent, ties in order of the text.
+        """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent, ties in alphabetical order.
 
         For kind "bpe", size is the number of merges: of single characters, each time the most frequent pair becomes a piece.
-        Raises ValueError, one line.
+        Every character, within a word and at its end, and every merged pair is a symbol. Raises ValueError, one line.
         """
         if kind not in KINDS:
             raise ValueError(f"vocabulary: unknown {kind!r}; have {', '.join(KINDS)}")
@@ -48,8 +48,9 @@ class Vocabulary:
         merges = ()
         if kind == "bpe":
             merges, counts = _learn(counts, size or 8000)
+            least, size = 0, None  # a piece that the training words no longer have alone may be what a new word comes to
         frequent = sorted((t for t in counts if counts[t] >= least), key=lambda token: (-counts[token], token))
-        return cls(kind, SPECIAL + tuple(frequent if kind == "bpe" else frequent[:size]), merges)
+        return cls(kind, SPECIAL + tuple(frequent[:size]), merges)
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -151,7 +152,7 @@ def _learn(words: collections.Counter, merges: int):
     for word, of_word in parts.items():
         for piece in of_word:
             pieces[piece] += words[word]
-    for word in words:  # every character too, so that a new word has pieces
-        for i, character in enumerate(word):
-            pieces[character + (END if i == len(word) - 1 else "")] += 0
+    characters = set(itertools.chain(*words))  # known within a word and at its end, wherever training has them
+    for piece in [*characters, *(character + END for character in characters), *map("".join, learned)]:
+        pieces[piece] += 0
     return tuple(learned), pieces
