@@ -3,6 +3,7 @@
 python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]
 python -m scripts.prepare_data cifar10
 python -m scripts.prepare_data brown
+python -m scripts.prepare_data wmt14_translate/fr-en
 python -m scripts.prepare_data fashion_mnist --check
 Exit codes: 0 it is there and sound, 1 it is not or could not be made, 2 bad usage; one line on stderr with 1 and 2.
 """
@@ -18,10 +19,10 @@ import tempfile
 import numpy as np
 
 from scripts import prepare_text
-from train.data import files, texts
+from train.data import files, texts, tfds_text
 from train.errors import BadInput
 
-NAMES = sorted(files.SETS | texts.TEXTS)
+NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
 COMMAND = "python -m scripts.prepare_data"
 INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
 GZIP_TIMES = dict(train=1504176606, t10k=1504176627)  # of Zalando's files; Debian's lost their name and time
@@ -149,6 +150,17 @@ def prepare_lines(name: str, only_check: bool) -> str:
     return f"{name}: {origin.path}: {len(lines):,} lines; digest {origin.digest[:12]}"
 
 
+def prepare_tfds_text(name: str, only_check: bool) -> str:
+    """Has TFDS prepare a set of text unless that is done already; says what is there now."""
+    directory = files.tfds_version(name)
+    if directory and not only_check:
+        print(f"already prepared: {directory}")
+    elif not only_check:
+        prepare_tfds(name)
+    examples = ", ".join(f"{count:,} {split}" for split, count in tfds_text.sizes(name).items())
+    return f"{name}: {tfds_text.prepared(name)}: {examples}"
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
     parser.error = _refuse
@@ -156,7 +168,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--origin", choices=("auto", "debian", "tfds"), default="auto")
     parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 1 if nothing sound is")
     flags = parser.parse_args(arguments)
-    if (files.SETS | texts.TEXTS)[flags.name].sources == ("embedded",):
+    if flags.name in tfds_text.SETS:
+        if flags.origin == "debian":
+            raise BadInput(f"Debian has no {flags.name}; use --origin=tfds")
+        print(prepare_tfds_text(flags.name, flags.check))
+    elif (files.SETS | texts.TEXTS)[flags.name].sources == ("embedded",):
         print(f"{flags.name} is complete as it is embedded; nothing to prepare")
     elif flags.name in texts.TEXTS:
         if flags.origin != "auto":

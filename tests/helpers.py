@@ -115,6 +115,37 @@ def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
     return files.tfds_folder() / name / version
 
 
+def prepare_tfds_text(name, examples, version="1.0.0"):
+    """A real array_record folder of a set of text, named as in scripts.prepare_data: {split: [{feature: value}]}."""
+    import tensorflow_datasets as tfds
+
+    first, (name, *config) = next(iter(examples.values()))[0], name.split("/")
+    label = dict(label=tfds.features.ClassLabel(names=["neg", "pos"])) if "label" in first else {}
+    text = {feature: tfds.features.Text() for feature in first if feature != "label"}
+    kinds = tfds.features.Translation(languages=sorted(first)) if "en" in first else tfds.features.FeaturesDict(text | label)
+
+    number = tfds.core.Version(version)
+    configs = [tfds.core.BuilderConfig(name=c, version=number, description="small") for c in config]
+
+    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        __module__ = "tests.helpers"  # TFDS looks for a folder of that package
+        VERSION, BUILDER_CONFIGS = number, configs
+        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+
+        def _info(self):
+            return self.dataset_info_from_configs(features=kinds)
+
+        def _split_generators(self, _):
+            return {split: self._generate_examples(split) for split in examples}
+
+        def _generate_examples(self, split):
+            yield from enumerate(examples[split])
+
+    Set.name = name
+    Set(data_dir=str(files.tfds_folder()), file_format="array_record").download_and_prepare()
+    return files.tfds_folder().joinpath(name, *config, version)
+
+
 REDUCED = {  # hyper-parameters and image that make an image model quick to run; others take 32 x 32 x 1 as they are
     "lenet1": ({}, (28, 28, 1)),
     "alexnet": (dict(width=0.1, image_size=67), (67, 67, 3)),

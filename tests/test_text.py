@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import pathlib
 
 import helpers
 import jax
@@ -129,6 +130,13 @@ def test_browns_tags_become_the_twelve_universal_ones():
     assert {tag: universal(tag) for tag in examples} == examples and len(UNIVERSAL) == 12
     with pytest.raises(ValueError, match="unknown tag 'qq'"):
         universal("qq")
+
+
+def test_each_of_browns_472_tags_has_a_universal_one_and_a_suffix_of_a_place_in_the_text_changes_none():
+    tags = pathlib.Path(__file__).with_name("brown_tags.txt").read_text().split()  # all that prepared Brown has
+    assert len(tags) == len(set(tags)) == 472 and {universal(tag) for tag in tags} == set(UNIVERSAL)
+    for tag in tags:
+        assert universal(tag) == universal(f"{tag}-tl-hl") == universal(tag.upper())
 
 
 def test_a_tagged_sentence_is_its_words_and_their_tags_word_by_word(monkeypatch):

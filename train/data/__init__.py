@@ -16,6 +16,7 @@ from train.data.synthetic import (
     temporal_order,
 )
 from train.data.text import brown, brown_tags, cmudict, kjv, kjv_reina_valera
+from train.data.tfds_text import imdb_reviews, lm1b, tiny_shakespeare, wmt14_translate
 
 DATASETS = dict(
     adding=adding,
@@ -31,9 +32,11 @@ DATASETS = dict(
     elman_words=elman_words,
     embedded_reber=embedded_reber,
     fashion_mnist=fashion_mnist,
+    imdb_reviews=imdb_reviews,
     japanese_vowels=japanese_vowels,
     kjv=kjv,
     kjv_reina_valera=kjv_reina_valera,
+    lm1b=lm1b,
     lstm_adding=lstm_adding,
     lstm_multiplication=lstm_multiplication,
     lstm_temporal_order=lstm_temporal_order,
@@ -44,5 +47,7 @@ DATASETS = dict(
     sequential_fashion_mnist=sequential_fashion_mnist,
     temporal_order=temporal_order,
     temporal_xor=temporal_xor,
+    tiny_shakespeare=tiny_shakespeare,
     two_sequence=two_sequence,
+    wmt14_translate=wmt14_translate,
 )

@@ -58,7 +58,7 @@ def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
     return [int(values[i]) for i in best[-1][1]]
 
 
-def _source(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
+def source_of(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
     """Examples of unequal lengths, in buckets by the longest of an example's columns; batch(rows, lengths) -> Batch."""
     lengths = {name: np.array([len(row) for row in rows], np.int32) for name, rows in columns.items()}
     longest = np.max(list(lengths.values()), axis=0)
@@ -78,7 +78,7 @@ def _source(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
     return Source(len(longest), arrays, tuple(maker(width) for width in widths), bucket)
 
 
-def _mask(tokens, lengths):
+def mask_of(tokens, lengths):
     return jnp.arange(tokens.shape[1]) < lengths[:, None]
 
 
@@ -88,7 +88,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
     source, target = vocabularies["source"], vocabularies["target"]
 
     def batch(rows, others):
-        mask = _mask(rows["source"], others["source_length"])
+        mask = mask_of(rows["source"], others["source_length"])
         references = {"references": others["references"]} if "references" in others else {}
         return dict(input=dict(source=rows["source"], target=rows["target"]), mask=mask, **references)
 
@@ -100,7 +100,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
     for which, examples in split.items():
         each = [(s, t, targets) for s, targets in examples for t in (targets if which == "train" else targets[:1])]
         columns = dict(source=[encoded(s) for s, _, _ in each], target=[[*target.encode(t), EOS] for _, t, _ in each])
-        made = _source(columns, buckets, batch)
+        made = source_of(columns, buckets, batch)
         if which != "train":
             answers = [[target.encode(t) for t in targets] for _, _, targets in each]
             width = max(len(row) for rows in answers for row in rows)
@@ -114,7 +114,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
         outputs=len(target),
         symbols=len(source),
         train=sources["train"],
-        evals={which: sources[which] for which in ("validation", "test")},
+        evals={which: source for which, source in sources.items() if which != "train"},
         about=f"{name}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
         vocabularies=vocabularies,
@@ -146,7 +146,7 @@ def kjv_reina_valera(
 
     vocabulary: a kind of Vocabulary for both, of `size`.  Blocks of 100 verses are split 18/1/1.
     """
-    _at_least(max_length=max_length)
+    at_least(max_length=max_length)
     lines, origin = texts.load("kjv_reina_valera")
     words = KINDS["word"][0]
     split = {}
@@ -164,7 +164,7 @@ def kjv_reina_valera(
 
 def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, size: int | None, window: int) -> Dataset:
     """Lines one after the other, each ended by EOS, to be predicted token by token."""
-    _at_least(window=window)
+    at_least(window=window)
     symbols = Vocabulary.build(split["train"], vocabulary, size=size)
 
     def make(arrays, index, keys):
@@ -184,7 +184,7 @@ def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, 
         outputs=len(symbols),
         symbols=len(symbols),
         train=source(split["train"]),
-        evals={which: source(split[which]) for which in ("validation", "test")},
+        evals={which: source(lines) for which, lines in split.items() if which != "train"},
         about=f"{name} by {vocabulary}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
         vocabularies=dict(tokens=symbols),
@@ -220,7 +220,7 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
     """
     if tagset not in TAGSETS:
         raise ValueError(f"tagset: unknown {tagset!r}; have {', '.join(TAGSETS)}")
-    _at_least(least=least)
+    at_least(least=least)
     lines, origin = texts.load("brown")
     split = {}
     for which, part in by_blocks(lines).items():
@@ -231,14 +231,14 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
     tags = Vocabulary.build((" ".join(t) for _, t in split["train"]), "symbol")
 
     def batch(rows, others):
-        mask = _mask(rows["word"], others["word_length"])
+        mask = mask_of(rows["word"], others["word_length"])
         return dict(input=rows["word"], target=rows["tag"], mask=mask)
 
     def source(sentences):
         columns = dict(
             word=[words.encode(" ".join(w)) for w, _ in sentences], tag=[tags.encode(" ".join(t)) for _, t in sentences]
         )
-        return _source(columns, buckets, batch)
+        return source_of(columns, buckets, batch)
 
     return Dataset(
         inputs="tokens",
@@ -253,7 +253,7 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
     )
 
 
-def _at_least(**numbers: int) -> None:
+def at_least(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name}: {number} must be at least 1")

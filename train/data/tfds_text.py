@@ -1,0 +1,179 @@
+"""Text of TFDS, from folders that it prepared as array_record. Reading imports no TensorFlow and never goes on the network.
+
+The examples lie in memory: `limit` says how many of a training split are read. TFDS keeps examples in a fixed order without
+meaning, so that the first ones are a sample; evaluation splits are always whole.
+"""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from train.data import files
+from train.data.files import DataError, Origin
+from train.data.source import Dataset, Source, hold_out
+from train.data.text import at_least, mask_of, pairs, source_of, streams
+from train.data.vocabulary import KINDS, Vocabulary
+from train.errors import BadInput
+
+OTHERS = ("cs", "de", "fr", "hi", "ru")  # languages that WMT 2014 translates from and to English
+SPLITS = ("train", "validation", "test")
+SETS = {  # TFDS's name -> (the features that are read, the splits)
+    "imdb_reviews/plain_text": (("text", "label"), ("train", "test")),
+    "lm1b": (("text",), ("train", "test")),
+    "tiny_shakespeare": (("text",), SPLITS),
+} | {f"wmt14_translate/{other}-en": ((other, "en"), SPLITS) for other in OTHERS}
+
+
+def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], Origin]:
+    """{split: [the features of an example]} of a set in SETS, text as str and labels as int, and where they came from.
+
+    Raises BadInput, one line, where the set is not prepared, and DataError where its folder is damaged.
+    """
+    directory = prepared(name)
+    features, splits = SETS[name]
+    rows, note = {}, ""
+    try:
+        for split, records in _open(directory, splits).items():
+            count = min(len(records), limit or len(records)) if split == "train" else len(records)
+            if count < len(records):
+                note = f", the first {count:,} of {len(records):,} training examples"
+            rows[split] = []
+            for start in range(0, count, 1000):
+                for example in records.__getitems__(range(start, min(start + 1000, count))):
+                    values = (example[feature] for feature in features)
+                    rows[split].append(tuple(v.decode() if isinstance(v, bytes) else int(v) for v in values))
+    except Exception as error:
+        raise _damaged(name, directory, error) from None
+    digest = hashlib.sha256(b"".join(json.dumps([split, row]).encode() for split in splits for row in rows[split])).hexdigest()
+    examples = {split: len(part) for split, part in rows.items()}
+    return rows, Origin("tfds", str(directory), f"TFDS {directory.name} in {directory.parent}{note}", examples, digest)
+
+
+def prepared(name: str) -> pathlib.Path:
+    """The folder of a set in SETS. Raises BadInput, one line with the command, where there is none."""
+    directory = files.tfds_version(name)
+    if directory is None:
+        sought = f"{files.tfds_folder() / name}, as array_record"
+        raise BadInput(f"{name} is not prepared (looked for {sought}); run python -m scripts.prepare_data {name}")
+    return directory
+
+
+def sizes(name: str) -> dict[str, int]:
+    """Split -> its number of examples; the last of each has been read. Raises as load does."""
+    directory = prepared(name)
+    try:
+        records = _open(directory, SETS[name][1])
+        for of_split in records.values():
+            of_split[len(of_split) - 1]
+    except Exception as error:
+        raise _damaged(name, directory, error) from None
+    return {split: len(of_split) for split, of_split in records.items()}
+
+
+def _open(directory: pathlib.Path, splits: tuple[str, ...]) -> dict:
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(directory))  # by name wmt14_translate's own code would import TensorFlow
+    if not builder.is_prepared():
+        raise FileNotFoundError("TFDS says it is not prepared")
+    return {split: builder.as_data_source(split) for split in splits}
+
+
+def _damaged(name: str, directory: pathlib.Path, error: Exception) -> DataError:
+    """TFDS and array_record raise their own types."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return DataError(f"{directory} cannot be read ({reason}); delete it and run python -m scripts.prepare_data {name}")
+
+
+def wmt14_translate(
+    *,
+    languages: str = "en-fr",
+    vocabulary: str = "word",
+    size: int = 30_000,
+    max_length: int = 50,
+    limit: int = 100_000,
+    buckets: int = 6,
+    reverse: bool = False,
+) -> Dataset:
+    """News translation of WMT 2014: trained on sentences of at most `max_length` words and marks, tested on newstest2014.
+
+    languages: from which to which, one of them English.  vocabulary: a kind of Vocabulary for each, of `size`; 30,000 words and
+    50 a sentence are those of Bahdanau et al. 2014, section 4.  limit: training pairs that are read, before the long ones
+    go.  Pairs with an empty side are left out everywhere.
+    """
+    both = [f"{a}-{b}" for other in OTHERS for a, b in (("en", other), (other, "en"))]
+    if languages not in both:
+        raise ValueError(f"languages: unknown {languages!r}; have {', '.join(both)}")
+    at_least(max_length=max_length, limit=limit)
+    start, end = languages.split("-")
+    rows, origin = load(f"wmt14_translate/{end if start == 'en' else start}-en", limit)
+    words = KINDS["word"][0]
+    split = {}
+    for which, examples in rows.items():
+        turned = [(english, other) if start == "en" else (other, english) for other, english in examples]
+        lengths = [[len(words(text)) for text in pair] for pair in turned]
+        longest = max_length if which == "train" else float("inf")
+        both_said = zip(turned, lengths, strict=True)
+        split[which] = [(s, [t]) for (s, t), n in both_said if min(n) > 0 and max(n) <= longest]
+        if not split[which]:
+            raise ValueError(f"max_length: no pair of {which} has at most {longest} words")
+    vocabularies = dict(
+        source=Vocabulary.build((source for source, _ in split["train"]), vocabulary, size=size),
+        target=Vocabulary.build((target for _, (target,) in split["train"]), vocabulary, size=size),
+    )
+    return pairs(split, vocabularies, origin, f"wmt14_translate {languages}", buckets=buckets, reverse=reverse)
+
+
+def lm1b(*, vocabulary: str = "word", size: int | None = 10_000, limit: int = 100_000, window: int = 35) -> Dataset:
+    """The one billion word benchmark, Chelba et al. 2013: sentences in a mixed order as a stream, each ended by EOS.
+
+    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe".  limit: training sentences that are read, of 30 million.
+    """
+    at_least(limit=limit)
+    rows, origin = load("lm1b", limit)
+    split = {which: [text for (text,) in part] for which, part in rows.items()}
+    kind = "symbol" if vocabulary == "word" else vocabulary
+    return streams(split, origin, "lm1b", vocabulary=kind, size=size, window=window)
+
+
+def tiny_shakespeare(*, vocabulary: str = "char", size: int | None = None, window: int = 50) -> Dataset:
+    """40,000 lines of Shakespeare in order as a stream, Karpathy 2015 (github.com/karpathy/char-rnn): EOS ends each line."""
+    rows, origin = load("tiny_shakespeare")
+    split = {which: "".join(t for (t,) in part).removesuffix("\n").split("\n") for which, part in rows.items()}
+    return streams(split, origin, "tiny_shakespeare", vocabulary=vocabulary, size=size, window=window)
+
+
+def imdb_reviews(*, size: int = 10_000, max_length: int = 400, validation: int = 0, buckets: int = 6) -> Dataset:
+    """Film reviews, good (1) or bad (0), Maas et al. 2011: 25,000 for training, 25,000 for the test.
+
+    Words and marks in lower case, the `size` most frequent of training; a review of more than `max_length` keeps its last ones,
+    where the judgement is.  validation: training reviews held out as a split of that name.
+    """
+    at_least(max_length=max_length)
+    rows, origin = load("imdb_reviews/plain_text")
+    train, held_out = ([rows["train"][i] for i in which] for which in hold_out(len(rows["train"]), validation))
+    split = dict(train=train) | (dict(validation=held_out) if validation else {}) | dict(test=rows["test"])
+    split = {which: [(text.lower().replace("<br />", " "), label) for text, label in part] for which, part in split.items()}
+    words = Vocabulary.build((text for text, _ in split["train"]), "word", size=size)
+
+    def batch(rows, others):
+        return dict(input=rows["word"], target=others["label"], mask=mask_of(rows["word"], others["word_length"]))
+
+    def source(reviews) -> Source:
+        made = source_of(dict(word=[words.encode(text)[-max_length:] for text, _ in reviews]), buckets, batch)
+        made.arrays["label"] = np.array([label for _, label in reviews], np.int32)
+        return made
+
+    return Dataset(
+        inputs="tokens",
+        targets="class",
+        outputs=2,
+        symbols=len(words),
+        train=source(split["train"]),
+        evals={which: source(part) for which, part in split.items() if which != "train"},
+        about=f"imdb_reviews, {origin.source} ({origin.note})",
+        metadata=origin.metadata,
+        vocabularies=dict(tokens=words),
+    )
