@@ -67,6 +67,10 @@ def get_config() -> ConfigDict:
     c.optim = section("optim", "adam")
     c.schedule = section("schedule", "constant")
     c.eval = dict(every=_steps(1000), batch_size=500)  # the last batch is padded and masked
+    c.stop = dict(  # ends a run early
+        metric="",  # of metrics.jsonl, such as train/sequence_error; "": no early end
+        at_most=0.0,  # at the first checkpoint by which every seed had a record of at most this
+    )
     c.log = dict(every=_steps(100))
     c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
     c.parallel = dict(

@@ -10,6 +10,7 @@ import traceback
 from ml_collections import ConfigDict
 
 from configs import base
+from configs.table import Table
 from train.errors import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -18,16 +19,12 @@ ROOT = pathlib.Path(__file__).parent.parent
 def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, ConfigDict]:
     """Runs the file's get_config (with the text after the colon, if any), applies the overrides, validates.
 
+    A file with a TABLE gives the config of a row: FILE:SCALE/ROW.
     Returns the config's name, for the default workdir, and the locked config. Raises BadInput.
     """
     text, _, argument = spec.partition(":")
-    path = next((p for p in (pathlib.Path(text), ROOT / text) if p.is_file()), None)
-    if path is None:
-        have = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "configs").glob("[a-z]*_*.py"))
-        raise BadInput(f"--config: no file {text!r}; {base.nearest(text, have)}")
-    if path.suffix != ".py":
-        raise BadInput(f"--config: {text} is no Python file with get_config()")
-    config = _call(path, argument)
+    path = find(text)
+    config = _run(path, lambda module: _get_config(module, argument))
     if not isinstance(config, ConfigDict):
         raise BadInput(f"{path}: get_config() returned a {type(config).__name__}, must be a ConfigDict")
     base.override(config, overrides or {})
@@ -35,17 +32,46 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
     return path.stem + ("-" + re.sub(r"[^\w.=-]+", "_", argument) if argument else ""), config
 
 
-def _call(path: pathlib.Path, argument: str):
-    """get_config of the file; whatever it raises becomes one line with the file and the line in it."""
+def load_table(text: str) -> tuple[pathlib.Path, Table]:
+    """The file and its TABLE. Raises BadInput where there is none."""
+    path = find(text, "TABLE.py", "configs/papers/*/[a-z]*.py")
+
+    def table(module):
+        if not isinstance(getattr(module, "TABLE", None), Table):
+            raise BadInput("has no TABLE")
+        return module.TABLE
+
+    return path, _run(path, table)
+
+
+def find(text: str, flag: str = "--config", pattern: str = "configs/[a-z]*_*.py") -> pathlib.Path:
+    """The file, also as named from the top of the repository. Raises BadInput with the nearest one there is."""
+    path = next((p for p in (pathlib.Path(text), ROOT / text) if p.is_file()), None)
+    if path is None:
+        have = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
+        raise BadInput(f"{flag}: no file {text!r}; {base.nearest(text, have)}")
+    if path.suffix != ".py":
+        raise BadInput(f"{flag}: {text} is no Python file")
+    return path
+
+
+def _get_config(module, argument: str):
+    if hasattr(module, "TABLE"):
+        return module.TABLE.get_config(argument)
+    if not hasattr(module, "get_config"):
+        raise BadInput("has no get_config()")
+    if argument and not inspect.signature(module.get_config).parameters:
+        raise BadInput(f"takes no argument, but {argument!r} was given after the colon")
+    return module.get_config(argument) if argument else module.get_config()
+
+
+def _run(path: pathlib.Path, what):
+    """what(module) of the file; whatever that raises becomes one line with the file and the line in it."""
     try:
         module_spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
         module = importlib.util.module_from_spec(module_spec)
         module_spec.loader.exec_module(module)
-        if not hasattr(module, "get_config"):
-            raise BadInput("has no get_config()")
-        if argument and not inspect.signature(module.get_config).parameters:
-            raise BadInput(f"takes no argument, but {argument!r} was given after the colon")
-        return module.get_config(argument) if argument else module.get_config()
+        return what(module)
     except (Exception, SystemExit) as error:
         raise BadInput(f"{path}{_line(error, path)}: {_message(error)}") from error
 

@@ -1,7 +1,9 @@
 """Finished runs -> results.csv -> the block of numbers in README.md.
 
 python -m scripts.report RUN...    appends each run's result to configs/results.csv, then writes the README's block
-python -m scripts.report --check   fails when the README does not match the CSV
+python -m scripts.report TABLE.py [--workdir=DIR]   enters the table's finished runs in results.csv beside it, writes the
+                                   README and the figures of the paper's folder, and configs/papers/README.md
+python -m scripts.report --check   fails when a README does not match its CSV
 """
 
 import argparse
@@ -9,6 +11,7 @@ import csv
 import json
 import pathlib
 
+from scripts import table_report
 from train.errors import BadInput, exit_with
 from train.log import summary
 
@@ -67,21 +70,31 @@ def with_block(readme: str, text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.report", description=__doc__)
-    parser.add_argument("runs", nargs="*", type=pathlib.Path, metavar="RUN", help="a run's workdir")
+    parser.add_argument("runs", nargs="*", type=pathlib.Path, metavar="RUN|TABLE.py", help="a run's workdir, or tables")
     parser.add_argument("--check", action="store_true", help="exit with 1 when README.md does not match results.csv")
+    parser.add_argument("--workdir", metavar="DIR", help="of a table: where scripts.sweep put its runs")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     flags = parser.parse_args(arguments)
+    if flags.runs and all(run.suffix == ".py" for run in flags.runs):
+        for table in flags.runs:
+            table_report.report(str(table), flags.workdir)
+        return 0
     new = [row(run) for run in flags.runs]
     rows = list(csv.DictReader(RESULTS.open())) if RESULTS.exists() else []
     if flags.check:
-        matches = README.read_text() == with_block(README.read_text(), block(rows))
-        print("README.md " + ("matches" if matches else "does not match") + f" {RESULTS.relative_to(ROOT)}")
-        return 0 if matches else 1
+        stale = table_report.stale()
+        if README.read_text() != with_block(README.read_text(), block(rows)):
+            stale.append(README)
+        for page in stale:
+            print(f"{page.relative_to(ROOT)} does not match its results.csv; run python -m scripts.report")
+        return 1 if stale else 0
     rows += [r for r in new if r["finished"] not in {old["finished"] for old in rows}]
     with RESULTS.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     README.write_text(with_block(README.read_text(), block(rows)))
+    table_report.write_all()
     return 0
 
 

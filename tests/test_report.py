@@ -33,6 +33,8 @@ def result(seconds=1.0, finished="2026-01-01T00:00:00+00:00", values=(8.0, 9.0))
 def page(tmp_path, monkeypatch):
     """A README and a results.csv of our own, and a run to report."""
     monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script.table_report, "stale", list)
+    monkeypatch.setattr(script.table_report, "write_all", lambda: None)
     monkeypatch.setattr(script, "RESULTS", tmp_path / "results.csv")
     monkeypatch.setattr(script, "README", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(f"before\n\n{script.BEGIN}old\n{script.END}\n\nafter\n")

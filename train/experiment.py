@@ -7,6 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.errors import ScopeParamShapeError
 
 import architectures
@@ -16,6 +17,7 @@ from train.data import DATASETS
 from train.data.source import Dataset
 from train.duration import resolver
 from train.errors import BadInput
+from train.metrics import finish
 from train.optim import OPTIMIZERS, SCHEDULES
 from train.parallel import Layout
 from train.tasks import TASKS, Batch, Task
@@ -41,6 +43,7 @@ class Experiment:
     log_every: float
     checkpoint_every: float
     checkpoint_keep: int
+    stop: tuple[str, float]  # the metric that ends a run, "" for none, and how low it has to be
 
     def example_batch(self, split: str = "train") -> Batch:
         """The first example of a split, [1, ...]; of training, as it is trained on."""
@@ -172,6 +175,7 @@ def build(config) -> Experiment:
         eval_batch_size=-(-config.eval.batch_size // shares) * shares,
         **every,
         checkpoint_keep=config.checkpoint.keep,
+        stop=(config.stop.metric, config.stop.at_most),
     )
     averaged = any(isinstance(experiment.example_shapes(split)["input"], tuple) for split in dataset.evals)
     if averaged and config.task.name != "classify":
@@ -181,6 +185,14 @@ def build(config) -> Experiment:
         )
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
+    _, _, train, evals = experiment.shapes
+    metrics = [
+        f"{split}/{metric}"
+        for split, sums in {"train": train, **evals}.items()
+        for metric in finish({name: np.zeros(s.shape) for name, s in sums.items()})
+    ]
+    if config.stop.metric and config.stop.metric not in metrics:
+        raise BadInput(f"stop.metric: unknown {config.stop.metric!r}; have {', '.join(metrics)}")
     return experiment
 
 

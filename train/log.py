@@ -56,6 +56,7 @@ class Log:
     """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file."""
 
     def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int):
+        self.workdir = workdir
         self._writes = jax.process_index() == 0
         self._console = rich.console.Console(highlight=False, soft_wrap=True, quiet=not self._writes)
         self._file, self._local = workdir / FILE, "://" not in str(workdir)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from etils import epath
 
+from train import log as log_lib
 from train import samples
 from train import step as step_lib
 from train.checkpoint import Checkpoints
@@ -58,7 +59,9 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
 
     header: lines to say before anything is compiled. config: what config.json is to hold.
     started: time.perf_counter() when the command began.
-    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training, over all sessions of the run}.
+    Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed had a record of it that
+    was low enough.
+    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training, over all sessions of the run, "steps"}.
     """
     warnings = []
     with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
@@ -83,6 +86,8 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
     logged = step, time.perf_counter()
     resumed_at, pending, latest = step, [], {}
+    stop_metric, at_most = experiment.stop
+    reached = _reached(log_lib.read(log.workdir), stop_metric, at_most, len(experiment.seeds))
 
     def due(every: float) -> bool:
         return step == experiment.steps or (step > 0 and next_due(step - 1, every) == step)
@@ -100,28 +105,39 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
                 logged = at, time.perf_counter()  # the time of an evaluation is not training's
                 latest.update({f"{split}/{name}": value for name, value in metrics.items()})
             log.record(at, split, metrics, **extra)
+            if stop_metric.startswith(f"{split}/"):
+                reached[:] |= metrics[stop_metric.partition("/")[2]] <= at_most
         pending.clear()
 
+    def evaluate_all(carry):
+        carry, evaluated = evaluate(program, carry)
+        pending.extend((step, split, totals) for split, totals in evaluated.items())
+        for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
+            log.say(f"sample  {line}")
+        return carry
+
     while True:
-        checkpointing = due(experiment.checkpoint_every) and step > resumed_at
-        if step > resumed_at and (due(experiment.log_every) or checkpointing):
+        boundary = due(experiment.checkpoint_every) or step == resumed_at
+        if step > resumed_at and (due(experiment.log_every) or boundary):
             carry, totals = program.take_sums(carry)
             pending.append((step, "train", totals))
-        if due(experiment.eval_every):
-            carry, evaluated = evaluate(program, carry)
-            pending += [(step, split, totals) for split, totals in evaluated.items()]
-            for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
-                log.say(f"sample  {line}")
-        if checkpointing:
+        evaluating = due(experiment.eval_every)
+        if evaluating:
+            carry = evaluate_all(carry)
+        if boundary:
             write_pending()
+        last = step == experiment.steps or (boundary and bool(reached.all()))
+        if last and not evaluating:
+            carry = evaluate_all(carry)
+            write_pending()
+        if boundary and step > resumed_at:
             log.flush()
             meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
-            score = _score(experiment, latest) if due(experiment.eval_every) else float("nan")
+            score = _score(experiment, latest) if evaluating else float("nan")
             checkpoints.save(step, program.state(carry), score, meta)
             logged = step, time.perf_counter()
-        if step == experiment.steps:
-            write_pending()
-            return {"metrics": latest, "seconds": meta["seconds"]}
+        if last:
+            return {"metrics": latest, "seconds": meta["seconds"], "steps": step}
         cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)
         stop = min(experiment.steps, *(next_due(step, every) for every in cadences))
         steps = min(stop - step, experiment.steps_per_dispatch)
@@ -136,6 +152,13 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
             at, ticket = waiting.popleft()
             jax.block_until_ready(ticket)
             log.progress(at)
+
+
+def _reached(records: list[dict], metric: str, at_most: float, seeds: int) -> np.ndarray:
+    """Which seeds had a record with at most that, bool [S]."""
+    split, _, name = metric.partition("/")
+    values = [[np.nan if v is None else v for v in r[name]] for r in records if r["split"] == split and name in r]
+    return (np.array(values).reshape(-1, seeds) <= at_most).any(axis=0)
 
 
 def _score(experiment: Experiment, latest: dict) -> float:

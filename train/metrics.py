@@ -26,7 +26,7 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "correct" in sums:
         metrics["error"] = 100 * (1 - per("correct", "answers" if "answers" in sums else "count"))
     if "squared_error" in sums:
-        metrics["mse"] = per("squared_error", "count")
+        metrics["mse"] = per("squared_error", "items" if "items" in sums else "count")
     if "nats" in sums:
         metrics["perplexity"] = np.exp(np.minimum(per("nats", "tokens"), 700))
         metrics["bits"] = per("nats", "tokens") / np.log(2)
@@ -35,7 +35,8 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "wrong" in sums:
         metrics["sequence_error"] = 100 * per("wrong", "sequences")
     if "cosine" in sums:
-        metrics["cosine"], metrics["rms"] = per("cosine", "count"), np.sqrt(per("distance", "count"))
+        items = "items" if "items" in sums else "count"
+        metrics["cosine"], metrics["rms"] = per("cosine", items), np.sqrt(per("distance", items))
     for name in ("lr", "grad_norm"):
         if name in sums:
             metrics[name] = per(name, "steps")

@@ -50,7 +50,7 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
             metric=f"{list(experiment.dataset.evals)[-1]}/{experiment.task.metric}",
             metrics={metric: statistics(values) for metric, values in outcome["metrics"].items()},
             seeds=list(experiment.seeds),
-            steps=experiment.steps,
+            steps=outcome["steps"],
             seconds=round(outcome["seconds"], 1),
             parameters=experiment.parameters,
             device=dict(

@@ -161,9 +161,11 @@ def nearest_reference(tokens, references):
     return jnp.take_along_axis(edits, best, axis=-1)[:, 0], jnp.take_along_axis(lengths, best, axis=-1)[:, 0]
 
 
-def regress(*, tolerance: float | None = None) -> Task:
+def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
     """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
 
+    criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and steps, a sequence, as in
+    papers of the 1990s, whose learning rates go with it. The metric mse is the mean in either case.
     tolerance: if set, also the share of wrong sequences, those where any output (of a "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
     (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood" [B, T, O], the mean cosine between the outputs and
@@ -171,6 +173,8 @@ def regress(*, tolerance: float | None = None) -> Task:
     """
     if tolerance is not None and tolerance <= 0:
         raise ValueError(f"tolerance: {tolerance} must be above 0")
+    if criterion not in ("mean", "half_sum"):
+        raise ValueError(f"criterion: unknown {criterion!r}; have mean, half_sum")
 
     def sums(outputs, batch):
         outputs = outputs.astype(jnp.float32)
@@ -178,6 +182,9 @@ def regress(*, tolerance: float | None = None) -> Task:
         mask = valid(batch["mask"], error)
         total = jnp.where(mask, error, 0).sum()
         sums = dict(loss=total, count=mask.sum(), squared_error=total)
+        if criterion == "half_sum":
+            examples = mask.any(axis=-1) if mask.ndim > 1 else mask
+            sums |= dict(loss=total * outputs.shape[-1] / 2, count=examples.sum(), items=mask.sum())
         if "legal" in batch:
             legal = batch["legal"]
             wrong = jnp.where(legal, outputs, jnp.inf).min(axis=-1) <= jnp.where(legal, -jnp.inf, outputs).max(axis=-1)

@@ -1,0 +1,57 @@
+"""Long short-term memory, experiment 1: the embedded Reber grammar. Hochreiter & Schmidhuber 1997, table 1 and section 5.1.
+
+Run:   python -m scripts.sweep configs/papers/lstm1997/embedded_reber.py --scale=paper
+
+Stop: every training string and every test string predicted, looked at each 500 sequences. Ours: an update after each sequence,
+one pair of string sets (the paper has three), and at most 60,000 sequences.
+"""
+
+from configs.table import Better, Row, Scale, Solves, Table, Until
+
+FOUR = {"model.blocks": 4, "model.size": 1, "model.output_gate_bias": (-1.0, -2.0, -3.0, -4.0)}
+THREE = {"model.blocks": 3, "model.size": 2, "model.output_gate_bias": (-1.0, -2.0, -3.0)}
+SOLVED = Until("test/sequence_error", 0.0, unit="sequences")
+
+TABLE = Table(
+    title="Table 1, embedded Reber grammar. Hochreiter & Schmidhuber 1997",
+    says="Sequences until success. Paper: 97 to 100% of the trials succeed; recurrent networks before it needed "
+    "25,000 to 182,000 and succeeded in some.",
+    measure=SOLVED,
+    curve="test/sequence_error",
+    base={
+        "task.name": "regress",
+        "task.criterion": "half_sum",
+        "data.name": "embedded_reber",
+        "data.batch_size": 1,
+        "model.name": "lstm1997",
+        "model.every_step": True,
+        "model.bias": "gates",
+        "model.init_scale": 0.2,
+        "optim.name": "sgd",
+        "stop.metric": "test/sequence_error",
+        "eval.every": 500,
+        "eval.batch_size": 256,
+        "log.every": 500,
+        "checkpoint.every": 2500,
+        "steps_per_dispatch": 500,
+        "parallel.seeds": "devices+vmap",
+    },
+    rows=(
+        Row("4 blocks of 1 at 0.1", {**FOUR, "optim.lr": 0.1}, paper=39740, parameters=264),
+        Row("3 blocks of 2 at 0.1", {**THREE, "optim.lr": 0.1}, paper=21730, parameters=276),
+        Row("3 blocks of 2 at 0.2", {**THREE, "optim.lr": 0.2}, paper=14060, parameters=276),
+        Row("4 blocks of 1 at 0.5", {**FOUR, "optim.lr": 0.5}, paper=9500, parameters=264),
+        Row("3 blocks of 2 at 0.5", {**THREE, "optim.lr": 0.5}, paper=8440, parameters=276),
+    ),
+    claims=(
+        Solves("LSTM learns to solve the task in nearly all trials (97% at lr 0.5)", row="4 blocks of 1 at 0.5", level=59_999),
+        Solves("... also with 3 blocks of 2 at lr 0.1 (100%)", row="3 blocks of 2 at 0.1", level=59_999),
+        Better("lr 0.5 is faster than lr 0.1 with 4 blocks", row="4 blocks of 1 at 0.5", than="4 blocks of 1 at 0.1"),
+        Better("lr 0.5 is faster than lr 0.1 with 3 blocks", row="3 blocks of 2 at 0.5", than="3 blocks of 2 at 0.1"),
+        Better("3 blocks of 2 are faster than 4 of 1 at lr 0.1", row="3 blocks of 2 at 0.1", than="4 blocks of 1 at 0.1"),
+    ),
+    scales=dict(
+        paper=Scale("the paper's network, data, learning rule and 30 trials", {"optim.steps": 60_000}, seeds=30),
+        small=Scale("as the paper, 10 trials, at most 20,000 sequences", {"optim.steps": 20_000}, seeds=10),
+    ),
+)

@@ -1,0 +1,57 @@
+"""Long short-term memory, experiment 6: temporal order. Hochreiter & Schmidhuber 1997, table 9 and section 5.6.
+
+Run:   python -m scripts.sweep configs/papers/lstm1997/temporal_order.py --scale=paper
+
+Stop: the last 2,000 sequences all classified and their mean error below 0.1; looked at each 2,000 sequences.
+"""
+
+from configs.table import Better, Row, Scale, Solves, Table, Until
+
+TABLE = Table(
+    title="Table 9, temporal order. Hochreiter & Schmidhuber 1997",
+    says="Sequences until the last 2,000 are all right, every output within 0.3; 20 trials of 6a and 10 of 6b in the paper.",
+    measure=Until("train/sequence_error", 0.0, unit="sequences"),
+    curve="train/sequence_error",
+    base={
+        "task.name": "regress",
+        "task.criterion": "half_sum",
+        "task.tolerance": 0.3,
+        "data.name": "lstm_temporal_order",
+        "data.batch_size": 1,
+        "model.name": "lstm1997",
+        "model.size": 2,
+        "model.bias": "all",
+        "model.init_scale": 0.1,
+        "optim.name": "sgd",
+        "stop.metric": "train/sequence_error",
+        "eval.every": 20_000,
+        "eval.batch_size": 256,
+        "log.every": 2000,
+        "checkpoint.every": 20_000,
+        "steps_per_dispatch": 2000,
+        "parallel.seeds": "devices+vmap",
+    },
+    rows=(
+        Row(
+            "6a: two symbols",
+            {"data.bits": 2, "model.blocks": 2, "model.input_gate_bias": (-2.0, -4.0), "optim.lr": 0.5},
+            paper=31_390,
+            parameters=156,
+        ),
+        Row(
+            "6b: three symbols",
+            {"data.bits": 3, "model.blocks": 3, "model.input_gate_bias": (-2.0, -4.0, -6.0), "optim.lr": 0.1},
+            paper=571_100,
+            parameters=308,
+        ),
+    ),
+    claims=(
+        Solves("LSTM tells the order of two symbols in every trial", row="6a: two symbols", level=199_999),
+        Better("three symbols take longer than two", row="6a: two symbols", than="6b: three symbols"),
+        Solves("of 2,560 test sequences about one is wrong", row="6a: two symbols", level=0.2, measure="test/sequence_error"),
+    ),
+    scales=dict(
+        paper=Scale("the paper's network, data, learning rule; 20 trials", {"optim.steps": 1_000_000}, seeds=20),
+        small=Scale("as the paper, 10 trials of at most 200,000 sequences", {"optim.steps": 200_000}, seeds=10),
+    ),
+)

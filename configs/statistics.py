@@ -1,0 +1,98 @@
+"""Intervals over seeds, and what they decide. All are 95% intervals."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.stats
+
+CONFIDENCE = 0.95
+HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A mean and its confidence interval over `count` seeds; endless for one seed."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """word: one of the four above; evidence: the numbers behind it."""
+
+    word: str
+    evidence: str
+
+
+def mean(values: Sequence[float]) -> Interval:
+    """Student's t interval of the mean."""
+    x = np.asarray(values, np.float64)
+    if len(x) < 2 or not np.isfinite(x).all():
+        return Interval(float(x.mean()), -math.inf, math.inf, len(x))
+    half = scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
+    return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+
+
+def paired(a: Mapping[int, float], b: Mapping[int, float], *, logarithm: bool = False) -> Interval:
+    """Of a - b over the seeds that both have; logarithm: of log(a / b)."""
+    seeds = sorted(a.keys() & b.keys())
+    if not seeds:
+        return Interval(math.nan, -math.inf, math.inf, 0)
+    x, y = (np.array([values[seed] for seed in seeds], np.float64) for values in (a, b))
+    return mean(np.log(x / y) if logarithm else x - y)
+
+
+def above(difference: Interval, by: float | None, *, ratio: bool) -> Verdict:
+    """Held if the interval lies above `by`, not held if it lies below. ratio: of a logarithm, which `by` is the ratio of."""
+    if ratio:
+        bound = math.log(by or 1.0)
+        evidence = _show(Interval(*map(_exp, (difference.mean, difference.low, difference.high)), difference.count)) + " times"
+    else:
+        bound, evidence = by or 0.0, _show(difference)
+    word = HELD if difference.low > bound else NOT_HELD if difference.high < bound else UNDECIDED
+    return Verdict(word, evidence)
+
+
+def inside(difference: Interval, within: float) -> Verdict:
+    """Held if the interval lies within -within to within, not held if it lies outside."""
+    outside = difference.low > within or difference.high < -within
+    word = HELD if -within < difference.low and difference.high < within else NOT_HELD if outside else UNDECIDED
+    return Verdict(word, _show(difference))
+
+
+def share(right: Sequence[bool], bound: float, *, above: bool) -> Verdict:
+    """Whether more (or fewer) than `bound` of the trials are right, by Clopper and Pearson's exact interval."""
+    interval = scipy.stats.binomtest(sum(right), len(right)).proportion_ci(CONFIDENCE, method="exact")
+    more, fewer = interval.low > bound, interval.high < bound
+    held, not_held = (more, fewer) if above else (fewer, more)
+    word = HELD if held else NOT_HELD if not_held else UNDECIDED
+    return Verdict(word, f"{sum(right)} of {len(right)} [{interval.low:.0%}, {interval.high:.0%}]")
+
+
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """Held if all are, not held if one is not, else undecided."""
+    words = [v.word for v in verdicts]
+    word = NOT_HELD if NOT_HELD in words else HELD if set(words) == {HELD} else UNDECIDED
+    return Verdict(word, "; ".join(v.evidence for v in verdicts))
+
+
+def _exp(x: float) -> float:
+    return math.inf if x > 700 else math.exp(x)
+
+
+def _show(i: Interval) -> str:
+    if i.count < 2:
+        return f"{number(i.mean)}, one seed"
+    return f"{number(i.mean)} [{number(i.low)}, {number(i.high)}], N={i.count}"
+
+
+def number(x: float) -> str:
+    """Three figures, thousands as such: 0.0123, 12.3, 12,345."""
+    if not math.isfinite(x):
+        return "never" if math.isnan(x) else str(x)
+    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"

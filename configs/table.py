@@ -1,0 +1,197 @@
+"""How a paper's table is written down: Table, Row, Claim. Its own numbers are in the file, ours in results.csv beside it.
+
+A measure is what a row is judged by, one number a seed: a metric of the run's last step such as "test/error", or
+`Until("train/error", 25.0)`, the training steps until that metric of the log first was at most 25.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from configs import base, statistics
+from configs.statistics import Verdict
+from train.errors import BadInput
+
+
+@dataclasses.dataclass(frozen=True)
+class Until:
+    """Steps until `metric` of metrics.jsonl first was at most `level`; a seed that never came there counts with all its steps.
+
+    examples: how many make a step, if the measure is to be in those (sequences) and not in steps.
+    """
+
+    metric: str
+    level: float
+    examples: int = 1
+    unit: str = "steps"
+
+    def __str__(self):
+        return f"{self.unit} to {self.metric} <= {self.level:g}"
+
+
+Measure = str | Until
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a paper's table: what it changes, and what the paper printed (in the table's measure)."""
+
+    name: str
+    changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    paper: float | str | None = None
+    parameters: int | None = None  # of the paper's network, at the scale "paper", where the paper prints or implies it
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """A size at which the table can be run: the paper's, or a smaller one.
+
+    rows: row -> changes that only this scale needs, such as another depth. about: data, size and schedule in a line.
+    """
+
+    about: str
+    changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
+    seeds: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What the paper says of its rows, in `says`, with the place. notes: scale -> why it does not hold there."""
+
+    says: str
+    measure: Measure | None = dataclasses.field(default=None, kw_only=True)  # None: the table's
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
+
+    def rows(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def verdict(self, values: Mapping[str, Mapping[int, float]], table: "Table") -> Verdict:
+        """values: row -> {seed: value}, of the rows that were run. Raises nothing."""
+        missing = [row for row in self.rows() if not values.get(row)]
+        return Verdict("not run", f"no run of {', '.join(missing)}") if missing else self.judge(values, table)
+
+    def judge(self, values, table) -> Verdict:
+        raise NotImplementedError
+
+    def difference(self, values, table, row: str, than: str) -> statistics.Interval:
+        """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio."""
+        measure = self.measure or table.measure
+        lower = table.better == "lower" or isinstance(measure, Until)
+        first, second = (than, row) if lower else (row, than)
+        return statistics.paired(values[first], values[second], logarithm=isinstance(measure, Until))
+
+
+@dataclasses.dataclass(frozen=True)
+class Better(Claim):
+    """`row` is better than `than`, by more than `by` (of steps: in fewer, by a ratio of more than `by`)."""
+
+    row: str = dataclasses.field(kw_only=True)
+    than: str = dataclasses.field(kw_only=True)
+    by: float | None = dataclasses.field(default=None, kw_only=True)
+
+    def rows(self):
+        return self.row, self.than
+
+    def judge(self, values, table):
+        steps = isinstance(self.measure or table.measure, Until)
+        return statistics.above(self.difference(values, table, self.row, self.than), self.by, ratio=steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ordered(Claim):
+    """Each of `order`, best first, is better than the next."""
+
+    order: tuple[str, ...] = dataclasses.field(kw_only=True)
+
+    def rows(self):
+        return self.order
+
+    def judge(self, values, table):
+        steps = isinstance(self.measure or table.measure, Until)
+        pairs = zip(self.order, self.order[1:], strict=False)
+        return statistics.all_of([statistics.above(self.difference(values, table, *p), None, ratio=steps) for p in pairs])
+
+
+@dataclasses.dataclass(frozen=True)
+class Alike(Claim):
+    """`row` and `than` differ by less than `within`, whichever is better."""
+
+    row: str = dataclasses.field(kw_only=True)
+    than: str = dataclasses.field(kw_only=True)
+    within: float = dataclasses.field(kw_only=True)
+
+    def rows(self):
+        return self.row, self.than
+
+    def judge(self, values, table):
+        return statistics.inside(self.difference(values, table, self.row, self.than), self.within)
+
+
+@dataclasses.dataclass(frozen=True)
+class Solves(Claim):
+    """More than `share` of the seeds of `row` have a value of at most `level`; with solves=False, fewer than that."""
+
+    row: str = dataclasses.field(kw_only=True)
+    level: float = dataclasses.field(kw_only=True)
+    share: float = dataclasses.field(default=0.5, kw_only=True)
+    solves: bool = dataclasses.field(default=True, kw_only=True)
+
+    def rows(self):
+        return (self.row,)
+
+    def judge(self, values, table):
+        right = [value <= self.level for value in values[self.row].values()]
+        return statistics.share(right, self.share, above=self.solves)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table or figure of a paper. title: paper, table and reference; says: what it is about, in a line or two."""
+
+    title: str
+    measure: Measure
+    rows: tuple[Row, ...]
+    scales: Mapping[str, Scale]
+    claims: tuple[Claim, ...] = ()
+    base: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    better: str = "lower"
+    curve: str | None = None  # the metric of metrics.jsonl that is drawn against the step; None: that of the measure
+    says: str = ""
+
+    def __post_init__(self):
+        names = [row.name for row in self.rows]
+        unknown = {row for claim in self.claims for row in claim.rows()} | {r for s in self.scales.values() for r in s.rows}
+        unknown -= set(names)
+        if unknown or len(set(names)) < len(names) or any("," in name or "/" in name for name in names):
+            raise ValueError(f"rows: {sorted(unknown) or names} must be different names of rows without , and /")
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The table's, and those of its claims."""
+        return tuple(dict.fromkeys([self.measure, *(claim.measure for claim in self.claims if claim.measure)]))
+
+    def row(self, name: str) -> Row:
+        """Raises BadInput for a name that no row has."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise BadInput(f"row: unknown {name!r}; have {', '.join(row.name for row in self.rows)}")
+
+    def scale(self, name: str) -> Scale:
+        """Raises BadInput for a name that no scale has."""
+        if name not in self.scales:
+            raise BadInput(f"scale: unknown {name!r}; have {', '.join(self.scales)}")
+        return self.scales[name]
+
+    def config(self, row: str, scale: str) -> ConfigDict:
+        """The locked config of a row: the defaults, then the base, the scale, the row, and the row of the scale."""
+        chosen = self.scale(scale)
+        changes = {**self.base, **chosen.changes, **self.row(row).changes, **chosen.rows.get(row, {})}
+        return base.override(base.get_config(), {"seeds": tuple(range(chosen.seeds)), **changes})
+
+    def get_config(self, argument: str = "") -> ConfigDict:
+        """Of "SCALE/ROW", the name of a single run: python -m train --config=TABLE.py:small/ROW."""
+        scale, _, row = argument.partition("/")
+        return self.config(row, scale)

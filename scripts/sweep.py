@@ -1,0 +1,108 @@
+"""Runs the rows of a paper's table that are not done yet; all seeds of a row train together.
+
+python -m scripts.sweep configs/papers/resnet/depth.py [--scale=small] [--rows=NAME,...] [--seeds=N] [--workdir=DIR]
+    [--shard=i/n] [--dry_run]
+Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2 on two machines that share DIR take every
+second row each. Then: python -m scripts.report TABLE.py
+"""
+
+import argparse
+import json
+import pathlib
+import re
+
+from configs import base, load, statistics
+from configs.table import Table
+from scripts import table_report
+from train import __main__ as command
+from train.errors import BadInput, exit_with
+
+
+def folder(name: str) -> str:
+    """A row's name as that of a folder."""
+    return re.sub(r"[^\w.=+-]+", "_", name)
+
+
+def workdir(path: pathlib.Path, scale: str, parent: str | None) -> pathlib.Path:
+    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
+    return pathlib.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
+
+
+def chosen(table: Table, rows: str | None, shard: str) -> list[str]:
+    """The rows by --rows and --shard, in the order of the table. Raises BadInput."""
+    names = [table.row(name).name for name in rows.split(",")] if rows else [row.name for row in table.rows]
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if not match or int(match[1]) >= int(match[2]):
+        raise BadInput(f"--shard: {shard!r} must be i/n with 0 <= i < n, such as 0/2")
+    ordered = [row.name for row in table.rows if row.name in names]
+    return ordered[int(match[1]) :: int(match[2])]
+
+
+def plan(path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: tuple[int, ...], runs: pathlib.Path) -> str:
+    """What a sweep will do, with the time that the same rows took when results.csv was made."""
+    seconds = table_report.seconds(path, scale)
+    lines, total, unknown = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0
+    for name in rows:
+        done = (runs / folder(name) / "result.json").exists()
+        steps = table.config(name, scale).optim.steps
+        took = seconds.get(name)
+        total, unknown = total + (0 if done else took or 0), unknown + (took is None and not done)
+        state = "done" if done else "not measured yet" if took is None else f"about {took / 60:.1f} min"
+        lines.append(f"  {name:<32} {steps!s:>9} steps, {len(seeds)} seeds: {state}")
+    lines.append(
+        f"  to do: {total / 60:.1f} min, as measured where results.csv says" + (f", and {unknown} unknown" if unknown else "")
+    )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    parser = command.Parser(prog="python -m scripts.sweep", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("table", metavar="TABLE.py")
+    parser.add_argument("--scale", default="small", help="one of the table's scales")
+    parser.add_argument("--rows", metavar="NAME,...", help="only these")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1, instead of the scale's number")
+    parser.add_argument("--workdir", metavar="DIR", help="where the runs go, in a folder for the scale; runs/PAPER/TABLE")
+    parser.add_argument("--shard", default="0/1", metavar="i/n", help="every n-th row from row i on")
+    parser.add_argument("--dry_run", action="store_true", help="only print the plan")
+    flags = parser.parse_args(arguments)
+    path, table = load.load_table(flags.table)
+    count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
+    if count < 1:
+        raise BadInput(f"--seeds: {count} must be at least 1")
+    runs, rows = workdir(path, flags.scale, flags.workdir), chosen(table, flags.rows, flags.shard)
+    for name in rows:
+        base.validate(table.config(name, flags.scale))
+    print(plan(path, table, flags.scale, rows, tuple(range(count)), runs), flush=True)
+    if flags.dry_run:
+        return 0
+    for k, name in enumerate(rows):
+        print(f"row {k + 1} of {len(rows)}: {name}", flush=True)
+        run(path, flags.scale, name, count, runs / folder(name))
+        print(f"{name}: {outcome(table, runs / folder(name))}", flush=True)
+    return 0
+
+
+def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Path) -> None:
+    """Trains a row, or goes on with it, in this process: what kills the sweep kills the run too."""
+    try:
+        shown = path.relative_to(load.ROOT)
+    except ValueError:
+        shown = path
+    numbers = ",".join(map(str, range(seeds)))
+    command.main([f"--config={shown}:{scale}/{name}", f"--config.seeds={numbers}", f"--workdir={where}"])
+    import jax
+
+    jax.clear_caches()  # the next row has programs of its own
+
+
+def outcome(table: Table, where: pathlib.Path) -> str:
+    values = table_report.values(table.measure, where, json.loads((where / "result.json").read_text()))
+    interval = statistics.mean(list(values.values()))
+    return f"{table.measure} {statistics.number(interval.mean)} " + (
+        f"[{statistics.number(interval.low)}, {statistics.number(interval.high)}]" if interval.count > 1 else "(one seed)"
+    )
+
+
+if __name__ == "__main__":
+    exit_with(main, "python -m scripts.sweep")

@@ -1,0 +1,287 @@
+"""The runs of a paper's table -> results.csv, README.md and figures in the paper's folder; and the index over all papers."""
+
+import csv
+import itertools
+import json
+import pathlib
+
+import numpy as np
+from etils import epath
+
+from configs import load, statistics
+from configs.statistics import HELD, NOT_HELD, UNDECIDED
+from configs.table import Measure, Table, Until
+from train import log
+from train.errors import BadInput
+
+PAPERS = load.ROOT / "configs" / "papers"
+COLUMNS = (
+    *("table", "scale", "row", "seed", "measure", "value", "steps", "parameters", "run_seconds"),
+    *("command", "data", "device", "jax", "git", "finished"),
+)
+
+
+def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
+    """{seed: value} of a finished run."""
+    if isinstance(measure, str):
+        if measure not in result["metrics"]:
+            raise BadInput(f"{run}: no metric {measure!r}; have {', '.join(result['metrics'])}")
+        numbers = [float("nan") if v is None else v for v in result["metrics"][measure]["per_seed"]]
+        return dict(zip(result["seeds"], numbers, strict=True))
+    split, _, metric = measure.metric.partition("/")
+    records = [r for r in log.read(epath.Path(run)) if r["split"] == split and metric in r]
+    if not records:
+        raise BadInput(f"{run}: the log has no metric {measure.metric!r}")
+    found = {}
+    for i, seed in enumerate(result["seeds"]):
+        steps = [r["step"] for r in records if r[metric][i] is not None and r[metric][i] <= measure.level]
+        found[seed] = float(min(steps, default=result["steps"]) * measure.examples)
+    return found
+
+
+def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
+    """The lines of results.csv of the rows whose runs are done."""
+    from scripts.sweep import folder
+
+    lines = []
+    for row in table.rows:
+        run = runs / folder(row.name)
+        if not (run / "result.json").exists():
+            continue
+        result = json.loads((run / "result.json").read_text())
+        device, data = result["device"], result["data"]
+        examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
+        for measure in table.measures:
+            for seed, value in values(measure, run, result).items():
+                lines.append(
+                    dict(
+                        table=path.stem,
+                        scale=scale,
+                        row=row.name,
+                        seed=str(seed),
+                        measure=str(measure),
+                        value=f"{value:.6g}",
+                        steps=str(result["steps"]),
+                        parameters=str(result["parameters"]),
+                        run_seconds=str(result["seconds"]),
+                        command=result["command"].split(" --workdir")[0],
+                        data=f"{data.get('source', 'generated')}: {examples}",
+                        device=f"{device['kind']} x {device['count']}"
+                        + (f", {device['cores']} cores" if device["cores"] else ""),
+                        jax=result["versions"]["jax"],
+                        git=result["git"] or "",
+                        finished=result["finished"],
+                    )
+                )
+    return lines
+
+
+def read(folder: pathlib.Path) -> list[dict]:
+    file = folder / "results.csv"
+    return list(csv.DictReader(file.open())) if file.exists() else []
+
+
+def seconds(path: pathlib.Path, scale: str) -> dict[str, float]:
+    """Row -> the training time in results.csv."""
+    lines = [line for line in read(path.parent) if (line["table"], line["scale"]) == (path.stem, scale)]
+    return {line["row"]: float(line["run_seconds"]) for line in lines}
+
+
+def enter(path: pathlib.Path, lines: list[dict]) -> None:
+    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table."""
+    new = {(line["table"], line["scale"], line["row"]) for line in lines}
+    kept = [old for old in read(path.parent) if (old["table"], old["scale"], old["row"]) not in new]
+    everything = sorted([*kept, *lines], key=lambda line: (line["table"], line["scale"]))
+    part = path.parent / "results.csv.part"
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(everything)
+    part.replace(path.parent / "results.csv")
+
+
+def measured(lines: list[dict], path: pathlib.Path, scale: str, measure: Measure) -> dict[str, dict[int, float]]:
+    """Row -> {seed: value} from results.csv."""
+    found = {}
+    for line in lines:
+        if (line["table"], line["scale"], line["measure"]) == (path.stem, scale, str(measure)):
+            found.setdefault(line["row"], {})[int(line["seed"])] = float(line["value"])
+    return found
+
+
+def verdicts(table: Table, lines: list[dict], path: pathlib.Path, scale: str) -> list[statistics.Verdict]:
+    """Of each claim, in order."""
+    return [c.verdict(measured(lines, path, scale, c.measure or table.measure), table) for c in table.claims]
+
+
+def scales_run(table: Table, lines: list[dict], path: pathlib.Path) -> list[str]:
+    have = {line["scale"] for line in lines if line["table"] == path.stem}
+    return [scale for scale in table.scales if scale in have]
+
+
+def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
+    """The part of a paper's README that is about one table."""
+    out = [f"## {table.title}", "", table.says, ""] if table.says else [f"## {table.title}", ""]
+    run = scales_run(table, lines, path)
+    ours = {scale: measured(lines, path, scale, table.measure) for scale in run}
+    of_row = {(line["scale"], line["row"]): line for line in lines if line["table"] == path.stem}
+    heads = ["row", "paper", *itertools.chain(*((f"{s}: parameters", f"{s}: {table.measure}") for s in run))]
+    out += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in table.rows:
+        cells = [row.name, "" if row.paper is None else str(row.paper)]
+        for scale in run:
+            if row.name not in ours[scale]:
+                cells += ["", "not run"]
+                continue
+            interval = statistics.mean(list(ours[scale][row.name].values()))
+            cells += [f"{int(of_row[scale, row.name]['parameters']):,}", _cell(interval)]
+        out.append("| " + " | ".join(cells) + " |")
+    out.append("")
+    for scale in table.scales:
+        name = _relative(path)
+        if scale not in run:
+            out += [
+                f"* Scale `{scale}` ({table.scales[scale].about}): not run. `python -m scripts.sweep {name} --scale={scale}`"
+            ]
+            continue
+        some = [line for (s, _), line in of_row.items() if s == scale]
+        minutes = sum(float(line["run_seconds"]) for line in some) / 60
+        about = sorted({f"{line['device']}, jax {line['jax']}" for line in some})
+        data = sorted({line["data"] for line in some if line["data"]})
+        out += [
+            f"* Scale `{scale}` ({table.scales[scale].about}): mean [95% interval] over seeds, at the last step; "
+            f"{'; '.join(data)}; {minutes:.0f} min on {'; '.join(about)}. `python -m scripts.sweep {name} --scale={scale}`"
+        ]
+    if any(isinstance(m, Until) for m in table.measures):
+        out += ["* A seed that never came to the level counts with all steps of its run, so such a number is a lower bound."]
+    if "paper" not in run:
+        out += ["* The paper's numbers are of its own data, size and schedule: they are not to be set against ours."]
+    out.append("")
+    if table.claims and run:
+        out += ["| the paper says | " + " | ".join(run) + " |", "|---|" + "---|" * len(run)]
+        found = {scale: verdicts(table, lines, path, scale) for scale in run}
+        for k, claim in enumerate(table.claims):
+            cells = [f"**{found[scale][k].word}**: {found[scale][k].evidence}{_note(claim, scale)}" for scale in run]
+            out.append("| " + " | ".join([claim.says, *cells]) + " |")
+        out.append("")
+    for scale in run:
+        if (path.parent / figure_name(path, scale)).exists():
+            out += [f"![{table.title}, {scale}]({figure_name(path, scale)})", ""]
+    return "\n".join(out)
+
+
+def _cell(interval: statistics.Interval) -> str:
+    n = statistics.number
+    spread = f" [{n(interval.low)}, {n(interval.high)}]" if interval.count > 1 else ""
+    return f"{n(interval.mean)}{spread} (N={interval.count})"
+
+
+def _note(claim, scale: str) -> str:
+    return f". {claim.notes[scale]}" if scale in claim.notes else ""
+
+
+def _relative(path: pathlib.Path) -> str:
+    return str(path.relative_to(load.ROOT)) if path.is_relative_to(load.ROOT) else str(path)
+
+
+def tables(folder: pathlib.Path) -> list[tuple[pathlib.Path, Table]]:
+    return [load.load_table(str(file)) for file in sorted(folder.glob("[a-z]*.py"))]
+
+
+def page(folder: pathlib.Path) -> str:
+    """README.md of a paper's folder, from its tables and its results.csv."""
+    lines = read(folder)
+    head = f"# {folder.name}\n\nGenerated by `python -m scripts.report` from the tables and results.csv of this folder.\n\n"
+    return head + "\n".join(section(path, table, lines) for path, table in tables(folder))
+
+
+def index(papers: pathlib.Path) -> str:
+    """README.md over all papers: what was run and what held."""
+    out = ["# Papers", "", "Generated by `python -m scripts.report`. Claims are counted over the scales that were run.", ""]
+    out += ["| table | scale | rows run | held | not held | undecided |", "|---|---|---|---|---|---|"]
+    for folder in sorted(f for f in papers.iterdir() if (f / "README.md").exists() or list(f.glob("[a-z]*.py"))):
+        lines = read(folder)
+        for path, table in tables(folder):
+            for scale in scales_run(table, lines, path) or ["-"]:
+                words = [v.word for v in verdicts(table, lines, path, scale)]
+                rows = len(measured(lines, path, scale, table.measure))
+                counts = " | ".join(str(words.count(word)) for word in (HELD, NOT_HELD, UNDECIDED))
+                link = f"[{folder.name}/{path.stem}]({folder.name}/README.md)"
+                out.append(f"| {link}: {table.title} | {scale} | {rows} / {len(table.rows)} | {counts} |")
+    return "\n".join(out) + "\n"
+
+
+def figure_name(path: pathlib.Path, scale: str) -> str:
+    return f"{path.stem}_{scale}.png"
+
+
+def draw(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path, lines: list[dict]) -> None:
+    """The curves of every row, mean and range over seeds, and beside them the rows' values with their intervals."""
+    import matplotlib.figure
+
+    from scripts.sweep import folder
+
+    ours = measured(lines, path, scale, table.measure)
+    names = [row.name for row in table.rows if row.name in ours]
+    curve = table.curve or (table.measure if isinstance(table.measure, str) else table.measure.metric)
+    split, _, metric = curve.partition("/")
+    figure = matplotlib.figure.Figure(figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for k, name in enumerate(names):
+        records = [r for r in log.read(epath.Path(runs / folder(name))) if r["split"] == split and metric in r]
+        points = np.array([[np.nan if v is None else v for v in r[metric]] for r in records])
+        steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
+        if len(points):
+            left.plot(steps, np.nanmean(points, 1), color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
+            left.fill_between(steps, np.nanmin(points, 1), np.nanmax(points, 1), color=color, alpha=0.2, linewidth=0)
+        interval = statistics.mean(list(ours[name].values()))
+        if np.isfinite(interval.low):
+            right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
+        right.plot(list(ours[name].values()), [k] * len(ours[name]), "|", color=color, markersize=9, alpha=0.6)
+        right.plot(interval.mean, k, "o", color=color)
+    left.set(xlabel="step", title=curve)
+    left.grid(alpha=0.3)
+    if len(names) <= 12:
+        left.legend(frameon=False, fontsize="small")
+    right.set_yticks(range(len(names)), names)
+    right.invert_yaxis()
+    right.set(title=f"{table.measure}: mean, 95% interval, seeds")
+    if isinstance(table.measure, Until):
+        right.set_xscale("log")
+    right.grid(alpha=0.3, axis="x")
+    figure.suptitle(f"{table.title} ({scale})", fontsize="medium")
+    figure.savefig(path.parent / figure_name(path, scale), dpi=110, metadata={"Software": None})
+
+
+def report(table_file: str, workdir: str | None) -> None:
+    """Enters the finished runs of every scale of a table, draws, and writes the paper's README and the index."""
+    from scripts import sweep
+
+    path, table = load.load_table(table_file)
+    for scale in table.scales:
+        runs = sweep.workdir(path, scale, workdir)
+        lines = collect(path, table, scale, runs)
+        if lines:
+            enter(path, lines)
+            draw(path, table, scale, runs, read(path.parent))
+    write_pages(path.parent)
+
+
+def write_pages(folder: pathlib.Path) -> None:
+    log.write_whole(folder / "README.md", page(folder))
+    if folder.parent == PAPERS:
+        log.write_whole(PAPERS / "README.md", index(PAPERS))
+
+
+def write_all() -> None:
+    """Every paper's README and the index, from what results.csv says."""
+    for folder in PAPERS.iterdir():
+        if folder.is_dir() and list(folder.glob("*.py")):
+            write_pages(folder)
+
+
+def stale() -> list[pathlib.Path]:
+    """The README files that do not match their results.csv."""
+    pages = {folder / "README.md": page(folder) for folder in PAPERS.iterdir() if folder.is_dir() and list(folder.glob("*.py"))}
+    pages[PAPERS / "README.md"] = index(PAPERS)
+    return [file for file, text in pages.items() if not file.exists() or file.read_text() != text]

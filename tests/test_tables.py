@@ -1,0 +1,225 @@
+"""Tables of papers: every row builds and takes steps, sweeps lose nothing, verdicts follow from intervals."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import helpers
+import numpy as np
+import pytest
+import scipy.stats
+
+from configs import base, load, statistics
+from configs.table import Alike, Better, Ordered, Row, Scale, Solves, Table, Until
+from scripts import report as report_script
+from scripts import sweep, table_report
+from train import experiment
+from train.data import texts
+from train.errors import BadInput
+
+FILES = sorted(table_report.PAPERS.glob("*/[a-z]*.py"))
+TABLES = {file: load.load_table(str(file))[1] for file in FILES}
+ROWS = [(file, scale, row.name) for file, table in TABLES.items() for scale in table.scales for row in table.rows]
+
+
+def name(case):
+    return "/".join(str(part.relative_to(table_report.PAPERS)) if isinstance(part, pathlib.Path) else part for part in case)
+
+
+@pytest.mark.parametrize("case", ROWS, ids=name)
+def test_every_row_of_every_scale_builds_and_has_the_papers_parameters(case, monkeypatch):
+    file, scale, row = case
+    table = TABLES[file]
+    monkeypatch.setattr(texts, "load", helpers.or_a_little_brown(texts.load))
+    config = table.config(row, scale)
+    base.validate(config)
+    if config.data.name.startswith(("cifar", "imagenet")):  # not in the repository
+        pytest.skip("needs data that is not in the repository")
+    built = experiment.build(config)
+    if table.row(row).parameters and scale == "paper":
+        assert built.parameters == table.row(row).parameters
+
+
+# statistics
+
+
+def test_the_interval_of_a_mean_covers_the_truth_95_times_of_100():
+    rng = np.random.default_rng(0)
+    hits = sum(i.low < 3 < i.high for i in (statistics.mean(rng.normal(3, 2, 4)) for _ in range(4000)))
+    assert 0.94 < hits / 4000 < 0.96
+
+
+def test_a_difference_is_paired_by_seed_so_what_seeds_share_cancels():
+    a, b = {0: 10.0, 1: 20.0, 2: 30.0}, {2: 29.0, 0: 9.1, 1: 18.9}
+    i = statistics.paired(a, b)
+    _, p = scipy.stats.ttest_rel([10, 20, 30], [9.1, 18.9, 29])
+    assert i.count == 3 and i.low > 0.7 and p < 0.05 and i.mean == pytest.approx(1.0)
+
+
+def table(*claims, measure="test/error", better="lower", rows="ab"):
+    return Table(
+        title="t", measure=measure, better=better, rows=tuple(map(Row, rows)), claims=claims, scales={"small": Scale("")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("b", "word"), [((9.0, 9.1, 8.9), "held"), ((12.0, 12.1, 11.9), "not held"), ((9.0, 11.0, 10.0), "undecided")]
+)
+def test_better_is_held_above_zero_not_held_below_and_undecided_across(b, word):
+    claim = Better("b is better", row="b", than="a")
+    values = dict(a=dict(enumerate((10.0, 10.2, 9.9))), b=dict(enumerate(b)))
+    assert claim.verdict(values, table(claim)).word == word
+    turned = dict(held="not held").get(word, "held" if word == "not held" else "undecided")
+    assert claim.verdict(values, table(claim, better="higher")).word == turned
+
+
+def test_one_seed_decides_nothing_and_a_row_that_was_not_run_has_no_verdict():
+    claim = Better("b is better", row="b", than="a")
+    assert claim.verdict(dict(a={0: 10.0}, b={0: 1.0}), table(claim)).word == "undecided"
+    assert claim.verdict(dict(a={0: 10.0}), table(claim)).word == "not run"
+
+
+def test_five_successes_of_five_do_not_yet_show_a_majority_but_six_do():
+    claim = Solves("solves", row="a", level=1.0)
+    for count, word in ((5, "undecided"), (6, "held")):
+        assert claim.verdict(dict(a=dict.fromkeys(range(count), 1.0)), table(claim)).word == word
+    fails = Solves("does not solve", row="a", level=1.0, solves=False)
+    assert fails.verdict(dict(a=dict.fromkeys(range(6), 2.0)), table(fails)).word == "held"
+
+
+def test_a_ratio_of_steps_is_judged_by_its_logarithm():
+    measure = Until("train/error", 25.0)
+    values = dict(a={0: 600.0, 1: 660.0, 2: 540.0}, b={0: 100.0, 1: 100.0, 2: 100.0})
+    for by, word in ((None, "held"), (4.0, "held"), (9.0, "not held"), (6.0, "undecided")):
+        claim = Better("six times faster", row="b", than="a", by=by)
+        assert claim.verdict(values, table(claim, measure=measure)).word == word
+
+
+def test_an_order_needs_every_pair_and_alike_needs_the_whole_interval_inside():
+    low, mid, high = ({k: v + 0.01 * k for k in range(4)} for v in (1.0, 1.0, 2.0))
+    ordered = Ordered("a before b before c", order=("a", "b", "c"))
+    assert ordered.verdict(dict(a=low, b=high, c=mid), table(ordered, rows="abc")).word == "not held"
+    alike = Alike("no difference", row="a", than="b", within=0.5)
+    assert alike.verdict(dict(a=low, b=mid), table(alike)).word == "held"
+    assert alike.verdict(dict(a=low, b=high), table(alike)).word == "not held"
+
+
+# sweeps
+
+TINY = """
+from configs.table import Better, Row, Scale, Table, Until
+
+TABLE = Table(
+    title="tiny",
+    measure="test/mse",
+    base={
+        "task.name": "regress", "data.name": "adding", "data.T": 4, "data.examples": 8, "model.name": "sequence_readout",
+        "model.hidden": 4, "optim.steps": 60, "log.every": 10, "eval.every": 20, "checkpoint.every": 10,
+        "steps_per_dispatch": 5,
+    },
+    rows=(Row("slow", {"optim.lr": 0.001}, paper=1.0), Row("fast", {"optim.lr": 0.1}), Row("fastest", {"optim.lr": 0.3})),
+    claims=(Better("fast is faster", row="fast", than="slow"),
+            Better("in fewer steps", row="fast", than="slow", measure=Until("train/mse", 0.3))),
+    scales=dict(small=Scale("a toy"), paper=Scale("never run")),
+)
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "table.py").write_text(TINY)
+    return tmp_path / "tiny" / "table.py"
+
+
+def start(*arguments):
+    environment = os.environ | {"PYTHONPATH": str(load.ROOT), "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    command = [sys.executable, "-m", "scripts.sweep", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def numbers(file, workdir):
+    report_script.main([str(file), f"--workdir={workdir}"])
+    return [(r["row"], r["seed"], r["measure"], r["value"], r["steps"]) for r in table_report.read(file.parent)]
+
+
+def test_a_sweep_that_is_killed_ends_with_the_numbers_of_one_that_is_not_and_two_shards_with_those_too(tiny, tmp_path):
+    whole, cut, shared = (tmp_path / where for where in ("whole", "cut", "shared"))
+    assert start(tiny, f"--workdir={whole}").wait() == 0
+    expected = numbers(tiny, whole)
+    assert len(expected) == 3 * 3 * 2  # rows, seeds, measures
+    killed = start(tiny, f"--workdir={cut}")
+    while not list(cut.glob("small/fast/checkpoints/*")) and killed.poll() is None:
+        time.sleep(0.02)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (cut / "small" / "fastest").exists()
+    assert start(tiny, f"--workdir={cut}").wait() == 0
+    assert numbers(tiny, cut) == expected
+    shards = [start(tiny, f"--workdir={shared}", f"--shard={i}/2") for i in range(2)]
+    assert [shard.wait() for shard in shards] == [0, 0]
+    assert numbers(tiny, shared) == expected
+
+
+def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tmp_path):
+    sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=slow,fast"])
+    report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    page = (tiny.parent / "README.md").read_text()
+    assert "| slow | 1.0 |" in page and "| fastest |  |  | not run |" in page
+    assert "Scale `paper` (never run): not run." in page and "| fast is faster | **" in page
+    report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
+    assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_plan_is_printed_and_nothing_runs_in_a_dry_run(tiny, tmp_path, capsys):
+    assert sweep.main([str(tiny), "--dry_run", f"--workdir={tmp_path / 'runs'}", "--shard=1/2"]) == 0
+    out = capsys.readouterr().out
+    assert "fast " in out and "slow" not in out and "not measured yet" in out and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scale=big"], "scale: unknown 'big'; have small, paper"),
+        (["--rows=slow,quick"], "row: unknown 'quick'; have slow, fast, fastest"),
+        (["--shard=2/2"], "--shard: '2/2' must be i/n"),
+        (["--seeds=0"], "--seeds: 0 must be at least 1"),
+        (["--seeds=two"], "--seeds"),
+    ],
+)
+def test_a_wrong_flag_of_a_sweep_is_refused_in_one_line(tiny, arguments, words):
+    with pytest.raises(BadInput) as error:
+        sweep.main([str(tiny), *arguments])
+    assert words in str(error.value)
+
+
+def test_a_file_that_is_no_table_and_a_file_that_is_not_there_are_refused():
+    with pytest.raises(BadInput, match="has no TABLE"):
+        sweep.main(["configs/lstm_adding.py"])
+    with pytest.raises(BadInput, match="did you mean 'configs/papers/lstm1997/adding.py'"):
+        sweep.main(["configs/papers/lstm1997/addin.py"])
+
+
+def test_every_readme_of_a_paper_matches_its_results_and_every_figure_is_there():
+    assert table_report.stale() == []
+    for file in FILES:
+        for scale in table_report.scales_run(TABLES[file], table_report.read(file.parent), file):
+            assert (file.parent / table_report.figure_name(file, scale)).exists()
+
+
+def test_a_run_ends_when_every_seed_came_to_the_level_and_says_at_which_step(tmp_path):
+    from train import __main__ as command
+
+    arguments = ["--config=configs/lstm_adding.py:T=4", f"--workdir={tmp_path / 'run'}", "--config.optim.steps=4000"]
+    arguments += ["--config.stop.metric=train/mse", "--config.stop.at_most=0.1", "--config.checkpoint.every=100"]
+    assert command.main([*arguments, "--config.model.hidden=8", "--config.data.examples=8"]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    steps = table_report.values(Until("train/mse", 0.1), tmp_path / "run", result)
+    assert max(steps.values()) <= result["steps"] < 4000 and result["steps"] - max(steps.values()) < 100
+    with pytest.raises(BadInput, match="stop.metric: unknown 'train/errors'; have train/loss, train/mse, test/loss"):
+        command.main(["--config=configs/lstm_adding.py:T=4", "--config.stop.metric=train/errors"])
