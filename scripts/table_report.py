@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -22,16 +23,14 @@ COLUMNS = (
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
-    """{seed: value} of a finished run."""
-    if isinstance(measure, str):
-        if measure not in result["metrics"]:
-            raise BadInput(f"{run}: no metric {measure!r}; have {', '.join(result['metrics'])}")
-        numbers = [float("nan") if v is None else v for v in result["metrics"][measure]["per_seed"]]
-        return dict(zip(result["seeds"], numbers, strict=True))
-    split, _, metric = measure.metric.partition("/")
+    """{seed: value} of a finished run, from its log: of the last step (a metric of training: since the record before)."""
+    split, _, metric = str(measure if isinstance(measure, str) else measure.metric).partition("/")
     records = [r for r in log.read(epath.Path(run)) if r["split"] == split and metric in r]
     if not records:
-        raise BadInput(f"{run}: the log has no metric {measure.metric!r}")
+        have = sorted({f"{r['split']}/{key}" for r in log.read(epath.Path(run)) for key in r} - {"step", "split"})
+        raise BadInput(f"{run}: no metric '{split}/{metric}' in its log; have {', '.join(have)}")
+    if isinstance(measure, str):
+        return {seed: math.nan if v is None else v for seed, v in zip(result["seeds"], records[-1][metric], strict=True)}
     found = {}
     for i, seed in enumerate(result["seeds"]):
         steps = [r["step"] for r in records if r[metric][i] is not None and r[metric][i] <= measure.level]

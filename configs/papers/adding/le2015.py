@@ -1,0 +1,74 @@
+"""A simple way to initialise recurrent networks of rectified linear units: the adding problem. Le, Jaitly & Hinton 2015.
+
+Run:   python -m scripts.sweep configs/papers/adding/le2015.py
+
+Paper: figures, no numbers: test error against steps for T = 150, 200, 300, 400, 100 units, SGD with grids of learning rates and
+clips. Here: one marker in each half (as Arjovsky et al. 2016), Adam, 64 units. Success: test error below 0.01 (constant: 1/6).
+"""
+
+from configs.table import Better, Row, Scale, Solves, Table, Until
+
+LSTM = {"model.cell": "lstm", "optim.lr": 0.01}
+
+TABLE = Table(
+    title="Adding problem: tanh, IRNN, LSTM, forget bias. Le et al. 2015, Jozefowicz et al. 2015",
+    measure="test/mse",
+    curve="test/mse",
+    base={
+        "task.name": "regress",
+        "data.name": "adding",
+        "data.batch_size": 50,
+        "model.name": "sequence_readout",
+        "model.hidden": 64,
+        "optim.name": "adam",
+        "optim.clip_norm": 1.0,
+        "log.every": 100,
+        "steps_per_dispatch": 50,
+        "parallel.seeds": "devices",
+    },
+    rows=(
+        Row("tanh", {"model.cell": "elman", "optim.lr": 0.001}),
+        Row("IRNN", {"model.cell": "irnn", "optim.lr": 0.001}),
+        Row("LSTM with forget bias 0", {**LSTM, "model.forget_bias": 0.0}),
+        Row("LSTM with forget bias 1", {**LSTM, "model.forget_bias": 1.0}),
+        Row("LSTM with forget bias 3", {**LSTM, "model.forget_bias": 3.0}),
+        Row("GRU", {"model.cell": "gru", "optim.lr": 0.01}),
+    ),
+    claims=(
+        Solves("LSTM solves the problem (Le et al., figure 2)", row="LSTM with forget bias 3", level=0.01),
+        Solves("IRNN solves it too", row="IRNN", level=0.01),
+        Solves("a tanh network does not", row="tanh", level=0.01, solves=False),
+        Better("IRNN is better than tanh", row="IRNN", than="tanh"),
+        Better(
+            "a forget bias of 1 is better than none (Jozefowicz et al., section 5)",
+            row="LSTM with forget bias 1",
+            than="LSTM with forget bias 0",
+            measure=Until("test/mse", 0.01),
+        ),
+        Better(
+            "... and a larger one better for a longer lag",
+            row="LSTM with forget bias 3",
+            than="LSTM with forget bias 1",
+            measure=Until("test/mse", 0.01),
+        ),
+    ),
+    scales=dict(
+        paper=Scale(
+            "T=400, 20,000 steps",
+            {"data.T": 400, "optim.steps": 20_000, "eval.every": 500, "checkpoint.every": 2000},
+            seeds=6,
+        ),
+        small=Scale(
+            "T=100, 1,500 steps",
+            {
+                "data.T": 100,
+                "data.examples": 500,
+                "optim.steps": 1500,
+                "eval.every": 50,
+                "log.every": 50,
+                "checkpoint.every": 500,
+            },
+            seeds=6,
+        ),
+    ),
+)

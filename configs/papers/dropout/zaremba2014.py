@@ -1,0 +1,44 @@
+"""Recurrent neural network regularization: dropout on what does not recur. Zaremba, Sutskever & Vinyals 2014, table 1.
+
+Run:   python -m scripts.sweep configs/papers/dropout/zaremba2014.py
+
+Paper: Penn Treebank, which is not to be had here; the King James Version is as large. Its small network (2 x 200, no dropout)
+has a test perplexity of 114.5, the medium (2 x 650, dropout 0.5) 82.7, the large (2 x 1500, 0.65) 78.4.
+"""
+
+from configs.table import Better, Row, Scale, Table
+
+TABLE = Table(
+    title="Table 1, LSTM language models with and without dropout. Zaremba et al. 2014",
+    measure="test/perplexity",
+    curve="validation/perplexity",
+    base={
+        "task.name": "language_model",
+        "data.name": "kjv",
+        "data.vocabulary": "word",
+        "data.window": 35,
+        "data.batch_size": 20,
+        "model.name": "language_model",
+        "model.layers": 2,
+        "optim.name": "adam",
+        "optim.lr": 0.002,
+        "optim.clip_norm": 5.0,
+        "schedule.name": "cosine",
+        "log.every": 100,
+        "eval.batch_size": 20,
+        "steps_per_dispatch": 20,
+    },
+    rows=(
+        Row("small without dropout", {"model.hidden": 200, "model.embedding": 200}, paper=114.5),
+        Row("medium without dropout", {"model.hidden": 650, "model.embedding": 650}),
+        Row("medium with dropout 0.5", {"model.hidden": 650, "model.embedding": 650, "model.dropout": 0.5}, paper=82.7),
+        Row("large with dropout 0.65", {"model.hidden": 1500, "model.embedding": 1500, "model.dropout": 0.65}, paper=78.4),
+    ),
+    claims=(
+        Better("dropout lets a larger network win", row="medium with dropout 0.5", than="small without dropout"),
+        Better("dropout helps the medium network", row="medium with dropout 0.5", than="medium without dropout"),
+    ),
+    scales=dict(
+        full=Scale("the whole King James Version, 13 epochs", {"optim.steps": "13 epochs", "eval.every": "1 epoch"}),
+    ),
+)

@@ -1,0 +1,48 @@
+"""Empirical evaluation of gated recurrent networks: tanh, GRU and LSTM of about as many parameters. Chung et al. 2014, table 2.
+
+Run:   python -m scripts.sweep configs/papers/gru/units.py
+
+The paper models music and speech (negative log-likelihood); its music is not to be had here, its speech is private.
+Here: the next character of the King James Version, each network of about 169,000 recurrent parameters as in its Ubisoft
+rows (tanh 400, GRU 227, LSTM 195 units for 20 inputs), embedding 20. So no number of the paper's belongs beside ours.
+"""
+
+from configs.table import Alike, Better, Row, Scale, Table
+
+TABLE = Table(
+    title="Tables 1 and 2, tanh, GRU and LSTM at equal size. Chung et al. 2014",
+    measure="test/bits",
+    curve="validation/bits",
+    base={
+        "task.name": "language_model",
+        "data.name": "kjv",
+        "data.vocabulary": "char",
+        "data.window": 50,
+        "data.batch_size": 64,
+        "model.name": "language_model",
+        "model.embedding": 20,
+        "optim.name": "adam",
+        "optim.clip_norm": 1.0,
+        "schedule.name": "cosine",
+        "log.every": 100,
+        "eval.batch_size": 64,
+    },
+    rows=(
+        Row("tanh", {"model.cell": "elman", "model.hidden": 400, "optim.lr": 0.001}),
+        Row("GRU", {"model.cell": "gru_reset_before", "model.hidden": 227, "optim.lr": 0.004}),
+        Row("GRU reset after", {"model.cell": "gru", "model.hidden": 227, "optim.lr": 0.004}),
+        Row("LSTM", {"model.cell": "lstm_peephole", "model.hidden": 195, "optim.lr": 0.004}),
+    ),
+    claims=(
+        Better("gated units beat tanh: GRU (section 5)", row="GRU", than="tanh"),
+        Better("... LSTM", row="LSTM", than="tanh"),
+        Alike("no clear winner between GRU and LSTM (within 0.05 bits)", row="GRU", than="LSTM", within=0.05),
+        Alike("the place of the reset gate does not matter (footnote)", row="GRU", than="GRU reset after", within=0.05),
+    ),
+    scales=dict(
+        full=Scale("the whole King James Version, 5 epochs", {"optim.steps": "5 epochs", "eval.every": "1 epoch"}),
+        small=Scale(
+            "600 steps of 64 x 50 characters, 0.6 epochs", {"optim.steps": 600, "eval.every": 200, "checkpoint.every": 200}
+        ),
+    ),
+)

@@ -1,0 +1,70 @@
+"""Identity mappings, table 2: where the activation goes. He et al. 2016, arXiv:1603.05027.
+
+Run:   python -m scripts.sweep configs/papers/resnet_v2/table2.py
+
+Paper: CIFAR-10, ResNet-110 of basic units with shortcut A; as He et al. 2015, with 400 steps of warm-up at lr 0.01 (here rising
+linearly to 0.1). Errors are medians of 5 runs.
+"""
+
+from configs.table import Better, Row, Scale, Table
+
+TABLE = Table(
+    title="Table 2, places of the activation. He et al. 2016",
+    measure="test/error",
+    base={
+        "model.name": "resnet_v2_cifar",
+        "model.block": "basic",
+        "model.shortcut": "A",
+        "model.depth": 110,
+        "optim.name": "momentum",
+        "optim.weight_decay": 1e-4,
+        "optim.lr": 0.1,
+        "data.flip": True,
+        "steps_per_dispatch": 25,
+    },
+    rows=(
+        Row("original", {"model.order": "original"}, paper=6.61, parameters=1_727_962),
+        Row("BN after addition", {"model.order": "bn_after_addition"}, paper=8.17),
+        Row("ReLU before addition", {"model.order": "relu_before_addition"}, paper=7.84),
+        Row("ReLU-only pre-activation", {"model.order": "relu_only_preactivation"}, paper=6.71),
+        Row("full pre-activation", {"model.order": "full_preactivation"}, paper=6.37, parameters=1_727_962),
+    ),
+    claims=(
+        Better("full pre-activation is better than the original unit", row="full pre-activation", than="original"),
+        Better("BN after addition is worse than the original", row="original", than="BN after addition"),
+        Better("ReLU before addition is worse than the original", row="original", than="ReLU before addition"),
+        Better("BN in the pre-activation is what helps", row="full pre-activation", than="ReLU-only pre-activation"),
+    ),
+    scales=dict(
+        paper=Scale(
+            "CIFAR-10, 64,000 steps, as printed",
+            {
+                "data.name": "cifar10",
+                "data.scale": "mean_image",
+                "data.shift": 4,
+                "optim.steps": 64_000,
+                "schedule.name": "step",
+                "schedule.boundaries": (32_000, 48_000),
+                "schedule.warmup": 400,
+            },
+            seeds=5,
+        ),
+        small=Scale(
+            "the embedded 6,000 images of Fashion-MNIST, depth 56 of 8, 16, 32 maps, batch 64, 4 epochs, cosine",
+            {
+                "data.name": "fashion_mnist",
+                "data.source": "embedded",
+                "data.shift": 2,
+                "data.batch_size": 64,
+                "model.depth": 56,
+                "model.width": 8,
+                "optim.steps": "4 epochs",
+                "schedule.name": "cosine",
+                "schedule.warmup": 50,
+                "eval.every": "1 epoch",
+                "log.every": "1 epoch",
+                "checkpoint.every": "2 epochs",
+            },
+        ),
+    ),
+)
