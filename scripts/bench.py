@@ -4,6 +4,8 @@ python -m scripts.bench startup     seconds from the command to the first step, 
 python -m scripts.bench loop        replicated dispatch against plain jit; the loop against back-to-back dispatches
 python -m scripts.bench cnn         training steps of the convolutional networks against PyTorch's (extra `parity`)
 python -m scripts.bench rnn         the same of recurrent layers
+python -m scripts.bench decode      greedy and beam-5 decoding against a loop in PyTorch
+python -m scripts.bench seeds       N seeds in one program, by each layout, against N trainings in PyTorch
 """
 
 import argparse
@@ -16,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from scripts import bench_cnn, bench_rnn
+from scripts import bench_cnn, bench_decode, bench_rnn, bench_seeds
 
 EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
 CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
@@ -92,7 +94,7 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
-    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn"))
+    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "seeds"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--models", default=",".join(bench_cnn.MODELS), help="of cnn: which networks, by commas")
     parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
@@ -105,10 +107,11 @@ def main() -> int:
         if any(v.startswith("torch") for v in variants) and not importlib.util.find_spec("torch"):
             parser.error("--variants: those of PyTorch need it; pip install -e '.[parity]'")
         bench_cnn.compare(models, flags.rounds, variants)
-    elif flags.what == "rnn" and not importlib.util.find_spec("torch"):
-        parser.error("rnn: PyTorch is needed; pip install -e '.[parity]'")
-    else:
-        dict(startup=startup, loop=loop, rnn=bench_rnn.compare)[flags.what](flags.rounds)
+        return 0
+    commands = dict(rnn=bench_rnn.compare, decode=bench_decode.compare, seeds=bench_seeds.compare)
+    if flags.what in commands and not importlib.util.find_spec("torch"):
+        parser.error(f"{flags.what}: PyTorch is needed; pip install -e '.[parity]'")
+    (commands | dict(startup=startup, loop=loop))[flags.what](flags.rounds)
     return 0
 
 

@@ -6,9 +6,10 @@ import dataclasses
 import multiprocessing
 import os
 import statistics
-import time
 
 import numpy as np
+
+from scripts import rounds
 
 MODELS = {  # name -> (our model and hyper-parameters, batch, image)
     "lenet5": (dict(name="lenet5", activation="relu", subsampling="max"), 128, (32, 32, 1)),
@@ -17,16 +18,6 @@ MODELS = {  # name -> (our model and hyper-parameters, batch, image)
     "alexnet": (dict(name="alexnet_2014"), 16, (224, 224, 3)),
     "resnet20": (dict(name="resnet_cifar"), 128, (32, 32, 3)),
 }
-SECONDS = 0.5  # the least that a variant runs in a round
-QUIET = 0.06  # of a core: the most that other processes may use in a round that counts
-
-
-def cpu_seconds() -> tuple[float, float]:
-    """(of the whole machine, of this process) since their starts."""
-    with open("/proc/stat") as file:
-        user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
-    times = os.times()
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), times.user + times.system
 
 
 def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
@@ -113,7 +104,7 @@ def peak(name: str, variant: str) -> int:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) // 1024
 
 
-def compare(names, rounds: int, variants) -> None:
+def compare(names, count: int, variants) -> None:
     """Prints, for each network, each variant's median milliseconds a step, its median ratio to PyTorch's best, its peak."""
     from train.__main__ import prepare_jax
 
@@ -121,27 +112,10 @@ def compare(names, rounds: int, variants) -> None:
     variants = {v: make for v, make in VARIANTS.items() if v in variants}
     for name in names:
         runs = {v: make(name) for v, make in variants.items()}
-        repeats = {}
-        for v, run in runs.items():  # the first call compiles
-            run()
-            start = time.perf_counter()
-            run()
-            repeats[v] = max(1, round(SECONDS / (time.perf_counter() - start)))
-        times, skipped = {v: [] for v in runs}, 0
-        while len(next(iter(times.values()))) < rounds and skipped < 20 * rounds:
-            (machine, own), began, measured = cpu_seconds(), time.perf_counter(), {}
-            for v, run in runs.items():
-                start = time.perf_counter()
-                for _ in range(repeats[v]):
-                    run()
-                measured[v] = (time.perf_counter() - start) / repeats[v] / (4 if "4 steps" in v else 1)
-            machine_after, own_after = cpu_seconds()
-            others = (machine_after - machine - (own_after - own)) / (time.perf_counter() - began)
-            if others > QUIET:
-                skipped += 1
-                continue
-            for v, seconds in measured.items():
-                times[v].append(seconds)
+        times, skipped = rounds.quiet(runs, count)
+        for v in times:
+            if "4 steps" in v:
+                times[v] = [seconds / 4 for seconds in times[v]]
         report(name, times, skipped)
 
 

@@ -1,17 +1,15 @@
-"""A training step of recurrent layers, ours against PyTorch's, and decoding; alternating in rounds. Used by scripts.bench."""
+"""A training step of recurrent layers, ours against PyTorch's; alternating in rounds. Used by scripts.bench."""
 
 import os
 import statistics
-import time
 
 import numpy as np
 
-from scripts.bench_cnn import QUIET, cpu_seconds
+from scripts import rounds
 
 CELLS = dict(elman="RNN", gru="GRU", lstm="LSTM")
 SHAPES = ((64, 256, 100), (32, 128, 400), (32, 650, 35), (128, 128, 35))  # batch, hidden and input size, time steps
 STEPS = 10  # of ours in one dispatch
-SECONDS = 0.5  # the least that a variant runs in a round
 
 
 def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices: int = 2):
@@ -67,32 +65,7 @@ def theirs(cell: str, shape: tuple[int, int, int]):
     return call
 
 
-def rounds_of(runs: dict, rounds: int) -> tuple[dict[str, list[float]], int]:
-    """Seconds of a call in each quiet round, and how many rounds were not quiet; the first call compiles."""
-    repeats = {}
-    for name, run in runs.items():
-        run()
-        start = time.perf_counter()
-        run()
-        repeats[name] = max(1, round(SECONDS / (time.perf_counter() - start)))
-    times, skipped = {name: [] for name in runs}, 0
-    while len(next(iter(times.values()))) < rounds and skipped < 10 * rounds:
-        (machine, own), began, measured = cpu_seconds(), time.perf_counter(), {}
-        for name, run in runs.items():
-            start = time.perf_counter()
-            for _ in range(repeats[name]):
-                run()
-            measured[name] = (time.perf_counter() - start) / repeats[name]
-        machine_after, own_after = cpu_seconds()
-        if (machine_after - machine - (own_after - own)) / (time.perf_counter() - began) > QUIET:
-            skipped += 1
-            continue
-        for name, seconds in measured.items():
-            times[name].append(seconds)
-    return times, skipped
-
-
-def compare(rounds: int) -> None:
+def compare(count: int) -> None:
     """Prints, for each cell and shape, PyTorch's milliseconds and the median ratio of ours to them."""
     from train.__main__ import prepare_jax
 
@@ -105,7 +78,7 @@ def compare(rounds: int) -> None:
                 "1 device": ours(cell, shape, devices=1),
                 "plain scan, 2 devices": ours(cell, shape, scan="plain"),
             }
-            times, skipped = rounds_of(runs, rounds)
+            times, skipped = rounds.quiet(runs, count)
             if not times["torch"]:
                 print(f"{cell} {shape}: no quiet round; other processes use the machine")
                 continue

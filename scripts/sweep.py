@@ -48,11 +48,15 @@ def plan(path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: t
         took = seconds.get(name)
         total, unknown = total + (0 if done else took or 0), unknown + (took is None and not done)
         state = "done" if done else "not measured yet" if took is None else f"about {took / 60:.1f} min"
-        lines.append(f"  {name:<32} {steps!s:>9} steps, {len(seeds)} seeds: {state}")
+        lines.append(f"  {name:<32} {_steps(steps):>16}, {len(seeds)} seeds: {state}")
     lines.append(
         f"  to do: {total / 60:.1f} min, as measured where results.csv says" + (f", and {unknown} unknown" if unknown else "")
     )
     return "\n".join(lines)
+
+
+def _steps(duration: int | str) -> str:
+    return f"{duration:,} steps" if isinstance(duration, int) else duration
 
 
 def main(arguments: list[str]) -> int:

@@ -37,7 +37,9 @@ def prepare_jax() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], started: float | None = None) -> int:
+    """started: time.perf_counter() when the command began, if that was not now."""
+    started = started or time.perf_counter()
     parser = Parser(prog="python -m train", description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "--config",
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> int:
     if flags.eval_only:
         return _evaluate(experiment, workdir)
     command = shlex.join(["python", "-m", "train", f"--config={flags.config.removeprefix(f'{configs.ROOT}/')}", *rest])
-    return _train(experiment, name, command, config, workdir)
+    return _train(experiment, name, command, config, workdir, started)
 
 
 def _read_json(path) -> dict:
@@ -102,7 +104,7 @@ def _data_digest(experiment) -> str:
     return str(experiment.dataset.metadata.get("digest", "generated"))
 
 
-def _train(experiment, name, command, config, workdir) -> int:
+def _train(experiment, name, command, config, workdir, started) -> int:
     import jax
 
     from configs import load as configs
@@ -117,7 +119,7 @@ def _train(experiment, name, command, config, workdir) -> int:
         except OSError as error:
             raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
     config = configs.as_json(config)
-    outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=STARTED)
+    outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
     if jax.process_index() == 0:
         document = report.result(experiment, name, command, outcome)
         report.write(workdir, document)
@@ -165,7 +167,7 @@ def _header(experiment, name) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        code = main(sys.argv[1:])
+        code = main(sys.argv[1:], STARTED)
     except BadInput as error:
         print(f"python -m train: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2

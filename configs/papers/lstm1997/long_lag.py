@@ -1,0 +1,89 @@
+"""Long short-term memory, experiment 2: noise-free sequences with long lags. Hochreiter & Schmidhuber 1997, tables 2 and 3.
+
+Run:   python -m scripts.sweep configs/papers/lstm1997/long_lag.py --scale=paper
+
+2a: the same sequence every time but for its first and last symbol; right is every output within 0.25 at every step (of the last
+1,000 sequences; 10,000 in the paper). The paper adds cell and gate once the error stops falling; here they are there at once.
+2c: q distractors of p symbols and a geometric tail; right is within 0.2 at the end, of the last 10,000 sequences.
+"""
+
+from configs.table import Ordered, Row, Scale, Solves, Table, Until
+
+LAG = {
+    "data.variant": "c",
+    "task.tolerance": 0.2,
+    "model.blocks": 2,
+    "model.bias": "none",
+    "optim.lr": 0.01,
+    "log.every": 10_000,
+    "checkpoint.every": 20_000,
+    "eval.every": 20_000,
+}
+
+TABLE = Table(
+    title="Tables 2 and 3, noise-free sequences with long lags. Hochreiter & Schmidhuber 1997",
+    says="Sequences until the last ones are all right.",
+    measure=Until("train/sequence_error", 0.0, unit="sequences"),
+    curve="train/sequence_error",
+    base={
+        "task.name": "regress",
+        "task.criterion": "half_sum",
+        "data.name": "noise_free_long_lag",
+        "data.batch_size": 1,
+        "data.examples": 1000,
+        "model.name": "lstm1997",
+        "model.size": 1,
+        "model.init_scale": 0.2,
+        "optim.name": "sgd",
+        "stop.metric": "train/sequence_error",
+        "steps_per_dispatch": 1000,
+        "parallel.seeds": "devices+vmap",
+    },
+    rows=(
+        Row(
+            "2a p=100",
+            {
+                "data.variant": "a",
+                "data.p": 100,
+                "task.tolerance": 0.25,
+                "model.blocks": 1,
+                "model.bias": "none",
+                "model.output_gate": False,
+                "model.connections": "inputs",
+                "model.squash_input": "sigmoid",
+                "model.squash_output": "identity",
+                "model.shortcut": True,
+                "model.every_step": True,
+                "optim.lr": 1.0,
+                "log.every": 1000,
+                "checkpoint.every": 2000,
+                "eval.every": 2000,
+            },
+            paper=5040,
+            parameters=10_504,
+        ),
+        Row("2c q=50 p=50", {**LAG, "data.q": 50, "data.p": 50}, paper=30_000, parameters=364),
+        Row("2c q=100 p=100", {**LAG, "data.q": 100, "data.p": 100}, paper=31_000, parameters=664),
+        Row("2c q=200 p=200", {**LAG, "data.q": 200, "data.p": 200}, paper=33_000, parameters=1264),
+        Row("2c q=500 p=500", {**LAG, "data.q": 500, "data.p": 500}, paper=38_000, parameters=3064),
+        Row("2c q=1000 p=1000", {**LAG, "data.q": 1000, "data.p": 1000}, paper=49_000, parameters=6064),
+        Row("2c q=1000 p=500", {**LAG, "data.q": 1000, "data.p": 500}, paper=49_000, parameters=3064),
+        Row("2c q=1000 p=200", {**LAG, "data.q": 1000, "data.p": 200}, paper=75_000, parameters=1264),
+        Row("2c q=1000 p=100", {**LAG, "data.q": 1000, "data.p": 100}, paper=135_000, parameters=664),
+        Row("2c q=1000 p=50", {**LAG, "data.q": 1000, "data.p": 50}, paper=203_000, parameters=364),
+    ),
+    claims=(
+        Solves("LSTM always solves 2a", row="2a p=100", level=49_999),
+        Solves("... and lags of 50", row="2c q=50 p=50", level=199_999),
+        Solves("... of 100", row="2c q=100 p=100", level=199_999),
+        Ordered("longer lags take longer, only a little", order=("2c q=50 p=50", "2c q=100 p=100", "2c q=200 p=200")),
+    ),
+    scales=dict(
+        paper=Scale(
+            "the paper's networks, data and learning rule, at most 400,000 sequences (5M in the paper)",
+            {"optim.steps": 400_000},
+            rows={"2a p=100": {"optim.steps": 50_000}},
+            seeds=18,
+        )
+    ),
+)

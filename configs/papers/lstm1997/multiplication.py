@@ -1,0 +1,50 @@
+"""Long short-term memory, experiment 5: the multiplication problem. Hochreiter & Schmidhuber 1997, table 8 and section 5.5.
+
+Run:   python -m scripts.sweep configs/papers/lstm1997/multiplication.py --scale=paper
+
+Stop: of the last 2,000 sequences fewer than n_seq are off by more than 0.04; looked at each 2,000 sequences.
+"""
+
+from configs.table import Row, Scale, Solves, Table, Until
+
+TABLE = Table(
+    title="Table 8, multiplication problem. Hochreiter & Schmidhuber 1997",
+    says="Sequences until fewer than 140 (7%) of the last 2,000 are off by more than 0.04.",
+    measure=Until("train/sequence_error", 6.99, unit="sequences"),
+    curve="train/sequence_error",
+    base={
+        "task.name": "regress",
+        "task.criterion": "half_sum",
+        "task.tolerance": 0.04,
+        "data.name": "lstm_multiplication",
+        "data.batch_size": 1,
+        "model.name": "lstm1997",
+        "model.blocks": 2,
+        "model.size": 2,
+        "model.bias": "all",
+        "model.init_scale": 0.1,
+        "optim.name": "sgd",
+        "optim.lr": 0.1,
+        "stop.metric": "train/sequence_error",
+        "eval.every": 20_000,
+        "eval.batch_size": 256,
+        "log.every": 2000,
+        "checkpoint.every": 20_000,
+        "steps_per_dispatch": 2000,
+        "parallel.seeds": "devices+vmap",
+    },
+    rows=(
+        Row("n_seq=140", {"stop.at_most": 6.99}, paper=482_000, parameters=93),
+        Row("n_seq=13", {"stop.at_most": 0.64}, paper=1_273_000, parameters=93),
+    ),
+    claims=(
+        Solves("LSTM solves tasks with real values that are not sums", row="n_seq=140", level=1_999_999),
+        Solves(
+            "at the stop of n_seq=140 about 139 of 2,560 test sequences (5.4%) are wrong",
+            row="n_seq=140",
+            level=7.0,
+            measure="test/sequence_error",
+        ),
+    ),
+    scales=dict(paper=Scale("the paper's network, data, learning rule and 10 trials", {"optim.steps": 2_000_000}, seeds=10)),
+)

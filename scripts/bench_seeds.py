@@ -1,0 +1,97 @@
+"""N seeds in one program against N trainings one after the other in PyTorch. Used by scripts.bench."""
+
+import os
+import statistics
+
+import numpy as np
+
+from scripts import bench_cnn, rounds
+
+COUNTS = (1, 4, 16, 64)
+WAYS = ("map", "vmap", "devices", "devices+vmap")
+STEPS = 5  # in one dispatch of ours
+TABLE = "configs/papers/lstm1997/embedded_reber.py:small/3 blocks of 2 at 0.5"
+CASES = {
+    "lstm": ("configs/lstm_adding.py:T=100", {"model.hidden": 32, "data.batch_size": 64}),
+    "lenet5": ("configs/lenet_fashion_mnist.py", {"data.source": "embedded"}),
+    "resnet20": ("configs/cnn_fashion_mnist.py:model=resnet20", {"data.source": "embedded", "model.width": 0}),
+}
+
+
+def ours(config: str, changes: dict, seeds: int, way: str, steps: int = STEPS):
+    """A function that takes `steps` steps of every seed and waits, or None where the devices do not divide the seeds."""
+    import jax
+
+    from configs import load
+    from train import experiment, parallel
+    from train.loop import fresh_state
+
+    if way.startswith("devices") and seeds < len(jax.devices()):
+        return None
+    changes = {**changes, "parallel.seeds": way, "seeds": tuple(range(seeds)), "steps_per_dispatch": steps}
+    e = experiment.build(load.load(config, changes)[1])
+    program = parallel.Program(e)
+    held = [program.start(fresh_state(e)), 0]
+
+    def call():
+        held[0], ticket = program.train(held[0], held[1], steps)
+        held[1] += steps
+        jax.block_until_ready(ticket)
+
+    return call
+
+
+def theirs(case: str):
+    """A function that takes one step of one training in PyTorch."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if case != "lstm":
+        return bench_cnn.theirs(case, channels_last=False, compiled=False)
+    layer, head = nn.LSTM(2, 32, batch_first=True), nn.Linear(32, 1)
+    optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.01)
+    rng = np.random.default_rng(0)
+    x, y = torch.tensor(rng.random([64, 100, 2], np.float32)), torch.tensor(rng.random([64, 1], np.float32))
+
+    def call():
+        optimizer.zero_grad()
+        (head(layer(x)[0][:, -1]) - y).square().mean().backward()
+        optimizer.step()
+
+    return call
+
+
+def compare(count: int) -> None:
+    """Prints milliseconds for a step of one seed, by each way and number of seeds, and PyTorch's for a step of one training."""
+    from train.__main__ import prepare_jax
+
+    prepare_jax()
+    for case, (config, changes) in CASES.items():
+        for seeds in COUNTS if case != "resnet20" else COUNTS[:2]:  # 16 of ResNet-20 take minutes a round
+            runs = {"torch": theirs(case)}
+            runs |= {way: run for way in WAYS if (run := ours(config, changes, seeds, way))}
+            times, skipped = rounds.quiet(runs, count)
+            if not times["torch"]:
+                print(f"{case}, {seeds} seeds: no quiet round; other processes use the machine")
+                continue
+            each = {way: statistics.median(t) / (1 if way == "torch" else STEPS * seeds) for way, t in times.items()}
+            shown = ", ".join(f"{way} {1000 * t:.2f}" for way, t in each.items())
+            quiet = len(times["torch"])
+            print(f"{case}, {seeds} seeds, ms a step and seed: {shown}; {quiet} quiet rounds of {quiet + skipped}", flush=True)
+    population(count)
+
+
+def population(count: int) -> None:
+    """30 trials of LSTM 1997, experiment 1, together, against one that is run 30 times."""
+    runs = {name: ours(TABLE, {}, n, way, 500) for name, n, way in (("30", 30, "devices+vmap"), ("1", 1, "map"))}
+    times, skipped = rounds.quiet(runs, count)
+    if not times["1"]:
+        print("lstm1997: no quiet round; other processes use the machine")
+        return
+    ratio = statistics.median(30 * one / many for one, many in zip(times["1"], times["30"], strict=True))
+    together, alone = 500 * 30 / statistics.median(times["30"]), 500 / statistics.median(times["1"])
+    print(
+        f"lstm1997, experiment 1: 30 trials together {together:,.0f} sequences/s, one alone {alone:,.0f}: "
+        f"{ratio:.1f} times faster than one by one; {len(times['1'])} quiet rounds of {len(times['1']) + skipped}"
+    )
