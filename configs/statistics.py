@@ -51,7 +51,7 @@ def above(difference: Interval, by: float | None, *, ratio: bool) -> Verdict:
     """Held if the interval lies above `by`, not held if it lies below. ratio: of a logarithm, which `by` is the ratio of."""
     if ratio:
         bound = math.log(by or 1.0)
-        evidence = _show(Interval(*map(_exp, (difference.mean, difference.low, difference.high)), difference.count)) + " times"
+        evidence = "x " + _show(Interval(*map(_exp, (difference.mean, difference.low, difference.high)), difference.count))
     else:
         bound, evidence = by or 0.0, _show(difference)
     word = HELD if difference.low > bound else NOT_HELD if difference.high < bound else UNDECIDED

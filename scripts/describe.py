@@ -1,7 +1,7 @@
 """A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts known from elsewhere.
 
-python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --pair=SxT] [--levels=N]
-[--csv]
+python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --pair=SxT]
+    [--levels=N] [--csv]
 
 KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one example's evaluation, receptive
 fields in pixels a side (height x width where they differ), padding counted in both. Nothing is computed, only traced.

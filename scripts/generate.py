@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
     run = trained.load(epath.Path(flags.workdir).absolute(), lambda text: print(text, file=sys.stderr))
     if run.model != "language_model" or "tokens" not in run.vocabularies:
-        raise BadInput(f"--workdir: {flags.workdir} holds a {run.model} without a vocabulary, not a language model of text")
+        raise BadInput(f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model of text")
     vocabulary = run.vocabularies["tokens"]
     model = architectures.build("language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options)
     prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)

@@ -4,6 +4,7 @@ python -m scripts.length_figure OUT.png LABEL=FILE.csv [LABEL=FILE.csv ...]
 """
 
 import csv
+import pathlib
 
 import numpy as np
 
@@ -39,6 +40,8 @@ def points(path: str) -> tuple[list[float], list[float], list[float]]:
 def main(arguments: list[str]) -> int:
     if len(arguments) < 2 or not all("=" in argument for argument in arguments[1:]):
         raise BadInput("usage: python -m scripts.length_figure OUT.png LABEL=FILE.csv [LABEL=FILE.csv ...]")
+    if not pathlib.Path(arguments[0]).parent.is_dir():
+        raise BadInput(f"there is no folder {pathlib.Path(arguments[0]).parent}")
     import matplotlib.figure
 
     figure = matplotlib.figure.Figure(figsize=(5.5, 3.6), layout="constrained")

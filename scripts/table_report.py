@@ -127,7 +127,7 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
     heads = ["row", "paper", *itertools.chain(*((f"{s}: parameters", f"{s}: {table.measure}") for s in run))]
     out += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in table.rows:
-        cells = [row.name, "" if row.paper is None else str(row.paper)]
+        cells = [row.name, "" if row.paper is None else row.paper if isinstance(row.paper, str) else f"{row.paper:,}"]
         for scale in run:
             if row.name not in ours[scale]:
                 cells += ["", "not run"]
@@ -136,21 +136,20 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
             cells += [f"{int(of_row[scale, row.name]['parameters']):,}", _cell(interval)]
         out.append("| " + " | ".join(cells) + " |")
     out.append("")
+    steps = isinstance(table.measure, Until)
     for scale in table.scales:
-        name = _relative(path)
+        head = f"* Scale `{scale}` ({table.scales[scale].about}): "
+        command = f" `python -m scripts.sweep {_relative(path)} --scale={scale}`"
         if scale not in run:
-            out += [
-                f"* Scale `{scale}` ({table.scales[scale].about}): not run. `python -m scripts.sweep {name} --scale={scale}`"
-            ]
+            out += [f"{head}not run.{command}"]
             continue
         some = [line for (s, _), line in of_row.items() if s == scale]
         minutes = sum(float(line["run_seconds"]) for line in some) / 60
         about = sorted({f"{line['device']}, jax {line['jax']}" for line in some})
         data = sorted({line["data"] for line in some if line["data"]})
-        out += [
-            f"* Scale `{scale}` ({table.scales[scale].about}): mean [95% interval] over seeds, at the last step; "
-            f"{'; '.join(data)}; {minutes:.0f} min on {'; '.join(about)}. `python -m scripts.sweep {name} --scale={scale}`"
-        ]
+        where = f"{minutes:.0f} min of training on {'; '.join(about)}"
+        what = "mean [95% interval] over seeds" + ("" if steps else ", at the last step")
+        out += [f"{head}{what}; {'; '.join(data)}; {where}.{command}"]
     if any(isinstance(m, Until) for m in table.measures):
         out += ["* A seed that never came to the level counts with all steps of its run, so such a number is a lower bound."]
     if "paper" not in run:

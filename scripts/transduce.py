@@ -3,8 +3,9 @@
 python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
-python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split; --errors=FILE.csv: of each
-length Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
+python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
+    --errors=FILE.csv writes the errors of each length with it
+Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 from etils import epath
 
 from train.errors import BadInput, exit_with
+from train.log import write_whole
 
 BATCH = 64  # texts decoded together
 
@@ -166,21 +168,29 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="of --evaluate: the first N sources alone")
     parser.add_argument("--errors", metavar="FILE.csv", help="of --evaluate: edits and tokens for each length of the source")
     flags = parser.parse_args(arguments)
-    if not 1 <= flags.best <= flags.beams:
-        raise BadInput(f"--best: {flags.best} must be from 1 to --beams={flags.beams}")
+    if not 1 <= flags.best <= flags.beams <= 100:
+        raise BadInput(f"--best: {flags.best} must be from 1 to --beams={flags.beams}, and that at most 100")
+    if not 0 <= flags.length_norm < float("inf"):
+        raise BadInput(f"--length_norm: {flags.length_norm} must be at least 0")
+    if flags.limit is not None and flags.limit < 1:
+        raise BadInput(f"--limit: {flags.limit} must be at least 1")
+    if flags.errors and not flags.evaluate:
+        raise BadInput("--errors: needs --evaluate")
+    for flag, file in (("--errors", flags.errors), ("--alignment", flags.alignment)):
+        if file and not epath.Path(file).parent.is_dir():
+            raise BadInput(f"{flag}: there is no folder {epath.Path(file).parent}")
     from train.__main__ import prepare_jax
 
     prepare_jax()
-    if flags.errors and not flags.evaluate:
-        raise BadInput("--errors: needs --evaluate")
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
         lines, table = evaluate(transducer, flags.evaluate, flags.limit, flags.beams, flags.length_norm)
         if flags.errors:
-            with open(flags.errors, "w", newline="") as file:
-                writer = csv.DictWriter(file, table[0], lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(table)
+            text = io.StringIO()
+            writer = csv.DictWriter(text, table[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)
+            write_whole(epath.Path(flags.errors), text.getvalue())
         print("\n".join(lines))
         return 0
     try:
