@@ -121,7 +121,7 @@ def scales_run(table: Table, lines: list[dict], path: pathlib.Path) -> list[str]
 def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
     """The part of a paper's README that is about one table."""
     out = [f"## {table.title}", "", table.says, ""] if table.says else [f"## {table.title}", ""]
-    run = scales_run(table, lines, path)
+    run, steps = scales_run(table, lines, path), isinstance(table.measure, Until)
     ours = {scale: measured(lines, path, scale, table.measure) for scale in run}
     of_row = {(line["scale"], line["row"]): line for line in lines if line["table"] == path.stem}
     heads = ["row", "paper", *itertools.chain(*((f"{s}: parameters", f"{s}: {table.measure}") for s in run))]
@@ -133,10 +133,11 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
                 cells += ["", "not run"]
                 continue
             interval = statistics.mean(list(ours[scale][row.name].values()))
-            cells += [f"{int(of_row[scale, row.name]['parameters']):,}", _cell(interval)]
+            run_to = float(of_row[scale, row.name]["steps"]) * (table.measure.examples if steps else 0)
+            never = sum(value == run_to for value in ours[scale][row.name].values()) if steps else 0
+            cells += [f"{int(of_row[scale, row.name]['parameters']):,}", _cell(interval, never)]
         out.append("| " + " | ".join(cells) + " |")
     out.append("")
-    steps = isinstance(table.measure, Until)
     for scale in table.scales:
         head = f"* Scale `{scale}` ({table.scales[scale].about}): "
         command = f" `python -m scripts.sweep {_relative(path)} --scale={scale}`"
@@ -168,10 +169,10 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
     return "\n".join(out)
 
 
-def _cell(interval: statistics.Interval) -> str:
+def _cell(interval: statistics.Interval, never: int) -> str:
     n = statistics.number
     spread = f" [{n(interval.low)}, {n(interval.high)}]" if interval.count > 1 else ""
-    return f"{n(interval.mean)}{spread} (N={interval.count})"
+    return f"{n(interval.mean)}{spread} (N={interval.count}{f', {never} never' if never else ''})"
 
 
 def _note(claim, scale: str) -> str:
@@ -214,7 +215,7 @@ def figure_name(path: pathlib.Path, scale: str) -> str:
 
 
 def draw(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path, lines: list[dict]) -> None:
-    """The curves of every row, mean and range over seeds, and beside them the rows' values with their intervals."""
+    """The curves of every row, each seed and the median, and beside them the rows' values with their intervals."""
     import matplotlib.figure
 
     from scripts.sweep import folder
@@ -230,20 +231,21 @@ def draw(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path, lines
         points = np.array([[np.nan if v is None else v for v in r[metric]] for r in records])
         steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
         if len(points):
-            left.plot(steps, np.nanmean(points, 1), color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
-            left.fill_between(steps, np.nanmin(points, 1), np.nanmax(points, 1), color=color, alpha=0.2, linewidth=0)
+            left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
+            middle = np.nanmedian(points, 1)
+            left.plot(steps, middle, color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
             right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
         right.plot(list(ours[name].values()), [k] * len(ours[name]), "|", color=color, markersize=9, alpha=0.6)
         right.plot(interval.mean, k, "o", color=color)
-    left.set(xlabel="step", title=curve)
+    left.set(xlabel="step", title=f"{curve}: median, seeds")
     left.grid(alpha=0.3)
     if len(names) <= 12:
         left.legend(frameon=False, fontsize="small")
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
-    right.set(title=f"{table.measure}: mean, 95% interval, seeds")
+    right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
     if isinstance(table.measure, Until):
         right.set_xscale("log")
     right.grid(alpha=0.3, axis="x")

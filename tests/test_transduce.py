@@ -93,7 +93,7 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, ca
         (transduce, ["--workdir={}/seq2seq", "--evaluate=tset"], "unknown split 'tset'; have validation, test"),
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),
-        (generate, ["--workdir={}/seq2seq"], "holds a seq2seq without a vocabulary, not a language model of text"),
+        (generate, ["--workdir={}/seq2seq"], "holds a seq2seq; what is needed is a language_model of text"),
         (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be at least 1"),
         (weights, ["torch.nn/LSTM", "{}/seq2seq", "x.npz", "--reverse"], "is one stack of layers, not a run's network"),
         (prepare_data, ["kjv_reina_valera", "--origin=tfds"], "comes from its package alone"),
