@@ -211,3 +211,17 @@ def test_a_typo_exits_with_2_and_one_line_and_no_workdir(tmp_path):
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "python -m train: unknown key 'optim.lrr'; did you mean 'optim.lr'?\n"
     assert not (tmp_path / "x").exists()
+
+
+def test_a_second_run_in_a_workdir_where_one_is_going_is_refused_and_the_first_goes_on(tmp_path):
+    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path}", "--config.optim.steps=100000"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (tmp_path / "metrics.jsonl").exists() or not (tmp_path / "metrics.jsonl").read_text():
+            assert first.poll() is None
+            time.sleep(0.1)
+        second = subprocess.run(command, capture_output=True, text=True)
+        assert second.returncode == 2 and "another process is training in" in second.stderr and first.poll() is None
+    finally:
+        first.kill()
+        first.wait()

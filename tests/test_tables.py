@@ -10,10 +10,13 @@ import sys
 import time
 
 import helpers
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
+import architectures
 from configs import base, load, statistics
 from configs.table import Alike, Better, Ordered, Row, Scale, Solves, Table, Until
 from scripts import report as report_script
@@ -38,11 +41,19 @@ def test_every_row_of_every_scale_builds_and_has_the_papers_parameters(case, mon
     monkeypatch.setattr(texts, "load", helpers.or_a_little_brown(texts.load))
     config = table.config(row, scale)
     base.validate(config)
-    if config.data.name.startswith("cifar") or (config.data.name == "fashion_mnist" and scale == "full"):
+    if config.data.name == "fashion_mnist" and scale == "full":
         pytest.skip("needs data that is not in the repository")
-    built = experiment.build(config)
+    if config.data.name.startswith("cifar"):  # not in the repository: the network alone
+        options = {key: config.model[key] for key in config.model if key != "name"}
+        model = architectures.build(config.model.name, outputs=int(config.data.name[5:]), **options)
+        side = config.data.crop or 32
+        images, mask = jax.ShapeDtypeStruct([1, side, side, 3], jnp.float32), jax.ShapeDtypeStruct([1], bool)
+        shapes = jax.eval_shape(lambda x, m: model.init(jax.random.key(0), x, m, train=False), images, mask)
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+    else:
+        parameters = experiment.build(config).parameters
     if table.row(row).parameters and scale == "paper":
-        assert built.parameters == table.row(row).parameters
+        assert parameters == table.row(row).parameters
 
 
 def test_the_papers_numbers_are_those_of_the_sheet():

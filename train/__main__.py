@@ -5,6 +5,8 @@ import time
 STARTED = time.perf_counter()
 
 import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import fcntl  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
@@ -100,6 +102,24 @@ def _same_config(workdir, config) -> None:
         raise BadInput(f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use another --workdir")
 
 
+@contextlib.contextmanager
+def _alone_in(workdir):
+    """Holds a lock on a local workdir. The system lets go of it whatever ends the process; buckets have none."""
+    import jax
+
+    if "://" in str(workdir) or jax.process_index() > 0:
+        yield
+        return
+    with open(workdir / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"--workdir: another process is training in {workdir}; wait for it, or use another one") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
 def _data_digest(experiment) -> str:
     return str(experiment.dataset.metadata.get("digest", "generated"))
 
@@ -119,7 +139,8 @@ def _train(experiment, name, command, config, workdir, started) -> int:
         except OSError as error:
             raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
     config = configs.as_json(config)
-    outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
+    with _alone_in(workdir):
+        outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
     if jax.process_index() == 0:
         document = report.result(experiment, name, command, outcome)
         report.write(workdir, document)

@@ -1,0 +1,53 @@
+"""Identity mappings, table 3: original against pre-activation units, by depth and data. He et al. 2016, arXiv:1603.05027.
+
+Run:   python -m scripts.sweep configs/papers/resnet_v2/table3.py
+
+Its ResNet-110 whose shortcuts skip one layer is not here.
+"""
+
+from configs.table import Better, Row, Scale, Table
+
+ORIGINAL = {"model.order": "original"}
+BASIC = {"model.block": "basic", "model.shortcut": "A", "model.depth": 110}
+C100 = {"data.name": "cifar100"}
+
+TABLE = Table(
+    title="Table 3, original and pre-activation units. He et al. 2016",
+    measure="test/error",
+    base={
+        "model.name": "resnet_v2_cifar",
+        "data.name": "cifar10",
+        "data.scale": "mean_image",
+        "data.shift": 4,
+        "data.flip": True,
+        "optim.name": "momentum",
+        "optim.weight_decay": 1e-4,
+        "optim.lr": 0.1,
+        "schedule.name": "step",
+        "schedule.boundaries": (32_000, 48_000),
+        "schedule.warmup": 400,
+        "steps_per_dispatch": 25,
+    },
+    rows=(
+        Row("110 original", {**BASIC, **ORIGINAL}, paper=6.61, parameters=1_727_962),
+        Row("110 pre-activation", BASIC, paper=6.37, parameters=1_727_962),
+        Row("164 original", {"model.depth": 164, **ORIGINAL}, paper=5.93, parameters=1_704_154),
+        Row("164 pre-activation", {"model.depth": 164}, paper=5.46, parameters=1_703_258),
+        Row("1001 original", {"model.depth": 1001, **ORIGINAL}, paper=7.61, parameters=10_328_602),
+        Row("1001 pre-activation", {"model.depth": 1001}, paper=4.92, parameters=10_327_706),
+        Row("164 original on CIFAR-100", {"model.depth": 164, **ORIGINAL, **C100}, paper=25.16, parameters=1_727_284),
+        Row("164 pre-activation on CIFAR-100", {"model.depth": 164, **C100}, paper=24.33, parameters=1_726_388),
+        Row("1001 original on CIFAR-100", {"model.depth": 1001, **ORIGINAL, **C100}, paper=27.82, parameters=10_351_732),
+        Row("1001 pre-activation on CIFAR-100", {"model.depth": 1001, **C100}, paper=22.71, parameters=10_350_836),
+    ),
+    claims=(
+        Better("pre-activation is better at depth 110", row="110 pre-activation", than="110 original"),
+        Better("... 164", row="164 pre-activation", than="164 original"),
+        Better("... 1001", row="1001 pre-activation", than="1001 original"),
+        Better("depth 1001 beats 164 with pre-activation", row="1001 pre-activation", than="164 pre-activation"),
+        Better("... and not with original units", row="164 original", than="1001 original"),
+        Better("CIFAR-100: at 164", row="164 pre-activation on CIFAR-100", than="164 original on CIFAR-100"),
+        Better("CIFAR-100: at 1001", row="1001 pre-activation on CIFAR-100", than="1001 original on CIFAR-100"),
+    ),
+    scales=dict(paper=Scale("CIFAR-10 and -100, 64,000 steps, as printed", {"optim.steps": 64_000}, seeds=5)),
+)
