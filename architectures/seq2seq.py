@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.attention import LOCAL, SCORES, Attention
+from architectures.decoding import BOS
 from architectures.layers import choose, row_keys
 from architectures.sequence_models import RecurrentModel
-
-BOS = 1  # the symbol that a target is taken to begin with
 
 
 class Seq2Seq(RecurrentModel):

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from architectures.decoding import BOS, EOS, PAD  # noqa: F401, for who imports all four from here
 from train.metrics import Sums
 
 # "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views [B, V, ...], see step.predict;
 # of pairs it is {"source": int32 [B, S], "target": int32 [B, T]} with the mask of the source. Some data sets add, [B, T, ...]:
 # "scored" (the steps that count as right or wrong), "legal" and "likelihood" (see regress), "references" (see transduce)
 Batch = dict[str, jax.Array]
-PAD, BOS, EOS, UNK = range(4)  # of every vocabulary of text
+UNK = 3  # of every vocabulary of text, after PAD, BOS and EOS
 
 
 @dataclasses.dataclass(frozen=True)

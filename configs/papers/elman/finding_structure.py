@@ -42,11 +42,6 @@ TABLE = Table(
         Solves(
             "the error falls where the bit can be told (mean below 0.24; who knows nothing has 0.25)", row="XOR", level=0.24
         ),
-        Solves(
-            "... with 8 hidden units most of what can be known (1/6) is found: below 0.2",
-            row="XOR with 8 hidden units",
-            level=0.2,
-        ),
         Solves("the vowels are told and the consonants are not (mean below 0.1)", row="letters ba dii guuu", level=0.1),
     ),
     scales=dict(paper=Scale("the paper's networks, streams and passes", seeds=6)),
