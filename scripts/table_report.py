@@ -254,17 +254,28 @@ def draw(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path, lines
 
 
 def report(table_file: str, workdir: str | None) -> None:
-    """Enters the finished runs of every scale of a table, draws, and writes the paper's README and the index."""
+    """Enters the finished runs of every scale of a table, draws, and writes the paper's README and the index.
+
+    Raises BadInput where no run is finished.
+    """
     from scripts import sweep
 
     path, table = load.load_table(table_file)
+    entered = 0
     for scale in table.scales:
         runs = sweep.workdir(path, scale, workdir)
         lines = collect(path, table, scale, runs)
         if lines:
             enter(path, lines)
             draw(path, table, scale, runs, read(path.parent))
+            for claim, verdict in zip(table.claims, verdicts(table, read(path.parent), path, scale), strict=True):
+                print(f"{scale}: {verdict.word}: {claim.says}: {verdict.evidence}")
+        entered += len(lines)
+    if not entered:
+        where = sweep.workdir(path, "SCALE", workdir)
+        raise BadInput(f"no finished run in {where}; python -m scripts.sweep {_relative(path)}, or name its --workdir")
     write_pages(path.parent)
+    print(f"written: {_relative(path.parent / 'results.csv')}, README.md and figures beside it")
 
 
 def write_pages(folder: pathlib.Path) -> None:

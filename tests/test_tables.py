@@ -21,6 +21,7 @@ from configs import base, load, statistics
 from configs.table import Alike, Better, Ordered, Row, Scale, Solves, Table, Until
 from scripts import report as report_script
 from scripts import sweep, table_report
+from train import __main__ as command
 from train import experiment
 from train.data import texts
 from train.errors import BadInput
@@ -54,6 +55,22 @@ def test_every_row_of_every_scale_builds_and_has_the_papers_parameters(case, mon
         parameters = experiment.build(config).parameters
     if table.row(row).parameters and scale == "paper":
         assert parameters == table.row(row).parameters
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "case", [case for case in ROWS if case[1] == "small" or (case[0].parent.name, case[1]) == ("lstm1997", "paper")], ids=name
+)
+def test_every_row_that_needs_no_other_data_takes_two_steps(case, tmp_path):
+    file, scale, row = case
+    arguments = [
+        f"--config={file}:{scale}/{row}",
+        f"--workdir={tmp_path / 'run'}",
+        "--config.seeds=0",
+        "--config.optim.steps=2",
+    ]
+    assert command.main([*arguments, "--config.parallel.seeds=map", "--config.schedule.warmup=0"]) == 0
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["steps"] == 2
 
 
 def test_the_papers_numbers_are_those_of_the_sheet():
@@ -238,9 +255,13 @@ def test_every_readme_of_a_paper_matches_its_results_and_every_figure_is_there()
             assert (file.parent / table_report.figure_name(file, scale)).exists()
 
 
-def test_a_run_ends_when_every_seed_came_to_the_level_and_says_at_which_step(tmp_path):
-    from train import __main__ as command
+def test_a_report_of_a_table_without_runs_is_refused_with_the_command_that_makes_them(tiny, tmp_path):
+    with pytest.raises(BadInput, match="no finished run in .*; python -m scripts.sweep"):
+        report_script.main([str(tiny), f"--workdir={tmp_path / 'nowhere'}"])
+    assert not (tiny.parent / "results.csv").exists() and not (tiny.parent / "README.md").exists()
 
+
+def test_a_run_ends_when_every_seed_came_to_the_level_and_says_at_which_step(tmp_path):
     arguments = ["--config=configs/lstm_adding.py:T=4", f"--workdir={tmp_path / 'run'}", "--config.optim.steps=4000"]
     arguments += ["--config.stop.metric=train/mse", "--config.stop.at_most=0.1", "--config.checkpoint.every=100"]
     assert command.main([*arguments, "--config.model.hidden=8", "--config.data.examples=8"]) == 0

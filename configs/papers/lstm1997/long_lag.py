@@ -78,7 +78,7 @@ TABLE = Table(
             row="2a p=100",
             level=49_999,
             notes=dict(
-                paper="The paper adds cell and gate once the error stops falling; here all learn at once, and outputs fall to 0."
+                paper="The paper adds cell and gate once the error stops falling; here all learn at once, outputs fall to 0."
             ),
         ),
         Solves(
