@@ -18,16 +18,6 @@ from train import __main__ as command
 from train.errors import BadInput, exit_with
 
 
-def folder(name: str) -> str:
-    """A row's name as that of a folder."""
-    return re.sub(r"[^\w.=+-]+", "_", name)
-
-
-def workdir(path: pathlib.Path, scale: str, parent: str | None) -> pathlib.Path:
-    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
-    return pathlib.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
-
-
 def chosen(table: Table, rows: str | None, shard: str) -> list[str]:
     """The rows by --rows and --shard, in the order of the table. Raises BadInput."""
     names = [table.row(name).name for name in rows.split(",")] if rows else [row.name for row in table.rows]
@@ -43,7 +33,7 @@ def plan(path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: t
     seconds = table_report.seconds(path, scale)
     lines, total, unknown = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0
     for name in rows:
-        done = (runs / folder(name) / "result.json").exists()
+        done = (runs / table_report.folder(name) / "result.json").exists()
         steps = table.config(name, scale).optim.steps
         took = seconds.get(name)
         total, unknown = total + (0 if done else took or 0), unknown + (took is None and not done)
@@ -74,7 +64,7 @@ def main(arguments: list[str]) -> int:
     count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
     if count < 1:
         raise BadInput(f"--seeds: {count} must be at least 1")
-    runs, rows = workdir(path, flags.scale, flags.workdir), chosen(table, flags.rows, flags.shard)
+    runs, rows = table_report.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.rows, flags.shard)
     for name in rows:
         base.validate(table.config(name, flags.scale))
     print(plan(path, table, flags.scale, rows, tuple(range(count)), runs), flush=True)
@@ -82,8 +72,8 @@ def main(arguments: list[str]) -> int:
         return 0
     for k, name in enumerate(rows):
         print(f"row {k + 1} of {len(rows)}: {name}", flush=True)
-        run(path, flags.scale, name, count, runs / folder(name))
-        print(f"{name}: {outcome(table, runs / folder(name))}", flush=True)
+        run(path, flags.scale, name, count, runs / table_report.folder(name))
+        print(f"{name}: {outcome(table, runs / table_report.folder(name))}", flush=True)
     return 0
 
 

@@ -5,8 +5,8 @@ import itertools
 import json
 import math
 import pathlib
+import re
 
-import numpy as np
 from etils import epath
 
 from configs import load, statistics
@@ -20,6 +20,16 @@ COLUMNS = (
     *("table", "scale", "row", "seed", "measure", "value", "steps", "parameters", "run_seconds"),
     *("command", "data", "device", "jax", "git", "finished"),
 )
+
+
+def folder(name: str) -> str:
+    """A row's name as that of a folder."""
+    return re.sub(r"[^\w.=+-]+", "_", name)
+
+
+def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> pathlib.Path:
+    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
+    return pathlib.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
@@ -40,8 +50,6 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
     """The lines of results.csv of the rows whose runs are done."""
-    from scripts.sweep import folder
-
     lines = []
     for row in table.rows:
         run = runs / folder(row.name)
@@ -214,65 +222,29 @@ def figure_name(path: pathlib.Path, scale: str) -> str:
     return f"{path.stem}_{scale}.png"
 
 
-def draw(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path, lines: list[dict]) -> None:
-    """The curves of every row, each seed and the median, and beside them the rows' values with their intervals."""
-    import matplotlib.figure
-
-    from scripts.sweep import folder
-
-    ours = measured(lines, path, scale, table.measure)
-    names = [row.name for row in table.rows if row.name in ours]
-    curve = table.curve or (table.measure if isinstance(table.measure, str) else table.measure.metric)
-    split, _, metric = curve.partition("/")
-    figure = matplotlib.figure.Figure(figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for k, name in enumerate(names):
-        records = [r for r in log.read(epath.Path(runs / folder(name))) if r["split"] == split and metric in r]
-        points = np.array([[np.nan if v is None else v for v in r[metric]] for r in records])
-        steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
-        if len(points):
-            left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
-            middle = np.nanmedian(points, 1)
-            left.plot(steps, middle, color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
-        interval = statistics.mean(list(ours[name].values()))
-        if np.isfinite(interval.low):
-            right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
-        right.plot(list(ours[name].values()), [k] * len(ours[name]), "|", color=color, markersize=9, alpha=0.6)
-        right.plot(interval.mean, k, "o", color=color)
-    left.set(xlabel="step", title=f"{curve}: median, seeds")
-    left.grid(alpha=0.3)
-    if len(names) <= 12:
-        left.legend(frameon=False, fontsize="small")
-    right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
-    right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
-    if isinstance(table.measure, Until):
-        right.set_xscale("log")
-    right.grid(alpha=0.3, axis="x")
-    figure.suptitle(f"{table.title} ({scale})", fontsize="medium")
-    figure.savefig(path.parent / figure_name(path, scale), dpi=110, metadata={"Software": None})
-
-
 def report(table_file: str, workdir: str | None) -> None:
     """Enters the finished runs of every scale of a table, draws, and writes the paper's README and the index.
 
     Raises BadInput where no run is finished.
     """
-    from scripts import sweep
-
     path, table = load.load_table(table_file)
+    from scripts import table_figure  # matplotlib is half a second that a sweep's plan does not pay
+
     entered = 0
     for scale in table.scales:
-        runs = sweep.workdir(path, scale, workdir)
+        runs = workdir_of(path, scale, workdir)
         lines = collect(path, table, scale, runs)
         if lines:
             enter(path, lines)
-            draw(path, table, scale, runs, read(path.parent))
+            file = path.parent / figure_name(path, scale)
+            ours = measured(read(path.parent), path, scale, table.measure)
+            present = {name: runs / folder(name) for name in ours if (runs / folder(name)).exists()}
+            table_figure.draw(file, table, scale, {name: ours[name] for name in present}, present)
             for claim, verdict in zip(table.claims, verdicts(table, read(path.parent), path, scale), strict=True):
                 print(f"{scale}: {verdict.word}: {claim.says}: {verdict.evidence}")
         entered += len(lines)
     if not entered:
-        where = sweep.workdir(path, "SCALE", workdir)
+        where = workdir_of(path, "SCALE", workdir)
         raise BadInput(f"no finished run in {where}; python -m scripts.sweep {_relative(path)}, or name its --workdir")
     write_pages(path.parent)
     print(f"written: {_relative(path.parent / 'results.csv')}, README.md and figures beside it")

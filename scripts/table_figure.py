@@ -1,0 +1,48 @@
+"""The figure of a paper's table that was run at a scale. Used by scripts.report."""
+
+import pathlib
+
+import matplotlib.figure
+import numpy as np
+from etils import epath
+
+from configs import statistics
+from configs.table import Table, Until
+from train import log
+
+
+def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]) -> None:
+    """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run.
+
+    The curves of every row, each seed and the median, and beside them the rows' values with their intervals.
+    """
+    names = [row.name for row in table.rows if row.name in ours]
+    curve = table.curve or (table.measure if isinstance(table.measure, str) else table.measure.metric)
+    split, _, metric = curve.partition("/")
+    figure = matplotlib.figure.Figure(figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for k, name in enumerate(names):
+        records = [r for r in log.read(epath.Path(runs[name])) if r["split"] == split and metric in r]
+        points = np.array([[np.nan if v is None else v for v in r[metric]] for r in records])
+        steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
+        if len(points):
+            left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
+            middle = np.nanmedian(points, 1)
+            left.plot(steps, middle, color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
+        interval = statistics.mean(list(ours[name].values()))
+        if np.isfinite(interval.low):
+            right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
+        right.plot(list(ours[name].values()), [k] * len(ours[name]), "|", color=color, markersize=9, alpha=0.6)
+        right.plot(interval.mean, k, "o", color=color)
+    left.set(xlabel="step", title=f"{curve}: median, seeds")
+    left.grid(alpha=0.3)
+    if len(names) <= 12:
+        left.legend(frameon=False, fontsize="small")
+    right.set_yticks(range(len(names)), names)
+    right.invert_yaxis()
+    right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
+    if isinstance(table.measure, Until):
+        right.set_xscale("log")
+    right.grid(alpha=0.3, axis="x")
+    figure.suptitle(f"{table.title} ({scale})", fontsize="medium")
+    figure.savefig(file, dpi=110, metadata={"Software": None})
