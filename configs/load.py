@@ -34,7 +34,7 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
 
 def load_table(text: str) -> tuple[pathlib.Path, Table]:
     """The file and its TABLE. Raises BadInput where there is none."""
-    path = find(text, "TABLE.py", "configs/papers/*/[a-z]*.py")
+    path = find(text, "TABLE.py", "configs/papers/*/[a-z]*.py").absolute()
 
     def table(module):
         if not isinstance(getattr(module, "TABLE", None), Table):

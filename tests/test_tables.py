@@ -255,6 +255,14 @@ def test_every_readme_of_a_paper_matches_its_results_and_every_figure_is_there()
             assert (file.parent / table_report.figure_name(file, scale)).exists()
 
 
+def test_a_report_updates_the_index_over_all_papers_also_when_named_from_within_a_folder(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(table_report, "PAPERS", tmp_path)
+    monkeypatch.chdir(tiny.parent)
+    sweep.main(["table.py", f"--workdir={tmp_path / 'runs'}", "--rows=slow"])
+    report_script.main(["table.py", f"--workdir={tmp_path / 'runs'}"])
+    assert "tiny | small | 1 / 3 | 0 | 0 | 0 |" in (tmp_path / "README.md").read_text()
+
+
 def test_a_report_of_a_table_without_runs_is_refused_with_the_command_that_makes_them(tiny, tmp_path):
     with pytest.raises(BadInput, match="no finished run in .*; python -m scripts.sweep"):
         report_script.main([str(tiny), f"--workdir={tmp_path / 'nowhere'}"])
