@@ -12,7 +12,7 @@ from train import log
 
 
 def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]) -> None:
-    """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run.
+    """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run, where that is at hand.
 
     The curves of every row, each seed and the median, and beside them the rows' values with their intervals.
     """
@@ -22,7 +22,8 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     figure = matplotlib.figure.Figure(figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for k, name in enumerate(names):
-        records = [r for r in log.read(epath.Path(runs[name])) if r["split"] == split and metric in r]
+        log_of_it = log.read(epath.Path(runs[name])) if name in runs else []
+        records = [r for r in log_of_it if r["split"] == split and metric in r]
         points = np.array([[np.nan if v is None else v for v in r[metric]] for r in records])
         steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
         if len(points):

@@ -94,11 +94,16 @@ def seconds(path: pathlib.Path, scale: str) -> dict[str, float]:
     return {line["row"]: float(line["run_seconds"]) for line in lines}
 
 
-def enter(path: pathlib.Path, lines: list[dict]) -> None:
+def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
     """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table."""
     new = {(line["table"], line["scale"], line["row"]) for line in lines}
     kept = [old for old in read(path.parent) if (old["table"], old["scale"], old["row"]) not in new]
-    everything = sorted([*kept, *lines], key=lambda line: (line["table"], line["scale"]))
+    order = {row.name: k for k, row in enumerate(table.rows)}
+
+    def place(line):
+        return line["table"], line["scale"], order.get(line["row"], 0) if line["table"] == path.stem else 0
+
+    everything = sorted([*kept, *lines], key=place)
     part = path.parent / "results.csv.part"
     with part.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -235,11 +240,11 @@ def report(table_file: str, workdir: str | None) -> None:
         runs = workdir_of(path, scale, workdir)
         lines = collect(path, table, scale, runs)
         if lines:
-            enter(path, lines)
+            enter(path, table, lines)
             file = path.parent / figure_name(path, scale)
             ours = measured(read(path.parent), path, scale, table.measure)
             present = {name: runs / folder(name) for name in ours if (runs / folder(name)).exists()}
-            table_figure.draw(file, table, scale, {name: ours[name] for name in present}, present)
+            table_figure.draw(file, table, scale, ours, present)
             for claim, verdict in zip(table.claims, verdicts(table, read(path.parent), path, scale), strict=True):
                 print(f"{scale}: {verdict.word}: {claim.says}: {verdict.evidence}")
         entered += len(lines)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,7 +215,10 @@ def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tm
     page = (tiny.parent / "README.md").read_text()
     assert "| slow | 1.0 |" in page and "| fastest |  |  | not run |" in page
     assert "Scale `paper` (never run): not run." in page and "| fast is faster | **" in page
+    results = (tiny.parent / "results.csv").read_text()
+    shutil.rmtree(tmp_path / "runs" / "small" / "fast")  # what was entered stays, in its place
     report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    assert (tiny.parent / "results.csv").read_text() == results
     assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
     assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
 
