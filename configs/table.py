@@ -4,6 +4,7 @@ A measure is what a row is judged by, one number a seed: a metric of the run's l
 `Until("train/error", 25.0)`, the training steps until that metric of the log first was at most 25.
 """
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 
@@ -57,23 +58,25 @@ class Scale:
 
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
+class Claim(abc.ABC):
     """What the paper says of its rows, in `says`, with the place. notes: scale -> why it does not hold there."""
 
     says: str
     measure: Measure | None = dataclasses.field(default=None, kw_only=True)  # None: the table's
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
 
+    @abc.abstractmethod
     def rows(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """The rows that it is about."""
 
     def verdict(self, values: Mapping[str, Mapping[int, float]], table: "Table") -> Verdict:
         """values: row -> {seed: value}, of the rows that were run. Raises nothing."""
         missing = [row for row in self.rows() if not values.get(row)]
         return Verdict("not run", f"no run of {', '.join(missing)}") if missing else self.judge(values, table)
 
+    @abc.abstractmethod
     def judge(self, values, table) -> Verdict:
-        raise NotImplementedError
+        """The verdict, where all its rows were run."""
 
     def difference(self, values, table, row: str, than: str) -> statistics.Interval:
         """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio."""

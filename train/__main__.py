@@ -113,10 +113,9 @@ def _alone_in(workdir):
     with open(workdir / "lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(f"--workdir: another process is training in {workdir}; wait for it, or use another one") from None
-        except OSError:
-            pass  # a file system without locks
+        except OSError as error:  # of another kind on a file system without locks, which goes without
+            if isinstance(error, BlockingIOError):
+                raise BadInput(f"--workdir: another process is training in {workdir}; wait, or use another one") from None
         yield
 
 
