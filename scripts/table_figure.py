@@ -37,8 +37,9 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
         right.plot(interval.mean, k, "o", color=color)
     left.set(xlabel="step", title=f"{curve}: median, seeds")
     left.grid(alpha=0.3)
+    left.locator_params(axis="x", nbins=6)
     if len(names) <= 12:
-        left.legend(frameon=False, fontsize="small")
+        left.legend(framealpha=0.8, edgecolor="none", fontsize="small")
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
     right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))

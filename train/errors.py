@@ -8,9 +8,12 @@ class BadInput(ValueError):
 
 
 def exit_with(main, command: str):
-    """Ends the process with what main(arguments) returns, or, for BadInput, with its one line and exit code 2."""
+    """Ends the process with what main(arguments) returns; BadInput: its one line and exit code 2; Ctrl-C: 130."""
     try:
         sys.exit(main(sys.argv[1:]))
     except BadInput as error:
         print(f"{command}: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted; what training has saved stays", file=sys.stderr)
+        sys.exit(130)

@@ -6,6 +6,7 @@ Stop: the last 2,000 sequences all within 0.04 and their mean error below 0.01. 
 paper's window slides: a success is seen up to 2,000 sequences late.
 """
 
+from configs.papers.lstm1997._online import LAST_2000
 from configs.table import Better, Row, Scale, Solves, Table, Until
 
 TABLE = Table(
@@ -14,26 +15,12 @@ TABLE = Table(
     measure=Until("train/sequence_error", 0.0, unit="sequences"),
     curve="train/mse",
     base={
-        "task.name": "regress",
-        "task.criterion": "half_sum",
+        **LAST_2000,
         "task.tolerance": 0.04,
         "data.name": "lstm_adding",
-        "data.batch_size": 1,
-        "model.name": "lstm1997",
         "model.blocks": 2,
-        "model.size": 2,
-        "model.bias": "all",
-        "model.init_scale": 0.1,
         "model.input_gate_bias": (-3.0, -6.0),
-        "optim.name": "sgd",
         "optim.lr": 0.5,
-        "stop.metric": "train/sequence_error",
-        "eval.every": 20_000,
-        "eval.batch_size": 256,
-        "log.every": 2000,
-        "checkpoint.every": 20_000,
-        "steps_per_dispatch": 2000,
-        "parallel.seeds": "devices+vmap",
     },
     rows=(
         Row("T=100", {"data.T": 100}, paper=74_000, parameters=93),

@@ -6,6 +6,7 @@ Stop: every training string and every test string predicted, looked at each 500 
 one pair of string sets (the paper has three), and at most 60,000 sequences.
 """
 
+from configs.papers.lstm1997._online import ONLINE
 from configs.table import Better, Row, Scale, Solves, Table, Until
 
 FOUR = {"model.blocks": 4, "model.size": 1, "model.output_gate_bias": (-1.0, -2.0, -3.0, -4.0)}
@@ -13,8 +14,9 @@ THREE = {"model.blocks": 3, "model.size": 2, "model.output_gate_bias": (-1.0, -2
 SOLVED = Until("test/sequence_error", 0.0, unit="sequences")
 
 STUCK = dict(
-    paper="Most trials tell all but the last T or P, so half of the strings. Looked into: with Adam 45% of the strings are "
-    "wrong, with output biases, other gate biases and lr 0.02 to 0.5 as many; the same cell meets the paper in experiment 6a."
+    paper="Many trials tell all but the last T or P, so half of the strings. Looked into, mean of wrong strings: 4 blocks with "
+    "Adam 45%, at lr 0.1 70%, at 0.02 94%; 3 blocks after 30,000 sequences with output biases 67%, with open output gates 69%, "
+    "with closed input gates 96%. The same cell meets the paper's number in experiment 6a."
 )
 
 TABLE = Table(
@@ -24,22 +26,17 @@ TABLE = Table(
     measure=SOLVED,
     curve="test/sequence_error",
     base={
-        "task.name": "regress",
-        "task.criterion": "half_sum",
+        **ONLINE,
         "data.name": "embedded_reber",
-        "data.batch_size": 1,
-        "model.name": "lstm1997",
         "model.every_step": True,
         "model.bias": "gates",
         "model.init_scale": 0.2,
-        "optim.name": "sgd",
         "stop.metric": "test/sequence_error",
         "eval.every": 500,
         "eval.batch_size": 256,
         "log.every": 500,
         "checkpoint.every": 2500,
         "steps_per_dispatch": 500,
-        "parallel.seeds": "devices+vmap",
     },
     rows=(
         Row("4 blocks of 1 at 0.1", {**FOUR, "optim.lr": 0.1}, paper=39740, parameters=264),

@@ -7,6 +7,7 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/long_lag.py --scale=paper
 2c: q distractors of p symbols and a geometric tail; right is within 0.2 at the end, of the last 10,000 sequences.
 """
 
+from configs.papers.lstm1997._online import ONLINE
 from configs.table import Ordered, Row, Scale, Solves, Table, Until
 
 LAG = {
@@ -26,18 +27,13 @@ TABLE = Table(
     measure=Until("train/sequence_error", 0.0, unit="sequences"),
     curve="train/sequence_error",
     base={
-        "task.name": "regress",
-        "task.criterion": "half_sum",
+        **ONLINE,
         "data.name": "noise_free_long_lag",
-        "data.batch_size": 1,
         "data.examples": 1000,
-        "model.name": "lstm1997",
         "model.size": 1,
         "model.init_scale": 0.2,
-        "optim.name": "sgd",
         "stop.metric": "train/sequence_error",
         "steps_per_dispatch": 1000,
-        "parallel.seeds": "devices+vmap",
     },
     rows=(
         Row(

@@ -5,6 +5,7 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/multiplication.py --scale
 Stop: of the last 2,000 sequences fewer than n_seq are off by more than 0.04; looked at each 2,000 sequences.
 """
 
+from configs.papers.lstm1997._online import LAST_2000
 from configs.table import Row, Scale, Solves, Table, Until
 
 TABLE = Table(
@@ -13,25 +14,11 @@ TABLE = Table(
     measure=Until("train/sequence_error", 6.99, unit="sequences"),
     curve="train/sequence_error",
     base={
-        "task.name": "regress",
-        "task.criterion": "half_sum",
+        **LAST_2000,
         "task.tolerance": 0.04,
         "data.name": "lstm_multiplication",
-        "data.batch_size": 1,
-        "model.name": "lstm1997",
         "model.blocks": 2,
-        "model.size": 2,
-        "model.bias": "all",
-        "model.init_scale": 0.1,
-        "optim.name": "sgd",
         "optim.lr": 0.1,
-        "stop.metric": "train/sequence_error",
-        "eval.every": 20_000,
-        "eval.batch_size": 256,
-        "log.every": 2000,
-        "checkpoint.every": 20_000,
-        "steps_per_dispatch": 2000,
-        "parallel.seeds": "devices+vmap",
     },
     rows=(
         Row("n_seq=140", {"stop.at_most": 6.99}, paper=482_000, parameters=93),

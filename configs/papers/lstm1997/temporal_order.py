@@ -5,6 +5,7 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/temporal_order.py --scale
 Stop: the last 2,000 sequences all classified and their mean error below 0.1; looked at each 2,000 sequences.
 """
 
+from configs.papers.lstm1997._online import LAST_2000
 from configs.table import Better, Row, Scale, Solves, Table, Until
 
 TABLE = Table(
@@ -13,23 +14,9 @@ TABLE = Table(
     measure=Until("train/sequence_error", 0.0, unit="sequences"),
     curve="train/sequence_error",
     base={
-        "task.name": "regress",
-        "task.criterion": "half_sum",
+        **LAST_2000,
         "task.tolerance": 0.3,
         "data.name": "lstm_temporal_order",
-        "data.batch_size": 1,
-        "model.name": "lstm1997",
-        "model.size": 2,
-        "model.bias": "all",
-        "model.init_scale": 0.1,
-        "optim.name": "sgd",
-        "stop.metric": "train/sequence_error",
-        "eval.every": 20_000,
-        "eval.batch_size": 256,
-        "log.every": 2000,
-        "checkpoint.every": 20_000,
-        "steps_per_dispatch": 2000,
-        "parallel.seeds": "devices+vmap",
     },
     rows=(
         Row(

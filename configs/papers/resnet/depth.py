@@ -6,6 +6,7 @@ Paper: CIFAR-10, batch 128, momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32
 mirror images; depth 110 warms up for 400 steps. The plain networks' errors are curves in figure 6, without numbers.
 """
 
+from configs.papers.residual import CIFAR10, RECIPE, SMALL, WARM_UP
 from configs.table import Better, Ordered, Row, Scale, Table
 
 PLAIN = {"model.name": "plain_cifar"}
@@ -15,11 +16,7 @@ TABLE = Table(
     title="Table 6 and figure 6, plain against residual. He et al. 2015",
     measure="test/error",
     base={
-        "optim.name": "momentum",
-        "optim.weight_decay": 1e-4,
-        "optim.lr": 0.1,
-        "data.flip": True,
-        "steps_per_dispatch": 25,
+        **RECIPE,
     },
     rows=(
         Row("plain-20", {**PLAIN, "model.depth": 20}, parameters=269_722),
@@ -30,7 +27,7 @@ TABLE = Table(
         Row("ResNet-32", {**RESIDUAL, "model.depth": 32}, paper=7.51, parameters=464_154),
         Row("ResNet-44", {**RESIDUAL, "model.depth": 44}, paper=7.17, parameters=658_586),
         Row("ResNet-56", {**RESIDUAL, "model.depth": 56}, paper=6.97, parameters=853_018),
-        Row("ResNet-110", {**RESIDUAL, "model.depth": 110, "schedule.warmup": 400}, paper=6.61, parameters=1_727_962),
+        Row("ResNet-110", {**RESIDUAL, "model.depth": 110, **WARM_UP}, paper=6.61, parameters=1_727_962),
     ),
     claims=(
         Better("plain networks get worse with depth (section 4.2)", row="plain-20", than="plain-56"),
@@ -41,7 +38,6 @@ TABLE = Table(
         Ordered(
             "residual networks gain from depth (6.97, 7.17, 7.51, 8.75%)",
             order=("ResNet-56", "ResNet-44", "ResNet-32", "ResNet-20"),
-            notes={"small": "In 2 epochs of 6,000 images a deeper network is behind: the gain needs the paper's schedule."},
         ),
         Better("110 layers beat 20", row="ResNet-110", than="ResNet-20"),
     ),
@@ -49,29 +45,14 @@ TABLE = Table(
         paper=Scale(
             "CIFAR-10, 64,000 steps, as printed",
             {
-                "data.name": "cifar10",
-                "data.scale": "mean_image",
-                "data.shift": 4,
-                "optim.steps": 64_000,
-                "schedule.name": "step",
-                "schedule.boundaries": (32_000, 48_000),
+                **CIFAR10,
             },
             seeds=5,
         ),
         small=Scale(
             "the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps, batch 64, 2 epochs, cosine",
             {
-                "data.name": "fashion_mnist",
-                "data.source": "embedded",
-                "data.shift": 2,
-                "data.batch_size": 64,
-                "model.width": 8,
-                "optim.steps": "2 epochs",
-                "schedule.name": "cosine",
-                "eval.every": "1 epoch",
-                "log.every": "1 epoch",
-                "checkpoint.every": "2 epochs",
-                "schedule.warmup": 50,
+                **SMALL,
             },
         ),
     ),

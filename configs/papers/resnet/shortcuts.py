@@ -5,6 +5,7 @@ Run:   python -m scripts.sweep configs/papers/resnet/shortcuts.py
 Paper: ResNet-34 on ImageNet, 10 crops, which needs streamed data. Here: networks of CIFAR's form, where the paper uses A alone.
 """
 
+from configs.papers.residual import CIFAR10, RECIPE, SMALL, WARM_UP
 from configs.table import Alike, Better, Row, Scale, Table
 
 TABLE = Table(
@@ -12,12 +13,8 @@ TABLE = Table(
     says="The paper's numbers are top-1 errors of ResNet-34 and plain-34 on ImageNet, 10 crops.",
     measure="test/error",
     base={
+        **RECIPE,
         "model.name": "resnet_cifar",
-        "optim.name": "momentum",
-        "optim.weight_decay": 1e-4,
-        "optim.lr": 0.1,
-        "data.flip": True,
-        "steps_per_dispatch": 25,
     },
     rows=(
         Row("plain", {"model.name": "plain_cifar"}, paper=28.54),
@@ -35,32 +32,17 @@ TABLE = Table(
         full=Scale(
             "CIFAR-10, depth 32, 64,000 steps",
             {
-                "data.name": "cifar10",
-                "data.scale": "mean_image",
-                "data.shift": 4,
+                **CIFAR10,
+                **WARM_UP,
                 "model.depth": 32,
-                "optim.steps": 64_000,
-                "schedule.name": "step",
-                "schedule.boundaries": (32_000, 48_000),
-                "schedule.warmup": 400,
             },
             seeds=5,
         ),
         small=Scale(
             "the embedded 6,000 images of Fashion-MNIST, depth 20 of 8, 16, 32 maps, batch 64, 2 epochs, cosine",
             {
-                "data.name": "fashion_mnist",
-                "data.source": "embedded",
-                "data.shift": 2,
-                "data.batch_size": 64,
+                **SMALL,
                 "model.depth": 20,
-                "model.width": 8,
-                "optim.steps": "2 epochs",
-                "schedule.name": "cosine",
-                "schedule.warmup": 50,
-                "eval.every": "1 epoch",
-                "log.every": "1 epoch",
-                "checkpoint.every": "2 epochs",
             },
         ),
     ),

@@ -5,22 +5,19 @@ Run:   python -m scripts.sweep configs/papers/resnet_v2/table1.py
 Paper: CIFAR-10, ResNet-110 of original units; "fail" is a test error above 20%. Otherwise as table 2.
 """
 
+from configs.papers.residual import CIFAR10, RECIPE, SMALL, WARM_UP
 from configs.table import Better, Row, Scale, Table
 
 TABLE = Table(
     title="Table 1, multiplicative shortcuts. He et al. 2016",
     measure="test/error",
     base={
+        **RECIPE,
         "model.name": "resnet_v2_cifar",
         "model.order": "original",
         "model.block": "basic",
         "model.shortcut": "A",
         "model.depth": 110,
-        "optim.name": "momentum",
-        "optim.weight_decay": 1e-4,
-        "optim.lr": 0.1,
-        "data.flip": True,
-        "steps_per_dispatch": 25,
     },
     rows=(
         Row("original", {}, paper=6.61, parameters=1_727_962),
@@ -51,31 +48,16 @@ TABLE = Table(
         paper=Scale(
             "CIFAR-10, 64,000 steps, as printed",
             {
-                "data.name": "cifar10",
-                "data.scale": "mean_image",
-                "data.shift": 4,
-                "optim.steps": 64_000,
-                "schedule.name": "step",
-                "schedule.boundaries": (32_000, 48_000),
-                "schedule.warmup": 400,
+                **CIFAR10,
+                **WARM_UP,
             },
             seeds=5,
         ),
         small=Scale(
             "the embedded 6,000 images of Fashion-MNIST, depth 20 of 8, 16, 32 maps, batch 64, 2 epochs, cosine",
             {
-                "data.name": "fashion_mnist",
-                "data.source": "embedded",
-                "data.shift": 2,
-                "data.batch_size": 64,
+                **SMALL,
                 "model.depth": 20,
-                "model.width": 8,
-                "optim.steps": "2 epochs",
-                "schedule.name": "cosine",
-                "schedule.warmup": 50,
-                "eval.every": "1 epoch",
-                "log.every": "1 epoch",
-                "checkpoint.every": "2 epochs",
             },
         ),
     ),

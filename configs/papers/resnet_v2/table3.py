@@ -5,6 +5,7 @@ Run:   python -m scripts.sweep configs/papers/resnet_v2/table3.py
 Its ResNet-110 whose shortcuts skip one layer is not here.
 """
 
+from configs.papers.residual import CIFAR10, RECIPE, WARM_UP
 from configs.table import Better, Row, Scale, Table
 
 ORIGINAL = {"model.order": "original"}
@@ -15,18 +16,10 @@ TABLE = Table(
     title="Table 3, original and pre-activation units. He et al. 2016",
     measure="test/error",
     base={
+        **RECIPE,
+        **CIFAR10,
+        **WARM_UP,
         "model.name": "resnet_v2_cifar",
-        "data.name": "cifar10",
-        "data.scale": "mean_image",
-        "data.shift": 4,
-        "data.flip": True,
-        "optim.name": "momentum",
-        "optim.weight_decay": 1e-4,
-        "optim.lr": 0.1,
-        "schedule.name": "step",
-        "schedule.boundaries": (32_000, 48_000),
-        "schedule.warmup": 400,
-        "steps_per_dispatch": 25,
     },
     rows=(
         Row("110 original", {**BASIC, **ORIGINAL}, paper=6.61, parameters=1_727_962),
@@ -49,5 +42,5 @@ TABLE = Table(
         Better("CIFAR-100: at 164", row="164 pre-activation on CIFAR-100", than="164 original on CIFAR-100"),
         Better("CIFAR-100: at 1001", row="1001 pre-activation on CIFAR-100", than="1001 original on CIFAR-100"),
     ),
-    scales=dict(paper=Scale("CIFAR-10 and -100, 64,000 steps, as printed", {"optim.steps": 64_000}, seeds=5)),
+    scales=dict(paper=Scale("CIFAR-10 and -100, 64,000 steps, as printed", seeds=5)),
 )

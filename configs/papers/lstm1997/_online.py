@@ -1,0 +1,23 @@
+"""What the experiments of Hochreiter & Schmidhuber 1997 share: one sequence an update, plain gradient descent on half the
+squared error, all trials of a row as one population."""
+
+ONLINE = {
+    "task.name": "regress",
+    "task.criterion": "half_sum",
+    "data.batch_size": 1,
+    "model.name": "lstm1997",
+    "optim.name": "sgd",
+    "parallel.seeds": "devices+vmap",
+}
+LAST_2000 = {  # looked at each 2,000 sequences, where the paper's window slides
+    **ONLINE,
+    "model.size": 2,
+    "model.bias": "all",
+    "model.init_scale": 0.1,
+    "stop.metric": "train/sequence_error",
+    "eval.every": 20_000,
+    "eval.batch_size": 256,
+    "log.every": 2000,
+    "checkpoint.every": 20_000,
+    "steps_per_dispatch": 2000,
+}
