@@ -220,7 +220,7 @@ def test_a_second_run_in_a_workdir_where_one_is_going_is_refused_and_the_first_g
         while not (tmp_path / "metrics.jsonl").exists() or not (tmp_path / "metrics.jsonl").read_text():
             assert first.poll() is None
             time.sleep(0.1)
-        second = subprocess.run(command, capture_output=True, text=True)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert second.returncode == 2 and "another process is training in" in second.stderr and first.poll() is None
     finally:
         first.kill()

@@ -147,6 +147,8 @@ def test_an_order_needs_every_pair_and_alike_needs_the_whole_interval_inside():
     low, mid, high = ({k: v + 0.01 * k for k in range(4)} for v in (1.0, 1.0, 2.0))
     ordered = Ordered("a before b before c", order=("a", "b", "c"))
     assert ordered.verdict(dict(a=low, b=high, c=mid), table(ordered, rows="abc")).word == "not held"
+    half = ordered.verdict(dict(a=low, b=mid, c=high), table(ordered, rows="abc"))
+    assert half.word == "undecided"  # one pair is held, the other is not decided
     alike = Alike("no difference", row="a", than="b", within=0.5)
     assert alike.verdict(dict(a=low, b=mid), table(alike)).word == "held"
     assert alike.verdict(dict(a=low, b=high), table(alike)).word == "not held"

@@ -141,3 +141,16 @@ def test_the_cosine_to_likelihoods_is_one_for_outputs_that_are_proportional_to_t
 def test_a_wrong_option_of_a_task_is_refused_with_its_name_first(task, options):
     with pytest.raises(ValueError, match=f"^{next(iter(options))}: "):
         TASKS[task](**options)
+
+
+def test_half_the_summed_squared_error_is_a_sequences_loss_and_leaves_the_mean_squared_error_what_it_is():
+    rng = np.random.default_rng(0)
+    outputs, target = rng.normal(size=(2, 3, 5, 4)).astype(np.float32)  # [B, T, O] each
+    mask = np.arange(5) < np.array([5, 2, 0])[:, None]  # the last sequence is a row of padding
+    batch = dict(target=jnp.asarray(target), mask=jnp.asarray(mask))
+    found = {c: finish(TASKS["regress"](criterion=c).sums(jnp.asarray(outputs), batch)) for c in ("mean", "half_sum")}
+    squared = ((outputs - target) ** 2)[mask]
+    assert found["half_sum"]["loss"] == pytest.approx(squared.sum() / 2 / 2, rel=1e-5)  # half of it, over two sequences
+    assert found["half_sum"]["mse"] == found["mean"]["mse"] == pytest.approx(squared.mean(), rel=1e-5)
+    with pytest.raises(ValueError, match="criterion: unknown 'sum'; have mean, half_sum"):
+        TASKS["regress"](criterion="sum")
