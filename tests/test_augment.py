@@ -193,6 +193,32 @@ def test_ten_views_are_the_corners_and_the_centre_and_their_mirror_images():
     assert made.shape == (10, 224, 224, 3)
 
 
+def test_grid_views_are_25_places_a_quarter_of_the_spare_pixels_apart_and_their_mirror_images():
+    image = PHOTOGRAPH[:256, :312]
+    made = np.asarray(views.grid(image, 224))
+    places = [(top, left) for top in (0, 8, 16, 24, 32) for left in (0, 22, 44, 66, 88)]
+    assert made.shape == (50, 224, 224, 3)
+    for n, (top, left) in enumerate(places):
+        crop = image[top : top + 224, left : left + 224]
+        assert np.array_equal(made[n], crop) and np.array_equal(made[n + 25], crop[:, ::-1])
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_squares_are_googlenets_36_crops_of_three_squares(upright):
+    image = PHOTOGRAPH[:40, :61].astype(np.float32)  # squares of 40 from pixels 0, 10 and 21 on
+    made = np.asarray(views.squares(np.swapaxes(image, 0, 1) if upright else image, 32))
+    assert made.shape == (36, 32, 32, 3)
+    whole = triangle(40, 32 / 40, 0, 32)
+    for s, first in enumerate((0, 10, 21)):
+        square = image[:, first : first + 40]
+        for n, (top, left) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8), (4, 4), (None, None)]):
+            crop = np.einsum("ih,hwc,jw->ijc", whole, square, whole) if n == 5 else square[top : top + 32, left : left + 32]
+            if upright:  # the corners come row by row in either case
+                crop, n = np.swapaxes(crop, 0, 1), {1: 2, 2: 1}.get(n, n)
+            np.testing.assert_allclose(made[6 * s + n], crop, atol=1e-3)
+            np.testing.assert_allclose(made[18 + 6 * s + n], crop[:, ::-1], atol=1e-3)
+
+
 def test_the_centre_view_leaves_as_much_on_either_side_to_a_pixel():
     assert np.array_equal(views.centre(PHOTOGRAPH, 224)[0], PHOTOGRAPH[75 : 75 + 224, 138 : 138 + 224])
 
@@ -218,3 +244,5 @@ def test_several_views_come_as_one_array_for_each_size_and_a_single_one_as_an_im
     assert [v.shape for v in views.see(image, "whole", 0, (9, 18))] == [(1, 13, 9, 3), (1, 26, 18, 3)]
     assert [v.shape for v in views.see(image, "dense", 0, ())] == [(2, 13, 9, 3)]
     assert [v.shape for v in views.see(image, "ten", 6, (7, 8))] == [(10, 6, 6, 3)] * 2
+    both = views.see(image, "grid+dense", 6, (9, 18))
+    assert [v.shape for v in both] == [(50, 6, 6, 3), (50, 6, 6, 3), (2, 13, 9, 3), (2, 26, 18, 3)]

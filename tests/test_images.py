@@ -179,7 +179,7 @@ def softmax(logits):
     return p / p.sum(-1, keepdims=True)
 
 
-def test_views_of_one_size_or_several_are_judged_by_the_mean_of_their_softmaxes():
+def test_views_of_a_size_are_judged_by_the_mean_of_their_softmaxes_and_several_sizes_by_the_mean_of_those():
     rng = np.random.default_rng(0)
     views = tuple(rng.normal(size=(5, v, side, side, 3)).astype(np.float32) * 3 for v, side in ((2, 8), (10, 6), (1, 11)))
     model = Convolutional()
@@ -187,15 +187,17 @@ def test_views_of_one_size_or_several_are_judged_by_the_mean_of_their_softmaxes(
     variables = model.init(jax.random.key(1), views[0][:, 0], mask, train=False)
     variables = jax.tree.map(lambda x: 5 * x, variables)  # else every softmax is flat
     each = [
-        softmax(np.asarray(model.apply(variables, size[:, v], mask, train=False)))
+        [softmax(np.asarray(model.apply(variables, size[:, v], mask, train=False))) for v in range(size.shape[1])]
         for size in views
-        for v in range(size.shape[1])
     ]
-    for count, seen in ((2, views[:1]), (13, views)):
-        log_p = step.predict(variables, dict(input=seen, mask=mask), model=model)[0]
-        np.testing.assert_allclose(np.exp(log_p), np.mean(each[:count], axis=0), rtol=1e-4, atol=1e-30)
-    of_logits = softmax(np.mean(np.log(np.add(each, 1e-300, dtype=float)), axis=0))
-    assert np.abs(np.mean(each, axis=0) - of_logits).max() > 0.01  # else a mean of logits would pass as well
+    means = [np.mean(p, axis=0) for p in each]
+    for count in (1, 3):
+        log_p = step.predict(variables, dict(input=views[:count], mask=mask), model=model)[0]
+        np.testing.assert_allclose(np.exp(log_p), np.mean(means[:count], axis=0), rtol=1e-4, atol=1e-30)
+    alike = np.concatenate(each)  # else a mean of logits, or one in which every view weighs the same, would pass as well
+    of_logits = softmax(np.mean(np.log(np.add(alike, 1e-300, dtype=float)), axis=0))
+    for other in (of_logits, alike.mean(0)):
+        assert np.abs(np.mean(means, axis=0) - other).max() > 0.01
 
 
 def test_a_class_that_no_view_gives_a_probability_has_a_finite_loss():
@@ -254,7 +256,9 @@ def test_a_network_of_any_size_is_evaluated_on_several_scales_at_once(cifar):
 
 
 BAD = [
-    (["data.views=twelve"], "data.views: unknown 'twelve'; have whole, centre, ten, dense"),
+    (["data.views=twelve"], "data.views: unknown 'twelve'; have whole, centre, ten, grid, squares, dense"),
+    (["data.views=dense+twelve"], "data.views: unknown 'twelve'; have whole"),
+    (["data.views=dense+grid"], "data.crop: views='dense+grid' needs the side of its squares"),
     (["data.views=ten"], "data.crop: views='ten' needs the side of its squares"),
     (["data.views=centre", "data.crop=33"], "data.crop: 33 is outside [0, 32]"),
     (["data.views=ten", "data.crop=32", "data.eval_scales=30,40"], "data.eval_scales: 30 is outside [32, 512]"),

@@ -86,7 +86,7 @@ def predict(variables, batch: Batch, *, model) -> tuple[object, dict]:
     """The model's outputs in evaluation, and its new memory. Where the input is several views, the outputs are the logarithm of
     their mean softmax [B, classes]; of a pair they are {"logits": [B, T, V] given the target, "tokens": the greedy decode}.
 
-    Views are a tuple with one array [B, V, ...] for each size of image; every view weighs the same.
+    Views are a tuple of arrays [B, V, ...], one for each kind and size; those of an array weigh the same, and so do the arrays.
     """
     memory = ["memory"] if "memory" in variables else []
     if isinstance(batch["input"], dict):
@@ -97,10 +97,14 @@ def predict(variables, batch: Batch, *, model) -> tuple[object, dict]:
         outputs, memory = model.apply(variables, batch["input"], batch["mask"], train=False, mutable=memory)
         return outputs, memory
 
-    def log_p(views):  # [B, V, ...] -> [B, V, classes]
+    def log_p(views):  # [B, V, ...] -> [B, classes]
         images, mask = views.reshape(-1, *views.shape[2:]), jnp.repeat(batch["mask"], views.shape[1], axis=0)
         logits = model.apply(variables, images, mask, train=False)
-        return jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(*views.shape[:2], -1)
+        return log_mean(jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(*views.shape[:2], -1), axis=1)
 
-    each = jnp.concatenate([log_p(views) for views in batch["input"]], axis=1)
-    return jax.nn.logsumexp(each, axis=1) - jnp.log(each.shape[1]), {}
+    return log_mean(jnp.stack([log_p(views) for views in batch["input"]]), axis=0), {}
+
+
+def log_mean(log_p, axis: int):
+    """The logarithm of the mean of exp(log_p) along an axis."""
+    return jax.nn.logsumexp(log_p, axis=axis) - jnp.log(log_p.shape[axis])

@@ -54,8 +54,8 @@ def image_set(
       pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
     In evaluation:
       eval_scales: lengths in pixels of the shorter side that each image is rescaled to; (): as it is.
-      views: what is seen at each, one of train.data.views.VIEWS; the squares have side `crop`. The probabilities of several
-        views are averaged (task "classify").
+      views: what is seen at each, one of train.data.views.VIEWS, or several joined by +, as in "grid+dense"; the squares have
+        side `crop`. The probabilities of several views are averaged (task "classify"), those of one kind and size first.
     Raises ValueError, one line.
     """
     height, width, *channels = files.SETS[name].arrays["train_image"][1]
@@ -141,7 +141,8 @@ def standardised(image: np.ndarray) -> tuple[float, float]:
 
 def _check(side, pad, scale, shift, crop, jitter, area, aspect, distort, views, eval_scales) -> None:
     """Raises ValueError, one line that begins with the key, for what cannot work on images with this shorter side."""
-    for key, value, table in (("scale", scale, SCALES), ("views", views, VIEWS)):
+    kinds = views.split("+")
+    for key, value, table in (("scale", scale, SCALES), *(("views", kind, VIEWS) for kind in kinds)):
         if value not in table:
             raise ValueError(f"{key}: unknown {value!r}; have {', '.join(table)}")
 
@@ -169,8 +170,9 @@ def _check(side, pad, scale, shift, crop, jitter, area, aspect, distort, views, 
     for key, numbers in dict(jitter=jitter or (1, 1), area=area or (1, 1), aspect=aspect).items():
         if len(numbers) != 2 or numbers[0] > numbers[1]:
             raise ValueError(f"{key}: {numbers!r} must be the lowest and the highest number")
-    if views in SQUARES and not crop:
+    square = any(kind in SQUARES for kind in kinds)
+    if square and not crop:
         raise ValueError(f"crop: views={views!r} needs the side of its squares, 1 to {side} pixels")
-    within("eval_scales", eval_scales, int, crop if views in SQUARES else 1, largest)
-    if views in SQUARES and not eval_scales:
+    within("eval_scales", eval_scales, int, crop if square else 1, largest)
+    if square and not eval_scales:
         within("crop", [crop], int, 1, side)

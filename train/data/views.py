@@ -29,9 +29,33 @@ def centre(image, side: int):
 
 def ten(image, side: int):
     """[10, side, side, C]: four corners and the centre, then their mirror images. Krizhevsky et al. 2012, section 4.1."""
-    first, last = slice(side), slice(-side, None)
-    corners = [image[rows, columns] for rows in (first, last) for columns in (first, last)]
-    crops = jnp.stack([*corners, centre(image, side)[0]])
+    return _mirrored(_corners_and_centre(image, side))
+
+
+def grid(image, side: int):
+    """[50, side, side, C]: squares at 5 x 5 even places, then their mirror images. Simonyan & Zisserman 2014, section 3.2."""
+    tops, lefts = ([round(i * (length - side) / 4) for i in range(5)] for length in image.shape[:2])
+    return _mirrored([image[top : top + side, left : left + side] for top in tops for left in lefts])
+
+
+def squares(image, side: int):
+    """[36, side, side, C]: of the first, middle and last square of the image its corners, its centre and, rescaled, all of it;
+    then their mirror images. With scales 256, 288, 320, 352 the 144 crops of Szegedy et al. 2014, section 7."""
+    height, width, _ = image.shape
+    short = min(height, width)
+    places = [((height - short) * k // 2, (width - short) * k // 2) for k in range(3)]  # one of the two stays 0
+    cut = [image[top : top + short, left : left + short] for top, left in places]
+    return _mirrored([crop for square in cut for crop in (*_corners_and_centre(square, side), rescale(square, side))])
+
+
+def _corners_and_centre(image, side: int) -> list:
+    first, last = slice(side), slice(image.shape[0] - side, None)
+    ahead, behind = slice(side), slice(image.shape[1] - side, None)
+    return [*(image[rows, columns] for rows in (first, last) for columns in (ahead, behind)), centre(image, side)[0]]
+
+
+def _mirrored(crops: list):
+    crops = jnp.stack(crops)
     return jnp.concatenate([crops, crops[:, :, ::-1]])
 
 
@@ -40,14 +64,16 @@ def dense(image, side):
     return jnp.stack([image, image[:, ::-1]])
 
 
-VIEWS = dict(whole=whole, centre=centre, ten=ten, dense=dense)
-SQUARES = ("centre", "ten")  # those that need a side
+VIEWS = dict(whole=whole, centre=centre, ten=ten, grid=grid, squares=squares, dense=dense)
+SQUARES = ("centre", "ten", "grid", "squares")  # those that need a side
 
 
 def see(image, how: str, side: int, scales: tuple[int, ...]):
     """The views of one image: a tuple of [V, H', W', C], one for each scale, or [H', W', C] where there is one view in all.
 
+    how: one of VIEWS, or several joined by +, such as "grid+dense", which weigh the same: one after the other in the tuple.
     scales: lengths of the shorter side to rescale to; none: the image as it is.
     """
-    seen = tuple(VIEWS[how](image, side) for image in ([rescale(image, s) for s in scales] if scales else [image]))
+    images = [rescale(image, shorter) for shorter in scales] if scales else [image]
+    seen = tuple(VIEWS[kind](image, side) for kind in how.split("+") for image in images)
     return seen[0][0] if len(seen) == 1 and len(seen[0]) == 1 else seen
