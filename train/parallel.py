@@ -1,7 +1,8 @@
 """The only pmap (devices) and the only map over seeds. Everything inside is one seed on one device (step.py).
 
 State and Sums have a leading seed axis on every leaf, also for one seed, and never a device axis.
-The devices divide either the batch (each holds all seeds) or the seeds (each holds whole batches of its own seeds).
+The devices divide either the batch (each holds all seeds) or the seeds (each holds whole batches of its own seeds). They
+are those of all processes, of which each feeds and reads its own.
 
 Loops have a trip count that XLA cannot see: one program serves every number of steps, and the body compiles
 the same way whatever the count, so a seed gives the same bits alone, in a group, and after a resumption.
@@ -13,6 +14,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 
 from train import step as step_lib
 from train.data.source import Source, evaluation_order, training_order
@@ -36,8 +38,14 @@ SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one de
 class Layout:
     """What each device holds."""
 
-    devices: tuple[jax.Device, ...]
+    devices: tuple[jax.Device, ...]  # of all processes, as many of each, in the order of the processes
     seeds: str  # one of SEEDS
+
+    @property
+    def own(self) -> slice:
+        """Which of the devices are this process's."""
+        each = len(self.devices) // jax.process_count()
+        return slice(each * jax.process_index(), each * (jax.process_index() + 1))
 
     @property
     def axis(self) -> str | None:
@@ -46,16 +54,22 @@ class Layout:
 
 
 def layout(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
-    """Chooses devices: the given number, or the most that divide the work evenly. Raises BadInput where they cannot."""
-    available = jax.devices()
+    """Chooses devices: the given number, or the most that divide the work evenly, as many of each process. Raises BadInput
+    where they cannot."""
+    available, processes = jax.devices(), jax.process_count()
+    of_process = [[d for d in available if d.process_index == p] for p in range(processes)]
+    if len({len(own) for own in of_process}) > 1:
+        counts = ", ".join(f"process {p} has {len(own)}" for p, own in enumerate(of_process))
+        raise BadInput(f"parallel.devices: processes must have equal numbers of devices, but {counts}")
     work, name = (batch_size, "data.batch_size") if SEEDS[seeds][0] == "batch" else (n_seeds, "the number of seeds")
-    count = devices or max(d for d in range(1, len(available) + 1) if work % d == 0)
+    fitting = [d for d in range(processes, len(available) + 1, processes) if work % d == 0]
+    count = devices or max(fitting, default=len(available))
     if count > len(available):
         raise BadInput(f"parallel.devices: {count}, but there are {len(available)} ({available[0].device_kind})")
-    if work % count:
-        fitting = [d for d in range(1, len(available) + 1) if work % d == 0]
-        raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices; {fitting} do")
-    return Layout(tuple(available[:count]), seeds)
+    if count not in fitting:
+        of_all = f" of {processes} processes" if processes > 1 else ""
+        raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices{of_all}; {fitting or 'none'} do")
+    return Layout(tuple(d for own in of_process for d in own[: count // processes]), seeds)
 
 
 def each_seed(body, how: str):
@@ -110,8 +124,11 @@ class Program:
         return (state, self._to_devices(self._zeros)), sums
 
     def fetch(self, tree):
-        """What a carry holds, as numpy arrays [S, ...]."""
-        return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), jax.device_get(tree))
+        """What a carry holds, as numpy arrays [S, ...]; all processes call it together."""
+        tree = jax.device_get(tree)
+        if not self.layout.axis and jax.process_count() > 1:
+            tree = multihost_utils.process_allgather(tree, tiled=True)
+        return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), tree)
 
     def train(self, carry, step: int, steps: int):
         """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for."""
@@ -139,21 +156,24 @@ class Program:
 
     def _to_devices(self, tree):
         count = len(self.layout.devices)
-        return tree if self.layout.axis else jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), tree)
+        return tree if self.layout.axis else jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:])[self.layout.own], tree)
 
     def divide(self, **feeds: np.ndarray) -> dict[str, np.ndarray]:
-        """Gives each device its part of feeds [S, K, B]: [D, S, K, B/D] or [D, S/D, K, B]; and its seeds."""
+        """Each own device's part of feeds [S, K, B] over D devices: [S, K, B/D] or [S/D, K, B]; and its seeds."""
         count = len(self.layout.devices)
         if self.layout.axis:
             feeds = {k: np.moveaxis(x.reshape(*x.shape[:2], count, -1), 2, 0) for k, x in feeds.items()}
-            return dict(feeds=feeds, seed=np.broadcast_to(self.seeds, (count, len(self.seeds))))
-        feeds = {k: x.reshape(count, -1, *x.shape[1:]) for k, x in feeds.items()}
-        return dict(feeds=feeds, seed=self.seeds.reshape(count, -1))
+            seed = np.broadcast_to(self.seeds, (count, len(self.seeds)))
+        else:
+            feeds = {k: x.reshape(count, -1, *x.shape[1:]) for k, x in feeds.items()}
+            seed = self.seeds.reshape(count, -1)
+        return jax.tree.map(lambda x: x[self.layout.own], dict(feeds=feeds, seed=seed))
 
     def shared(self, source: Source, steps: int, bucket: np.ndarray) -> dict:
         """What every device gets: the source's resident arrays (sent once), how far to count, and each step's bucket."""
         if id(source) not in self._resident:
-            replicated = jax.sharding.NamedSharding(jax.sharding.Mesh(self.layout.devices, AXIS), jax.sharding.PartitionSpec())
+            mesh = jax.sharding.Mesh(self.layout.devices[self.layout.own], AXIS)
+            replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
             self._resident[id(source)] = jax.device_put(dict(source.arrays), replicated)
         seeds = len(self.seeds) if self.layout.axis else len(self.seeds) // len(self.layout.devices)
         return dict(arrays=self._resident[id(source)], steps=np.int32(steps), seeds=np.int32(seeds), bucket=bucket)
