@@ -36,24 +36,32 @@ Measure = str | Until
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of a paper's table: what it changes, and what the paper printed (in the table's measure)."""
+    """A row of a paper's table: what it changes, and what the paper printed (in the table's measure).
+
+    of: an earlier row that it goes on from: it has that row's changes and, under these, the last checkpoint and log of it. With
+    other data.views it only evaluates; with more optim.steps it trains on. `scripts.sweep` hands the checkpoint over: as a run
+    of its own, python -m train --config=TABLE.py:SCALE/ROW, it begins at step 0.
+    """
 
     name: str
     changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     paper: float | str | None = None
     parameters: int | None = None  # of the paper's network, at the scale "paper", where the paper prints or implies it
+    of: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
     """A size at which the table can be run: the paper's, or a smaller one.
 
-    rows: row -> changes that only this scale needs, such as another depth. about: data, size and schedule in a line.
+    rows: row -> changes that only this scale needs, such as another depth. without: rows that are not run at it, and so no rows
+    that go on from them. about: data, size and schedule in a line.
     """
 
     about: str
     changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     rows: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
+    without: tuple[str, ...] = ()
     seeds: int = 3
 
 
@@ -165,10 +173,14 @@ class Table:
 
     def __post_init__(self):
         names = [row.name for row in self.rows]
-        unknown = {row for claim in self.claims for row in claim.rows()} | {r for s in self.scales.values() for r in s.rows}
+        unknown = {row for claim in self.claims for row in claim.rows()}
+        unknown |= {row for scale in self.scales.values() for row in (*scale.rows, *scale.without)}
         unknown -= set(names)
+        unknown |= {row.of for k, row in enumerate(self.rows) if row.of and row.of not in names[:k]}
         if unknown or len(set(names)) < len(names) or any("," in name or "/" in name for name in names):
-            raise ValueError(f"rows: {sorted(unknown) or names} must be different names of rows without , and /")
+            raise ValueError(
+                f"rows: {sorted(unknown) or names} must be different names of rows without , and /, before their use"
+            )
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -189,10 +201,26 @@ class Table:
         return self.scales[name]
 
     def config(self, row: str, scale: str) -> ConfigDict:
-        """The locked config of a row: the defaults, then the base, the scale, the row, and the row of the scale."""
-        chosen = self.scale(scale)
-        changes = {**self.base, **chosen.changes, **self.row(row).changes, **chosen.rows.get(row, {})}
+        """The locked config of a row: the defaults, then the base, the scale, the row, and the row of the scale.
+
+        Raises BadInput for a row that the scale does not have.
+        """
+        chosen, changes = self.scale(scale), {**self.base, **self.scale(scale).changes}
+        if row not in self.names(scale):
+            raise BadInput(f"row: {self.row(row).name!r} is not run at scale {scale!r}; have {', '.join(self.names(scale))}")
+        for name in self.line(row):
+            changes |= {**self.row(name).changes, **chosen.rows.get(name, {})}
         return base.override(base.get_config(), {"seeds": tuple(range(chosen.seeds)), **changes})
+
+    def line(self, row: str) -> list[str]:
+        """The rows that a row goes on from, first the one that begins at step 0, and the row itself."""
+        before = self.row(row).of
+        return [*(self.line(before) if before else []), row]
+
+    def names(self, scale: str) -> list[str]:
+        """The rows that are run at a scale, in order."""
+        without = set(self.scale(scale).without)
+        return [row.name for row in self.rows if not without & set(self.line(row.name))]
 
     def get_config(self, argument: str = "") -> ConfigDict:
         """Of "SCALE/ROW", the name of a single run: python -m train --config=TABLE.py:small/ROW."""

@@ -3,29 +3,36 @@
 python -m scripts.sweep configs/papers/resnet/depth.py [--scale=small] [--rows=NAME,...] [--seeds=N] [--workdir=DIR]
     [--shard=i/n] [--dry_run]
 Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2 on two machines that share DIR take every
-second row each. Then: python -m scripts.report TABLE.py
+second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
 """
 
 import argparse
 import json
 import pathlib
 import re
+import shutil
 
 from configs import base, load, statistics
 from configs.table import Table
 from scripts import table_report
 from train import __main__ as command
+from train import log
 from train.errors import BadInput, exit_with
 
 
-def chosen(table: Table, rows: str | None, shard: str) -> list[str]:
-    """The rows by --rows and --shard, in the order of the table. Raises BadInput."""
-    names = [table.row(name).name for name in rows.split(",")] if rows else [row.name for row in table.rows]
+def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
+    """The rows by --rows and --shard, and those that they go on from, in the order of the table. Raises BadInput.
+
+    A shard has whole lines of rows that go on from one another.
+    """
+    names = [table.row(name).name for name in rows.split(",")] if rows else table.names(scale)
+    names = [before for name in names for before in table.line(name)]
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
     if not match or int(match[1]) >= int(match[2]):
         raise BadInput(f"--shard: {shard!r} must be i/n with 0 <= i < n, such as 0/2")
-    ordered = [row.name for row in table.rows if row.name in names]
-    return ordered[int(match[1]) :: int(match[2])]
+    first = list(dict.fromkeys(table.line(row.name)[0] for row in table.rows if row.name in names))
+    mine = first[int(match[1]) :: int(match[2])]
+    return [row.name for row in table.rows if row.name in names and table.line(row.name)[0] in mine]
 
 
 def plan(path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: tuple[int, ...], runs: pathlib.Path) -> str:
@@ -64,7 +71,7 @@ def main(arguments: list[str]) -> int:
     count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
     if count < 1:
         raise BadInput(f"--seeds: {count} must be at least 1")
-    runs, rows = table_report.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.rows, flags.shard)
+    runs, rows = table_report.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
     for name in rows:
         base.validate(table.config(name, flags.scale))
     print(plan(path, table, flags.scale, rows, tuple(range(count)), runs), flush=True)
@@ -72,9 +79,24 @@ def main(arguments: list[str]) -> int:
         return 0
     for k, name in enumerate(rows):
         print(f"row {k + 1} of {len(rows)}: {name}", flush=True)
+        before = table.row(name).of
+        if before:
+            hand_over(runs / table_report.folder(before), runs / table_report.folder(name))
         run(path, flags.scale, name, count, runs / table_report.folder(name))
         print(f"{name}: {outcome(table, runs / table_report.folder(name))}", flush=True)
     return 0
+
+
+def hand_over(before: pathlib.Path, where: pathlib.Path) -> None:
+    """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of the finished run `before`."""
+    if (where / "checkpoints").exists():
+        return
+    part = where / "checkpoints.part"
+    shutil.rmtree(part, ignore_errors=True)
+    newest = max((before / "checkpoints").glob("[0-9]*"), key=lambda folder: int(folder.name))
+    shutil.copytree(newest, part / newest.name)
+    shutil.copy(before / log.FILE, where / log.FILE)
+    part.rename(where / "checkpoints")  # last: now the run has begun
 
 
 def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Path) -> None:

@@ -50,12 +50,13 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
     """The lines of results.csv of the rows whose runs are done."""
-    lines = []
+    lines, files = [], {row.name: runs / folder(row.name) / "result.json" for row in table.rows}
+    results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     for row in table.rows:
-        run = runs / folder(row.name)
-        if not (run / "result.json").exists():
+        if row.name not in results:
             continue
-        result = json.loads((run / "result.json").read_text())
+        run, result = files[row.name].parent, results[row.name]
+        before = results[row.of]["seconds"] if row.of in results else 0  # what the run went on from took that
         device, data = result["device"], result["data"]
         examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
         for measure in table.measures:
@@ -70,7 +71,7 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
                         value=f"{value:.6g}",
                         steps=str(result["steps"]),
                         parameters=str(result["parameters"]),
-                        run_seconds=str(result["seconds"]),
+                        run_seconds=str(round(result["seconds"] - before, 1)),
                         command=result["command"].split(" --workdir")[0],
                         data=f"{data.get('source', 'generated')}: {examples}",
                         device=f"{device['kind']} x {device['count']}"
@@ -143,7 +144,7 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
         cells = [row.name, "" if row.paper is None else row.paper if isinstance(row.paper, str) else f"{row.paper:,}"]
         for scale in run:
             if row.name not in ours[scale]:
-                cells += ["", "not run"]
+                cells += ["", "not run" if row.name in table.names(scale) else "not at this scale"]
                 continue
             interval = statistics.mean(list(ours[scale][row.name].values()))
             run_to = float(of_row[scale, row.name]["steps"]) * (table.measure.examples if steps else 0)

@@ -23,13 +23,13 @@ from configs.table import Alike, Better, Ordered, Row, Scale, Solves, Table, Unt
 from scripts import report as report_script
 from scripts import sweep, table_report
 from train import __main__ as command
-from train import experiment
+from train import experiment, log
 from train.data import texts
 from train.errors import BadInput
 
 FILES = sorted(table_report.PAPERS.glob("*/[a-z]*.py"))
 TABLES = {file: load.load_table(str(file))[1] for file in FILES}
-ROWS = [(file, scale, row.name) for file, table in TABLES.items() for scale in table.scales for row in table.rows]
+ROWS = [(file, scale, row) for file, table in TABLES.items() for scale in table.scales for row in table.names(scale)]
 
 
 def name(case):
@@ -211,6 +211,28 @@ def test_a_sweep_that_is_killed_ends_with_the_numbers_of_one_that_is_not_and_two
     assert numbers(tiny, shared) == expected
 
 
+ROWS_THAT_GO_ON = """rows=(
+    Row("base"), Row("at T=8", {"data.T": 8}, of="base"), Row("further", {"optim.steps": 80, "data.T": 10}, of="at T=8"),"""
+
+
+def test_a_row_that_goes_on_from_another_evaluates_its_last_checkpoint_or_trains_on_from_there(tiny, tmp_path):
+    tiny.write_text(TINY.replace("rows=(", ROWS_THAT_GO_ON))
+    runs = tmp_path / "runs" / "small"
+    assert sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=further"]) == 0
+    assert sorted(run.name for run in runs.iterdir()) == ["at_T=8", "base", "further"]
+    base, longer, further = (log.read(runs / name) for name in ("base", "at_T=8", "further"))
+    assert [r for r in longer if r["split"] == "train"] == [r for r in base if r["split"] == "train"]  # nothing was trained
+    last = {name: records[-1] for name, records in dict(base=base, longer=longer, further=further).items()}
+    assert last["longer"]["step"] == 60 and last["longer"]["mse"] != last["base"]["mse"]
+    alone = tmp_path / "alone"  # the weights after 60 steps of the first row, then 20 steps of the last one's data
+    shutil.copytree(runs / "base" / "checkpoints", alone / "checkpoints")
+    arguments = [f"--config={tiny}:small/further", f"--workdir={alone}", "--config.seeds=0,1,2"]
+    assert command.main(arguments) == 0
+    assert last["further"]["step"] == 80 and log.read(alone)[-1]["mse"] == last["further"]["mse"]
+    results = {row["row"]: row for row in table_report.collect(tiny, load.load_table(str(tiny))[1], "small", runs)}
+    assert float(results["at T=8"]["run_seconds"]) < float(results["base"]["run_seconds"])
+
+
 def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tmp_path):
     sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=slow,fast"])
     report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
@@ -223,6 +245,19 @@ def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tm
     assert (tiny.parent / "results.csv").read_text() == results
     assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
     assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_shard_has_the_rows_that_go_on_from_its_own_and_a_scale_leaves_them_out_with_those():
+    rows = (Row("a"), Row("b"), Row("a more", of="a"), Row("c"), Row("a most", of="a more"), Row("b more", of="b"))
+    t = Table(title="t", measure="m", rows=rows, scales={"small": Scale(""), "paper": Scale("", without=("a more",))})
+    shards = [sweep.chosen(t, "small", None, f"{i}/2") for i in range(2)]
+    assert shards == [["a", "a more", "c", "a most"], ["b", "b more"]]
+    assert sweep.chosen(t, "small", "a most", "0/1") == ["a", "a more", "a most"]
+    assert t.names("paper") == ["a", "b", "c", "b more"]
+    with pytest.raises(BadInput, match="'a most' is not run at scale 'paper'; have a, b, c, b more"):
+        t.config("a most", "paper")
+    with pytest.raises(ValueError, match="before their use"):
+        Table(title="t", measure="m", rows=(Row("a", of="b"), Row("b")), scales={})
 
 
 def test_the_plan_is_printed_and_nothing_runs_in_a_dry_run(tiny, tmp_path, capsys):

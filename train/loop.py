@@ -61,7 +61,7 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     started: time.perf_counter() when the command began.
     Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed had a record of it that
     was low enough.
-    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training, over all sessions of the run, "steps"}.
+    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps"}.
     """
     warnings = []
     with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
@@ -137,7 +137,7 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
             checkpoints.save(step, program.state(carry), score, meta)
             logged = step, time.perf_counter()
         if last:
-            return {"metrics": latest, "seconds": meta["seconds"], "steps": step}
+            return {"metrics": latest, "seconds": time.perf_counter() - begun, "steps": step}
         cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)
         stop = min(experiment.steps, *(next_due(step, every) for every in cadences))
         steps = min(stop - step, experiment.steps_per_dispatch)
