@@ -6,6 +6,11 @@ Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2
 second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
 """
 
+from train import interruption
+
+if __name__ == "__main__":
+    interruption.listen("python -m scripts.sweep")
+
 import argparse
 import json
 import pathlib

@@ -9,6 +9,8 @@ from helpers import build
 from train.checkpoint import Checkpoints
 from train.loop import fresh_state
 
+SUMS = {"loss": np.array([1 / 3, np.nan], np.float32), "steps": np.array([7, 7], np.int32)}
+
 
 @pytest.fixture(scope="module")
 def state():
@@ -19,7 +21,7 @@ def save(folder, state, steps, keep=2, scores=None):
     with Checkpoints(epath.Path(folder), keep) as checkpoints:
         for i, step in enumerate(steps):
             marked = state.replace(step=np.full_like(state.step, step))
-            checkpoints.save(step, marked, scores[i] if scores else float("nan"), {"seconds": 1.5, "data": "d"})
+            checkpoints.save(step, (marked, SUMS), scores[i] if scores else float("nan"), {"seconds": 1.5, "data": "d"})
             checkpoints._manager.wait_until_finished()
         return checkpoints.steps()
 
@@ -27,17 +29,18 @@ def save(folder, state, steps, keep=2, scores=None):
 def restore(folder, template):
     warnings = []
     with Checkpoints(epath.Path(folder), 2) as checkpoints:
-        return checkpoints.restore(template, warnings.append), warnings
+        return checkpoints.restore((template, SUMS), warnings.append), warnings
 
 
 def test_what_is_restored_has_the_bits_and_the_structure_of_what_was_saved(tmp_path, state):
     save(tmp_path, state, [7])
-    (found, meta), warnings = restore(tmp_path, jax.eval_shape(lambda: state))
+    ((found, sums), meta), warnings = restore(tmp_path, jax.eval_shape(lambda: state))
     assert jax.tree.structure(found) == jax.tree.structure(state) and not warnings
     expected = state.replace(step=np.full_like(state.step, 7))
     assert all(
         np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True)
     )
+    assert all(np.array_equal(sums[name], SUMS[name], equal_nan=True) for name in SUMS)
     assert (meta["seconds"], meta["data"]) == (1.5, "d")
 
 
@@ -59,7 +62,7 @@ def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_is_taken(tmp_path, s
     contents = bytearray(data.read_bytes())
     contents[len(contents) // 2] ^= 1
     data.write_bytes(contents)
-    (found, _), warnings = restore(tmp_path, state)
+    ((found, _), _), warnings = restore(tmp_path, state)
     assert found.step.tolist() == [1, 1]
     assert len(warnings) == 1 and "checkpoint 2" in warnings[0] and "falling back" in warnings[0]
 
@@ -70,7 +73,7 @@ def test_a_truncated_file_or_an_empty_step_folder_falls_back_too(tmp_path, state
         if file.is_file():
             file.write_bytes(file.read_bytes()[:10])
     (tmp_path / "99").mkdir()
-    (found, _), warnings = restore(tmp_path, state)
+    ((found, _), _), warnings = restore(tmp_path, state)
     assert found.step.tolist() == [1, 1] and len(warnings) == 2
 
 
@@ -81,7 +84,7 @@ def test_after_a_fallback_the_broken_step_can_be_saved_anew(tmp_path, state):
         checkpoints.discard_after(1)
         assert checkpoints.steps() == [1]
     assert save(tmp_path, state, [2]) == [1, 2]
-    (found, _), warnings = restore(tmp_path, state)
+    ((found, _), _), warnings = restore(tmp_path, state)
     assert found.step.tolist() == [2, 2] and not warnings
 
 

@@ -12,8 +12,10 @@ import pytest
 from etils import epath
 from helpers import train
 
-from train import log
+from train import interruption, log
+from train.__main__ import main
 from train.checkpoint import Checkpoints
+from train.errors import Interrupted
 
 VOWELS = (
     "--config=configs/lstm_japanese_vowels.py",
@@ -196,14 +198,64 @@ def test_a_workdir_that_cannot_be_made_exits_with_2_and_one_line(tmp_path):
     assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and "cannot write" in refused.stderr
 
 
-def test_ctrl_c_is_one_line_and_the_run_goes_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_training_ends_with_75_and_the_run_goes_on_where_it_was(tmp_path, number):
     command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
+    command += ["--config.checkpoint.every=15000", "--config.log.every=1000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for_checkpoint(process, tmp_path, 40)
-    process.send_signal(signal.SIGINT)
+    next(line for line in process.stdout if line.startswith("step"))
+    process.send_signal(number)
     _, errors = process.communicate()
-    assert process.returncode == 130 and errors.count("\n") == 1 and "interrupted" in errors
-    assert final_arrays(tmp_path)["step"][0] >= 40
+    noticed, ended = errors.splitlines()
+    assert process.returncode == 75 and noticed.startswith("python -m train: interrupted; saving a checkpoint")
+    step = int(ended.partition("interrupted at step ")[2].partition(";")[0].replace(",", ""))
+    assert 0 < step < 15000 and final_arrays(tmp_path)["step"].tolist() == [step, step]
+
+
+def test_a_signal_before_training_ends_with_75_at_once_and_writes_nothing(tmp_path):
+    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path / 'run'}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)  # it is importing
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate()
+    assert (process.returncode, out) == (75, "")
+    assert errors == "python -m train: interrupted; the same command goes on\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path):
+    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path}", "--config.optim.steps=200000"]
+    command += ["--config.steps_per_dispatch=100000"]  # a dispatch of minutes
+    command += [f"--config.{what}.every=100000" for what in ("checkpoint", "eval", "log")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    next(line for line in process.stdout if line.startswith("run"))
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again ends at once" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130 and "ended at once" in process.stderr.readline()
+
+
+def test_a_run_that_is_interrupted_at_every_turn_ends_with_the_bits_and_records_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    command = [*VOWELS, "--config.optim.steps=60", "--config.checkpoint.every=50", "--config.steps_per_dispatch=10"]
+    main([*command, f"--workdir={tmp_path / 'whole'}"])
+    steps, resumed = [], [0]
+
+    def requested(step: int) -> bool:
+        if resumed[0] < step < 60:
+            steps.append(step)
+            resumed[0] = step
+            return True
+        return False
+
+    monkeypatch.setattr(interruption, "requested", requested)
+    while resumed[0] < 50:
+        with pytest.raises(Interrupted, match=f"at step {resumed[0] + 10};"):
+            main([*command, f"--workdir={tmp_path / 'parts'}"])
+    main([*command, f"--workdir={tmp_path / 'parts'}"])
+    assert steps == [10, 20, 30, 40, 50]
+    expected, found = final_arrays(tmp_path / "whole"), final_arrays(tmp_path / "parts")
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
 
 
 def test_a_typo_exits_with_2_and_one_line_and_no_workdir(tmp_path):

@@ -4,15 +4,20 @@ import time
 
 STARTED = time.perf_counter()
 
+from train import interruption  # noqa: E402
+
+if __name__ == "__main__":
+    interruption.listen("python -m train")
+
 import argparse  # noqa: E402
 import contextlib  # noqa: E402
 import fcntl  # noqa: E402
+import functools  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
-import sys  # noqa: E402
 
-from train.errors import BadInput  # noqa: E402
+from train.errors import BadInput, exit_with  # noqa: E402
 
 RESULT_FREE = ("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch")  # may change when a run is resumed
 
@@ -160,9 +165,9 @@ def _evaluate(experiment, workdir) -> int:
         found = loop.restored(experiment, checkpoints, _data_digest(experiment), print)
     if not found:
         raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
-    program = Program(experiment)
-    _, totals = loop.evaluate(program, program.start(found[0]))
-    print(f"step {int(found[0].step[0]):,} of {workdir}")
+    program, (state, sums) = Program(experiment), found[0]
+    _, totals = loop.evaluate(program, program.start(state, sums))
+    print(f"step {int(state.step[0]):,} of {workdir}")
     for split, sums in totals.items():
         for metric, values in finish(program.fetch(sums)).items():
             print(f"{split + '/' + metric:<18} {summary(values)}")
@@ -186,15 +191,4 @@ def _header(experiment, name) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:], STARTED)
-    except BadInput as error:
-        print(f"python -m train: {' '.join(str(error).split())}", file=sys.stderr)
-        code = 2
-    except BrokenPipeError:  # who read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141  # as a process that SIGPIPE ended
-    except KeyboardInterrupt:
-        print("python -m train: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        code = 130
-    sys.exit(code)
+    exit_with(functools.partial(main, started=STARTED), "python -m train")

@@ -9,12 +9,13 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
+from train.metrics import Sums
 from train.state import TrainState
 
 
-def flatten(state: TrainState) -> dict[str, np.ndarray]:
-    """{'params/C1/kernel': leaf, ...}"""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+def flatten(state: TrainState, sums: Sums) -> dict[str, np.ndarray]:
+    """{'params/C1/kernel': leaf, ..., 'sums/loss': leaf, ...}, in the order of the leaves."""
+    leaves = [leaf for tree in (state, {"sums": sums}) for leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
@@ -52,9 +53,12 @@ class Checkpoints:
     def steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
 
-    def save(self, step: int, state: TrainState, score: float, meta: dict) -> None:
-        """Starts to write `state` (numpy leaves). score: lower is better, NaN for none; meta: plain JSON."""
-        arrays = flatten(state)
+    def save(self, step: int, carry: tuple[TrainState, Sums], score: float, meta: dict) -> None:
+        """Starts to write the state and the sums not yet logged, numpy leaves.
+
+        score: lower is better, NaN for none; meta: plain JSON.
+        """
+        arrays = flatten(*carry)
         saved = self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -72,8 +76,8 @@ class Checkpoints:
             if later > step:
                 self._manager.delete(later)
 
-    def restore(self, template: TrainState, warn) -> tuple[TrainState, dict] | None:
-        """The newest checkpoint whose digest is right, and its meta; None if there is none.
+    def restore(self, template: tuple[TrainState, Sums], warn) -> tuple[tuple[TrainState, Sums], dict] | None:
+        """The state and sums of the newest checkpoint whose digest is right, and its meta; None if there is none.
 
         A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
         sound one does not have the template's names, shapes and dtypes.
@@ -101,8 +105,8 @@ class Checkpoints:
         return None
 
 
-def _fill(template: TrainState, arrays: dict[str, np.ndarray]) -> TrainState:
-    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(template).items()}
+def _fill(template, arrays: dict[str, np.ndarray]):
+    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(*template).items()}
     found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:

@@ -1,19 +1,42 @@
-"""The one exception that stands for a mistake of the user's, and how a command ends with it."""
+"""How a command ends: the exceptions that are one line and an exit code, never a traceback.
 
+0 done; 2 bad input; 3 a number that is not finite; 74 a file could not be written; 75 interrupted, the same command goes on;
+130 ended at once by Ctrl-C; 141 nobody reads its output.
+"""
+
+import os
 import sys
 
 
-class BadInput(ValueError):
-    """A wrong key, value, file or combination: a command prints its one line and exits with code 2."""
+class Ending(Exception):
+    """Ends a command with its one line and its code."""
+
+    code: int
+
+
+class BadInput(Ending, ValueError):
+    """A wrong key, value, file or combination."""
+
+    code = 2
+
+
+class Interrupted(Ending):
+    """SIGTERM or Ctrl-C: what there was to save is saved."""
+
+    code = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
 def exit_with(main, command: str):
-    """Ends the process with what main(arguments) returns; BadInput: its one line and exit code 2; Ctrl-C: 130."""
+    """Ends the process with what main(arguments) returns, or as the Ending that it raises says; Ctrl-C: 130."""
     try:
-        sys.exit(main(sys.argv[1:]))
-    except BadInput as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = main(sys.argv[1:])
+    except Ending as ending:
+        print(f"{command}: {' '.join(str(ending).split())}", file=sys.stderr)
+        code = ending.code
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141  # as a process that SIGPIPE ended
     except KeyboardInterrupt:
         print(f"{command}: interrupted; what training has saved stays", file=sys.stderr)
-        sys.exit(130)
+        code = 130
+    sys.exit(code)

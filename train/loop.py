@@ -7,16 +7,16 @@ import jax
 import numpy as np
 from etils import epath
 
+from train import interruption, samples
 from train import log as log_lib
-from train import samples
 from train import step as step_lib
 from train.checkpoint import Checkpoints
 from train.duration import next_due
-from train.errors import BadInput
+from train.errors import BadInput, Interrupted
 from train.experiment import Experiment
 from train.log import Log, write_whole
 from train.metrics import finish
-from train.parallel import Program
+from train.parallel import Program, no_sums
 from train.state import TrainState
 from train.trained import VOCABULARY
 
@@ -31,11 +31,11 @@ def fresh_state(experiment: Experiment) -> TrainState:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
-def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn) -> tuple[TrainState, dict] | None:
-    """The newest sound checkpoint. Raises BadInput if it does not belong to this code or this data."""
+def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn) -> tuple[tuple, dict] | None:
+    """((state, sums), meta) of the newest sound checkpoint. Raises BadInput if it is not of this code or this data."""
     template = jax.eval_shape(lambda: jax.vmap(lambda seed: step_lib.init(experiment, seed))(np.asarray(experiment.seeds)))
     try:
-        found = checkpoints.restore(template, warn)
+        found = checkpoints.restore((template, no_sums(experiment)), warn)
     except ValueError as error:
         raise BadInput(f"--workdir: {error}") from error
     if found and found[1]["data"] != data_digest:
@@ -62,13 +62,14 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed had a record of it that
     was low enough.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps"}.
+    Raises Interrupted after a signal, once what is new is saved.
     """
     warnings = []
-    with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
+    with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = restored(experiment, checkpoints, data_digest, warnings.append)
-        state, meta = found or (fresh_state(experiment), {"seconds": 0.0})
-        step = resumed_at = int(state.step[0])
-        checkpoints.discard_after(step)
+        (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0})
+        resumed_at = int(state.step[0])
+        checkpoints.discard_after(resumed_at)
         if jax.process_index() == 0:
             write_whole(workdir / "config.json", config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
@@ -76,16 +77,17 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at) as log:
             for line in [*header, *warnings]:
                 log.say(line)
-            log.say(f"run     {workdir}: " + (f"resuming at step {step:,}" if found else "starting fresh"))
-            return _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
+            log.say(f"run     {workdir}: " + (f"resuming at step {resumed_at:,}" if found else "starting fresh"))
+            return _loop(experiment, state, sums, meta, checkpoints, log, data_digest, started)
 
 
-def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started) -> dict:
+def _loop(experiment, state, sums, meta, checkpoints, log, data_digest, started) -> dict:
     program = Program(experiment)
-    carry = program.start(state)
+    carry = program.start(state, sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
+    step = resumed_at = saved = int(state.step[0])
     logged = step, time.perf_counter()
-    resumed_at, pending, latest = step, [], {}
+    pending, latest = [], {}
     stop_metric, at_most = experiment.stop
     reached = _reached(log_lib.read(log.workdir), stop_metric, at_most, len(experiment.seeds))
 
@@ -109,33 +111,48 @@ def _loop(experiment, state, meta, step, checkpoints, log, data_digest, started)
                 reached[:] |= metrics[stop_metric.partition("/")[2]] <= at_most
         pending.clear()
 
-    def evaluate_all(carry):
-        carry, evaluated = evaluate(program, carry)
-        pending.extend((step, split, totals) for split, totals in evaluated.items())
+    def save(score: float):
+        nonlocal meta, saved, logged
+        log.flush()
+        meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
+        checkpoints.save(step, program.fetch(carry), score, meta)
+        saved, logged = step, (step, time.perf_counter())
+
+    def end_if_requested():
+        """The checkpoint between two regular ones holds the sums not yet logged, and is taken before its step is evaluated."""
+        if interruption.requested(step):
+            write_pending()
+            if step > saved:
+                save(float("nan"))
+            raise Interrupted(f"interrupted at step {step:,}; the same command goes on from there")
+
+    def evaluate_all():
+        nonlocal carry
+        totals = {}
+        for split in experiment.dataset.evals:
+            end_if_requested()
+            carry, totals[split] = program.evaluate(carry, split)
+        pending.extend((step, split, of) for split, of in totals.items())
         for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
             log.say(f"sample  {line}")
-        return carry
 
     while True:
-        boundary = due(experiment.checkpoint_every) or step == resumed_at
+        boundary = due(experiment.checkpoint_every)
         if step > resumed_at and (due(experiment.log_every) or boundary):
             carry, totals = program.take_sums(carry)
             pending.append((step, "train", totals))
+        end_if_requested()
         evaluating = due(experiment.eval_every)
         if evaluating:
-            carry = evaluate_all(carry)
+            evaluate_all()
         if boundary:
             write_pending()
         last = step == experiment.steps or (boundary and bool(reached.all()))
         if last and not evaluating:
-            carry = evaluate_all(carry)
+            evaluate_all()
             write_pending()
         if boundary and step > resumed_at:
-            log.flush()
-            meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
-            score = _score(experiment, latest) if evaluating else float("nan")
-            checkpoints.save(step, program.state(carry), score, meta)
-            logged = step, time.perf_counter()
+            save(_score(experiment, latest) if evaluating else float("nan"))
         if last:
             return {"metrics": latest, "seconds": time.perf_counter() - begun, "steps": step}
         cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)

@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 from train import step as step_lib
 from train.data.source import Source, evaluation_order, training_order
 from train.errors import BadInput
-from train.metrics import merge
+from train.metrics import Sums, merge
 from train.state import DATA, TrainState, stream
 from train.step import eval_step, train_step
 
@@ -92,6 +92,17 @@ def each_seed(body, how: str):
     return one_after_the_other
 
 
+def _zeros(shapes, n_seeds: int):
+    return jax.tree.map(lambda s: np.zeros([n_seeds, *s.shape], s.dtype), shapes)
+
+
+def no_sums(experiment) -> Sums:
+    """The sums of no training step, [S] each, on the host."""
+    once = jax.ShapeDtypeStruct([], np.float32)
+    own = dict(steps=jax.ShapeDtypeStruct([], np.int32), lr=once, grad_norm=once)
+    return _zeros(experiment.shapes[2] | own, len(experiment.seeds))
+
+
 class Program:
     """The compiled training and evaluation of an experiment on its layout's devices.
 
@@ -105,14 +116,12 @@ class Program:
         self.compiled = self._compile(self.train_body)
         self._evaluate = {split: self._compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
         self._resident = {}
-        _, _, train, evals = experiment.shapes
-        self._zeros, self._eval_zeros = jax.tree.map(lambda s: np.zeros([len(self.seeds), *s.shape], s.dtype), (train, evals))
-        once = np.zeros([len(self.seeds)], np.float32)
-        self._zeros |= dict(steps=once.astype(np.int32), lr=once, grad_norm=once)
+        self._zeros = no_sums(experiment)
+        self._eval_zeros = _zeros(experiment.shapes[-1], len(self.seeds))
 
-    def start(self, state: TrainState):
-        """The carry of a state on the host, every leaf [S, ...]."""
-        return self._to_devices(state), self._to_devices(self._zeros)
+    def start(self, state: TrainState, sums: Sums | None = None):
+        """The carry of a state on the host, every leaf [S, ...], and of the sums that it had, if any."""
+        return self._to_devices(state), self._to_devices(sums or self._zeros)
 
     def state(self, carry) -> TrainState:
         """The state on the host, every leaf a numpy array [S, ...]."""

@@ -1,0 +1,72 @@
+"""SIGTERM and Ctrl-C: a training that hears one saves a checkpoint, ends with code 75, and goes on by the same command."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+from train.errors import Interrupted
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_heard: list[int] = []
+_held = _listening = False
+
+
+def listen(command: str) -> None:
+    """Signals are heard from now on, by a thread: a main thread that compiles for a minute would not hear them.
+
+    Where nothing is `held` the first ends the process at once, with code 75, as there is nothing to save; a second Ctrl-C ends
+    it at once wherever it is, with 130.
+    """
+    global _listening
+    _listening = True
+    take_signals()
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    threading.Thread(target=_hear, args=(read, command), daemon=True).start()
+
+
+def take_signals() -> None:
+    """Again after a library has taken them, as jax.distributed.initialize does with SIGTERM."""
+    for number in SIGNALS if _listening else ():
+        if signal.getsignal(number) != signal.SIG_IGN:  # what nohup and a script's & leave alone stays so
+            signal.signal(number, lambda *_: None)  # it wakes the thread, no more
+
+
+def _hear(read: int, command: str) -> None:
+    while True:
+        number = os.read(read, 1)[0]
+        if number not in SIGNALS:
+            continue
+        if number == signal.SIGINT and signal.SIGINT in _heard:
+            _end(f"{command}: ended at once; what was saved before stays", 130)
+        _heard.append(number)
+        if not _held:
+            _end(f"{command}: interrupted; the same command goes on", Interrupted.code)
+        if len(_heard) == 1:
+            again = "; Ctrl-C again ends at once" if number == signal.SIGINT else ""
+            print(f"{command}: interrupted; saving a checkpoint{again}", file=sys.stderr, flush=True)
+
+
+def _end(line: str, code: int) -> None:
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which a progress bar has hidden
+    os.write(2, f"{show_cursor}{line}\n".encode())
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def held():
+    """Within it a signal is only noted, for whoever asks `requested`."""
+    global _held
+    _held = True
+    try:
+        yield
+    finally:
+        _held = False
+
+
+def requested(step: int) -> bool:
+    """Whether to save and end now, before `step` is evaluated or trained further."""
+    return bool(_heard)
