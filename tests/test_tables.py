@@ -85,7 +85,7 @@ def test_the_papers_numbers_are_those_of_the_sheet():
         for row in table.rows
         if row.paper is not None
     }
-    assert {key: text if text == "fail" else f"{float(text):g}" for key, text in sheet.items()} == ours
+    assert {key: f"{float(text):g}" if text[0].isdigit() else text for key, text in sheet.items()} == ours
 
 
 # statistics

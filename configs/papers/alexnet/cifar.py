@@ -43,19 +43,19 @@ TABLE = Table(
             },
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, all layers half as wide, batch 64, 4 epochs, lr 0.01",
+            "the embedded 6,000 images of Fashion-MNIST, all layers half as wide, batch 64, 8 epochs",
             {
                 "data.name": "fashion_mnist",
                 "data.source": "embedded",
                 "data.batch_size": 64,
                 "model.width": 0.5,
-                "optim.lr": 0.01,
-                "optim.steps": "4 epochs",
-                "log.every": 10,
-                "eval.every": "2 epochs",
-                "checkpoint.every": "2 epochs",
+                "optim.lr": 0.08,  # of 0.02, 0.04, 0.08 and 0.16 the one that comes to 25% first
+                "optim.steps": "8 epochs",
+                "log.every": "0.125 epochs",
+                "eval.every": "4 epochs",
+                "checkpoint.every": "4 epochs",
             },
-            seeds=3,
+            rows={"tanh": {"optim.lr": 0.05}},  # of 0.02, 0.05 and 0.1; "learning rates ... chosen independently" (figure 1)
         ),
     ),
 )
