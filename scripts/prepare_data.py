@@ -19,7 +19,7 @@ import tempfile
 import numpy as np
 
 from scripts import prepare_text
-from train.data import files, texts, tfds_text
+from train.data import files, prepared, texts, tfds_text
 from train.errors import BadInput
 
 NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
@@ -158,7 +158,7 @@ def prepare_tfds_text(name: str, only_check: bool) -> str:
     elif not only_check:
         prepare_tfds(name)
     examples = ", ".join(f"{count:,} {split}" for split, count in tfds_text.sizes(name).items())
-    return f"{name}: {tfds_text.prepared(name)}: {examples}"
+    return f"{name}: {prepared.directory(name)}: {examples}"
 
 
 def main(arguments: list[str]) -> None:

@@ -146,6 +146,54 @@ def prepare_tfds_text(name, examples, version="1.0.0"):
     return files.tfds_folder().joinpath(name, *config, version)
 
 
+def photograph(number: int) -> np.ndarray:
+    """An image of its own size with detail at every scale, as photographs have, and a hue that tells number % 4."""
+    rng = np.random.default_rng(number)
+    height, width = rng.integers([60, 60], [120, 160])
+    image = np.zeros([height, width, 3])
+    for octave in range(5):
+        cells = rng.normal(size=(-(-height >> octave), -(-width >> octave), 3)) * 1.6**octave
+        image += cells.repeat(2**octave, axis=0).repeat(2**octave, axis=1)[:height, :width]
+    hue = 40 * np.array([[0, 0, 0], [1, -1, 0], [-1, 1, 1], [1, 1, -1]])[number % 4]
+    return np.clip(20 * image / image.std() + 128 + hue, 0, 255).astype(np.uint8)
+
+
+def jpeg(image: np.ndarray, **options) -> bytes:
+    import PIL.Image
+
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "JPEG", quality=90, **options)
+    return file.getvalue()
+
+
+def prepare_photographs(splits, name="imagenet2012", version="5.1.0", file_format="array_record"):
+    """A real folder as TFDS's own builder of imagenet2012 makes it: {split: [(JPEG, label), ...]}."""
+    import tensorflow_datasets as tfds
+
+    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        __module__ = "tests.helpers"  # TFDS looks for a folder of that package
+        VERSION = tfds.core.Version(version)
+        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+
+        def _info(self):
+            image = tfds.features.Image(encoding_format="jpeg")
+            label = tfds.features.ClassLabel(num_classes=1000)
+            features = dict(image=image, label=label, file_name=tfds.features.Text())
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, _):
+            return {split: self._generate_examples(split) for split in splits}
+
+        def _generate_examples(self, split):
+            for i, (image, label) in enumerate(splits[split]):
+                name = f"n{i:08}.JPEG"
+                yield name, dict(image=io.BytesIO(image), label=label, file_name=name)
+
+    Set.name = name
+    Set(data_dir=str(files.tfds_folder()), file_format=file_format).download_and_prepare()
+    return files.tfds_folder() / name / version
+
+
 REDUCED = {  # hyper-parameters and image that make an image model quick to run; others take 32 x 32 x 1 as they are
     "lenet1": ({}, (28, 28, 1)),
     "alexnet": (dict(width=0.1, image_size=67), (67, 67, 3)),

@@ -165,8 +165,9 @@ def _evaluate(experiment, workdir) -> int:
         found = loop.restored(experiment, checkpoints, _data_digest(experiment), print)
     if not found:
         raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
-    program, (state, sums) = Program(experiment), found[0]
-    _, totals = loop.evaluate(program, program.start(state, sums))
+    state, sums = found[0]
+    with contextlib.closing(Program(experiment)) as program:
+        _, totals = loop.evaluate(program, program.start(state, sums))
     print(f"step {int(state.step[0]):,} of {workdir}")
     for split, sums in totals.items():
         for metric, values in finish(program.fetch(sums)).items():

@@ -1,6 +1,7 @@
 """run(experiment, ...): the only loop. Its order is fixed: evaluate if due, checkpoint if due, step."""
 
 import collections
+import contextlib
 import time
 
 import jax
@@ -78,11 +79,12 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
             for line in [*header, *warnings]:
                 log.say(line)
             log.say(f"run     {workdir}: " + (f"resuming at step {resumed_at:,}" if found else "starting fresh"))
-            return _loop(experiment, state, sums, meta, checkpoints, log, data_digest, started)
+            with contextlib.closing(Program(experiment)) as program:
+                return _loop(program, state, sums, meta, checkpoints, log, data_digest, started)
 
 
-def _loop(experiment, state, sums, meta, checkpoints, log, data_digest, started) -> dict:
-    program = Program(experiment)
+def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) -> dict:
+    experiment = program.experiment
     carry = program.start(state, sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
     step = resumed_at = saved = int(state.step[0])

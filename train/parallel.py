@@ -8,6 +8,7 @@ Loops have a trip count that XLA cannot see: one program serves every number of 
 the same way whatever the count, so a seed gives the same bits alone, in a group, and after a resumption.
 """
 
+import collections
 import dataclasses
 import functools
 
@@ -18,6 +19,7 @@ from jax.experimental import multihost_utils
 
 from train import step as step_lib
 from train.data.source import Source, evaluation_order, training_order
+from train.data.streamed import Reader
 from train.errors import BadInput
 from train.metrics import Sums, merge
 from train.state import DATA, TrainState, stream
@@ -115,7 +117,7 @@ class Program:
         data = experiment.dataset
         self.compiled = self._compile(self.train_body)
         self._evaluate = {split: self._compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
-        self._resident = {}
+        self._resident, self._readers = {}, {}
         self._zeros = no_sums(experiment)
         self._eval_zeros = _zeros(experiment.shapes[-1], len(self.seeds))
 
@@ -146,17 +148,30 @@ class Program:
         short = e.steps_per_dispatch - steps
         feeds = {k: np.stack([np.pad(feed[k], [(0, short), (0, 0)]) for feed, _ in orders]) for k in orders[0][0]}
         bucket = np.pad(orders[0][1], (0, short))  # the same for every seed
-        return self.compiled(carry, self.divide(**feeds), self.shared(e.dataset.train, steps, bucket))
+        stream = self._stream(e.dataset.train, step, steps, e.batch_size, e.steps_per_dispatch)
+        return self.compiled(carry, self.divide(**feeds), self.shared(e.dataset.train, steps, bucket, stream))
 
     def evaluate(self, carry, split: str):
         """The carry, and the totals of a whole split, on the devices: each example counted once."""
-        source = self.experiment.dataset.evals[split]
-        feeds, bucket = evaluation_order(source, self.experiment.eval_batch_size)
-        own = self.divide(**{k: np.broadcast_to(x, (len(self.seeds), *x.shape)) for k, x in feeds.items()})
-        state, kept = carry
-        shared = self.shared(source, len(bucket), bucket)
-        (state, sums), _ = self._evaluate[split]((state, self._to_devices(self._eval_zeros[split])), own, shared)
+        source, batch_size = self.experiment.dataset.evals[split], self.experiment.eval_batch_size
+        feeds, bucket = evaluation_order(source, batch_size)
+        (state, kept), sums = carry, self._to_devices(self._eval_zeros[split])
+        at_a_time, waiting = 1 if source.stream else len(bucket), collections.deque()
+        for first in range(0, len(bucket), at_a_time):
+            these = slice(first, first + at_a_time)
+            own = self.divide(**{k: np.broadcast_to(x[these], (len(self.seeds), *x[these].shape)) for k, x in feeds.items()})
+            stream = self._stream(source, first, at_a_time, batch_size, at_a_time)
+            shared = self.shared(source, at_a_time, bucket[these], stream)
+            (state, sums), ticket = self._evaluate[split]((state, sums), own, shared)
+            waiting.append(ticket)
+            if len(waiting) > 1:  # at most two dispatches hold their batches
+                jax.block_until_ready(waiting.popleft())
         return (state, kept), sums
+
+    def close(self) -> None:
+        """Ends what reads streamed data ahead."""
+        for reader in self._readers.values():
+            reader.close()
 
     @property
     def _seed_axes(self) -> int:
@@ -178,18 +193,37 @@ class Program:
             seed = self.seeds.reshape(count, -1)
         return jax.tree.map(lambda x: x[self.layout.own], dict(feeds=feeds, seed=seed))
 
-    def shared(self, source: Source, steps: int, bucket: np.ndarray) -> dict:
-        """What every device gets: the source's resident arrays (sent once), how far to count, and each step's bucket."""
+    def _stream(self, source: Source, step: int, steps: int, batch_size: int, length: int) -> dict[str, np.ndarray]:
+        """Own devices' parts of `steps` streamed batches, [D, K, B/D, ...], or all of each, [K, B, ...]; K = length."""
+        if not source.stream:
+            return {}
+        own, share = self.layout.own, batch_size // len(self.layout.devices)
+        if id(source) not in self._readers:
+            rows = (own.start * share, own.stop * share) if self.layout.axis else (0, batch_size)
+            training = source is self.experiment.dataset.train
+            self._readers[id(source)] = Reader(source, batch_size, rows, training=training)
+        batches = self._readers[id(source)].take(step, steps, length)
+        if not self.layout.axis:
+            return batches
+        return {k: np.moveaxis(x.reshape(length, -1, share, *x.shape[2:]), 1, 0) for k, x in batches.items()}
+
+    def shared(self, source: Source, steps: int, bucket: np.ndarray, stream: dict[str, np.ndarray] | None = None) -> dict:
+        """What every device gets: the source's resident arrays (sent once), how far to count, and each step's bucket; and its
+        part of the streamed batches, if there are any.
+        """
         if id(source) not in self._resident:
             mesh = jax.sharding.Mesh(self.layout.devices[self.layout.own], AXIS)
             replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
             self._resident[id(source)] = jax.device_put(dict(source.arrays), replicated)
         seeds = len(self.seeds) if self.layout.axis else len(self.seeds) // len(self.layout.devices)
-        return dict(arrays=self._resident[id(source)], steps=np.int32(steps), seeds=np.int32(seeds), bucket=bucket)
+        arrays = self._resident[id(source)]
+        return dict(arrays=arrays, steps=np.int32(steps), seeds=np.int32(seeds), bucket=bucket, stream=stream or {})
 
     def _compile(self, body):
         axis = None if self.layout.axis else 0
         all_seeds = each_seed(body, SEEDS[self.layout.seeds][1])
+
+        shared_axes = dict(arrays=None, steps=None, seeds=None, bucket=None, stream=0 if self.layout.axis else None)
 
         def on_one_device(carry, own, shared):
             carry = all_seeds(carry, own, shared)
@@ -198,7 +232,7 @@ class Program:
         return jax.pmap(
             on_one_device,
             axis_name=AXIS,
-            in_axes=(axis, 0, None),
+            in_axes=(axis, 0, shared_axes),
             out_axes=(axis, axis),
             donate_argnums=0,
             devices=self.layout.devices,
@@ -212,9 +246,10 @@ class Program:
     def _batches(self, source, k, own, shared, key, rows, step):
         """step(batch) on the batch of turn `k`: of the lengths of its bucket, if the source has buckets."""
         feed = {name: x[k] for name, x in own["feeds"].items()}
+        arrays = shared["arrays"] | {name: x[k] for name, x in shared["stream"].items()}
 
         def of(bucket: int):
-            return step(source.batch(shared["arrays"], feed, key, rows(feed["index"]), bucket))
+            return step(source.batch(arrays, feed, key, rows(feed["index"]), bucket))
 
         if len(source.makes) == 1:
             return of(0)

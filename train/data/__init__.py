@@ -3,6 +3,7 @@
 from train.data.elman1990 import elman_letters, elman_sentences, elman_words, temporal_xor
 from train.data.images import cifar10, cifar100, fashion_mnist
 from train.data.lstm1997 import lstm_adding, lstm_multiplication, lstm_temporal_order, noise_free_long_lag, two_sequence
+from train.data.photographs import imagenet2012
 from train.data.pixels import sequential_fashion_mnist
 from train.data.reber import embedded_reber
 from train.data.sequences import japanese_vowels
@@ -32,6 +33,7 @@ DATASETS = dict(
     elman_words=elman_words,
     embedded_reber=embedded_reber,
     fashion_mnist=fashion_mnist,
+    imagenet2012=imagenet2012,
     imdb_reviews=imdb_reviews,
     japanese_vowels=japanese_vowels,
     kjv=kjv,

@@ -1,6 +1,7 @@
 """Image sets small enough to lie on the device, in uint8; scaled, augmented and cut there."""
 
 import functools
+from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,19 @@ def image_set(
     Raises ValueError, one line.
     """
     height, width, *channels = files.SETS[name].arrays["train_image"][1]
-    _check(min(height, width), pad, scale, shift, crop, jitter, area, aspect, distort, views, eval_scales)
+    check(
+        min(height, width),
+        pad=pad,
+        scale=scale,
+        shift=shift,
+        crop=crop,
+        jitter=jitter,
+        area=area,
+        aspect=aspect,
+        distort=distort,
+        views=views,
+        eval_scales=eval_scales,
+    )
     if pca < 0 or (pca and channels != [3]):
         raise ValueError(f"pca: {pca} must be at least 0, and 0 for grey images")
     arrays, origin = files.load(name, source)
@@ -139,10 +152,12 @@ def standardised(image: np.ndarray) -> tuple[float, float]:
     return -mean / deviation, (255 - mean) / deviation
 
 
-def _check(side, pad, scale, shift, crop, jitter, area, aspect, distort, views, eval_scales) -> None:
+def check(
+    side, *, scale, crop, jitter, area, aspect, views, eval_scales, pad=0, shift=0, distort=(), scales: Collection = SCALES
+) -> None:
     """Raises ValueError, one line that begins with the key, for what cannot work on images with this shorter side."""
     kinds = views.split("+")
-    for key, value, table in (("scale", scale, SCALES), *(("views", kind, VIEWS) for kind in kinds)):
+    for key, value, table in (("scale", scale, scales), *(("views", kind, VIEWS) for kind in kinds)):
         if value not in table:
             raise ValueError(f"{key}: unknown {value!r}; have {', '.join(table)}")
 

@@ -1,6 +1,6 @@
-"""Source: examples that lie on the device, or are made there. The host only says which ones a step takes.
+"""Source: examples that lie on the device, are made there, or are streamed to it by the host.
 
-What the host feeds is a function of (seed, step), so a resumed run needs no iterator state.
+What the host feeds, numbers of examples or whole batches, is a function of (seed, step): a resumed run needs no iterator state.
 """
 
 import dataclasses
@@ -15,11 +15,27 @@ from train.tasks import Batch
 Make = Callable[[Mapping[str, jax.Array], jax.Array, jax.Array], Batch]
 
 
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """How the host reads the examples of a split that does not fit on the device; see streamed.Reader.
+
+    read(index int [n], positions int [n] or None) -> {name: [n, ...]}, the arrays that `Source.make` gets: some examples, and
+      where in the order of training each of them stands, which is what random changes of it are drawn from; None: evaluation.
+      It is pickled to other processes.
+    seed: of the order of training, the same for all seeds of a run.  workers: processes that read; 0: threads of this one.
+    """
+
+    read: Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]
+    seed: int = 0
+    workers: int = 0
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
     """One split of a data set.
 
-    arrays: resident data, on every device, leading axis N; empty where examples are generated.
+    arrays: resident data, on every device, leading axis N; empty where examples are generated; one blank example where they
+      are streamed.
     make(arrays, index int32 [B], keys [B]) -> Batch: the examples, augmented or generated with one key each; runs on the
       device inside the step. It returns no mask for examples of one length, else "mask" [B, T] of the valid time steps.
       For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size; see step.predict.
@@ -28,6 +44,7 @@ class Source:
     window: T, where `arrays` hold one long sequence of n items and an example is a window of it. `index` is then its first
       item; make gives T items and as targets those one later, masked from item n - 1 on; N = ceil((n - 1) / T).
       A batch of B windows goes through B equal parts of the sequence side by side.
+    stream: if set, the host reads the examples. make then gets in `arrays` those of the batch, and leaves `index` alone.
     """
 
     examples: int | None
@@ -35,6 +52,7 @@ class Source:
     make: Make | tuple[Make, ...]
     bucket: np.ndarray | None = None
     window: int | None = None
+    stream: Stream | None = None
 
     @property
     def makes(self) -> tuple[Make, ...]:
@@ -98,9 +116,12 @@ class Dataset:
 Order = tuple[dict[str, np.ndarray], np.ndarray]  # {"index": int32 [K, B], "valid": bool [K, B], ...}, bucket int32 [K]
 
 
-@functools.lru_cache(maxsize=256)
-def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
+def permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
+    """The order of the examples in an epoch, int32 [N]."""
     return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)
+
+
+_permutation = functools.lru_cache(maxsize=256)(permutation)
 
 
 @functools.lru_cache(maxsize=64)
@@ -124,10 +145,10 @@ def training_order(source: Source, seed: int, step: int, steps: int, batch_size:
     """The examples of some steps of one seed; each epoch takes each example once.
 
     A batch may lie across the end of an epoch, but not one of a bucket or of a stream: there the last rows are not valid, or
-    a last part is left out. For generated data the numbers are zeros: the keys make the examples.
+    a last part is left out. For generated and streamed data the numbers are zeros: the keys, or the host, make the examples.
     """
     first, shape = np.zeros(steps, np.int32), (steps, batch_size)
-    if source.examples is None:
+    if source.examples is None or source.stream:
         return dict(index=np.zeros(shape, np.int32), valid=np.ones(shape, bool)), first
     if source.window:
         return _windows(source, np.arange(step, step + steps), source.examples // batch_size, batch_size), first

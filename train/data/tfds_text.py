@@ -10,12 +10,11 @@ import pathlib
 
 import numpy as np
 
-from train.data import files
-from train.data.files import DataError, Origin
+from train.data import prepared
+from train.data.files import Origin
 from train.data.source import Dataset, Source, hold_out
 from train.data.text import at_least, mask_of, pairs, source_of, streams
 from train.data.vocabulary import KINDS, Vocabulary
-from train.errors import BadInput
 
 OTHERS = ("cs", "de", "fr", "hi", "ru")  # languages that WMT 2014 translates from and to English
 SPLITS = ("train", "validation", "test")
@@ -31,7 +30,7 @@ def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], O
 
     Raises BadInput, one line, where the set is not prepared, and DataError where its folder is damaged.
     """
-    directory = prepared(name)
+    directory = prepared.directory(name)
     features, splits = SETS[name]
     rows, note = {}, ""
     try:
@@ -45,46 +44,27 @@ def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], O
                     values = (example[feature] for feature in features)
                     rows[split].append(tuple(v.decode() if isinstance(v, bytes) else int(v) for v in values))
     except Exception as error:
-        raise _damaged(name, directory, error) from None
+        raise prepared.damaged(name, directory, error) from None
     digest = hashlib.sha256(b"".join(json.dumps([split, row]).encode() for split in splits for row in rows[split])).hexdigest()
     examples = {split: len(part) for split, part in rows.items()}
     return rows, Origin("tfds", str(directory), f"TFDS {directory.name} in {directory.parent}{note}", examples, digest)
 
 
-def prepared(name: str) -> pathlib.Path:
-    """The folder of a set in SETS. Raises BadInput, one line with the command, where there is none."""
-    directory = files.tfds_version(name)
-    if directory is None:
-        sought = f"{files.tfds_folder() / name}, as array_record"
-        raise BadInput(f"{name} is not prepared (looked for {sought}); run python -m scripts.prepare_data {name}")
-    return directory
-
-
 def sizes(name: str) -> dict[str, int]:
     """Split -> its number of examples; the last of each has been read. Raises as load does."""
-    directory = prepared(name)
+    directory = prepared.directory(name)
     try:
         records = _open(directory, SETS[name][1])
         for of_split in records.values():
             of_split[len(of_split) - 1]
     except Exception as error:
-        raise _damaged(name, directory, error) from None
+        raise prepared.damaged(name, directory, error) from None
     return {split: len(of_split) for split, of_split in records.items()}
 
 
 def _open(directory: pathlib.Path, splits: tuple[str, ...]) -> dict:
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(str(directory))  # by name wmt14_translate's own code would import TensorFlow
-    if not builder.is_prepared():
-        raise FileNotFoundError("TFDS says it is not prepared")
+    builder = prepared.builder(directory)
     return {split: builder.as_data_source(split) for split in splits}
-
-
-def _damaged(name: str, directory: pathlib.Path, error: Exception) -> DataError:
-    """TFDS and array_record raise their own types."""
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return DataError(f"{directory} cannot be read ({reason}); delete it and run python -m scripts.prepare_data {name}")
 
 
 def wmt14_translate(

@@ -1,0 +1,194 @@
+"""Sets of JPEG photographs of many sizes that TFDS prepared, streamed: cut on the host in uint8, the rest on the device."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from train.data import augment, crops, images, prepared
+from train.data.files import DataError, Origin
+from train.data.source import Dataset, Source, Stream
+from train.data.views import see
+from train.errors import BadInput
+
+EVALUATION = "validation"  # the split that ImageNet's papers report
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1] over ImageNet; torchvision's
+SCALES = {  # name -> (what is subtracted, what divides then) of colours in [0, 255]
+    "unit": (np.zeros(3), np.full(3, 255.0)),
+    "signed": (np.full(3, 127.5), np.full(3, 127.5)),  # from -1 to 1
+    "standard": (255 * np.array(MEAN), 255 * np.array(DEVIATION)),
+    "mean_colour": (255 * np.array(MEAN), np.ones(3)),  # Simonyan & Zisserman 2014, section 2.1
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Photographs:
+    """Reads and cuts the photographs of one split; source.Stream's `read`.
+
+    jitter, central, area, aspect: as in image_stream. eval_side: of the central square that evaluation gets.
+    """
+
+    name: str
+    folder: pathlib.Path
+    split: str
+    side: int
+    jitter: tuple
+    central: bool
+    area: tuple
+    aspect: tuple
+    eval_side: int
+    decoder: str
+    seed: int
+
+    @functools.cached_property
+    def _opened(self):
+        """TFDS's records and its number of classes; opened anew in each process."""
+        import tensorflow_datasets as tfds
+
+        try:
+            found = prepared.builder(self.folder)
+            records = found.as_data_source(self.split, decoders=dict(image=tfds.decode.SkipDecoding()))
+            return records, found.info.features["label"].num_classes
+        except Exception as error:
+            raise prepared.damaged(self.name, self.folder, error) from None
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __call__(self, index: np.ndarray, positions: np.ndarray | None) -> dict[str, np.ndarray]:
+        """{"image": uint8 [n, side, side, 3], "label": int32 [n]}; the crop at a position of training depends on (seed, it)."""
+        records, classes = self._opened
+        try:
+            examples = records.__getitems__([int(i) for i in index])
+        except Exception as error:
+            raise prepared.damaged(self.name, self.folder, error) from None
+        side = self.eval_side if positions is None else self.side
+        image, label = np.empty([len(index), side, side, 3], np.uint8), np.empty([len(index)], np.int32)
+        for n, example in enumerate(examples):
+            label[n] = example["label"]
+            if not 0 <= label[n] < classes:
+                raise self._refused(index[n], example, f"has label {label[n]}, must be from 0 to {classes - 1}")
+            box = crops.central_square if positions is None else functools.partial(self._drawn, int(positions[n]))
+            try:
+                image[n] = crops.cut(example["image"], box, side, self.decoder)
+            except (ValueError, OSError, SyntaxError) as error:  # SyntaxError: Pillow's, of a broken PNG
+                raise self._refused(index[n], example, f"cannot be decoded ({' '.join(str(error).split())[:100]})") from None
+        return dict(image=image, label=label)
+
+    def _drawn(self, position: int, height: int, width: int) -> crops.Box:
+        rng = np.random.default_rng([self.seed, position])
+        if self.jitter:
+            return crops.draw_jitter(rng, height, width, self.side, *self.jitter, central=self.central)
+        return crops.draw_rectangle(rng, height, width, self.area, self.aspect)
+
+    def _refused(self, index: int, example: dict, what: str) -> DataError:
+        name = example.get("file_name", b"").decode()
+        remedy = f"python -m scripts.prepare_data {self.name} --check looks for more"
+        return DataError(f"{self.folder}: record {index} of {self.split}{f' ({name})' if name else ''} {what}; {remedy}")
+
+
+def image_stream(
+    name: str,
+    *,
+    crop: int = 224,
+    jitter: tuple = (256, 256),
+    central: bool = False,
+    area: tuple = (),
+    aspect: tuple = (3 / 4, 4 / 3),
+    flip: bool = False,
+    pca: float = 0.0,
+    scale: str = "standard",
+    eval_side: int = 256,
+    views: str = "centre",
+    eval_scales: tuple = (),
+    decoder: str = "auto",
+    workers: int = 0,
+    seed: int = 0,
+) -> Dataset:
+    """The set `name` of TFDS, of photographs with labels, trained on "train" and tested on "validation".
+
+    In training the host cuts a square of side `crop` from each photograph, and it is changed on the device:
+      jitter: (lowest, highest) length in pixels that the shorter side gets before the cut.
+      central: the cut is from the central square, as in Krizhevsky et al. 2012; else from anywhere.
+      area: instead, with jitter=(), (lowest, highest) share of the image that a rectangle of width / height in `aspect` has,
+        which becomes the square, as in Szegedy et al. 2014.
+      flip: mirrored with probability 1/2.  pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
+    In evaluation the host cuts the central square, which gets the side `eval_side`, and the device takes from it:
+      eval_scales: lengths that its side is rescaled to; (): as it is.  views: one of train.data.views.VIEWS at each.
+    scale: one of SCALES. The per-pixel mean of AlexNet's and ResNet's papers is not among them: "mean_colour" has one a colour.
+    decoder: one of crops.DECODERS.  workers: processes that decode; 0: threads of this one, which does for a few thousand
+    photographs a second.  seed: of the order and the cuts, the same for all seeds of a run; mirrors and colours are a seed's
+    own.
+    Raises ValueError, one line.
+    """
+    if bool(jitter) == bool(area):
+        raise ValueError("jitter: one of jitter and area says how training cuts, and the other must be ()")
+    if crop < 1:
+        raise ValueError(f"crop: {crop} must be at least 1")
+    for key, value in dict(pca=pca, workers=workers, seed=seed).items():
+        if value < 0:
+            raise ValueError(f"{key}: {value} must be at least 0")
+    images.check(
+        eval_side, scale=scale, scales=SCALES, crop=crop, jitter=jitter, area=area, aspect=aspect, views=views,
+        eval_scales=eval_scales,
+    )  # fmt: skip
+    how = crops.decoder(decoder)
+    folder = prepared.directory(name)
+    counts, classes, digest = _contents(name, folder)
+    subtracted, divisor = (x.astype(np.float32) for x in SCALES[scale])
+
+    def augmented(image, key):
+        keys = functools.partial(jax.random.fold_in, key)
+        image = (image.astype(jnp.float32) - subtracted) / divisor
+        image = augment.flip(image, keys(0)) if flip else image
+        return augment.pca_noise(image, keys(4), deviation=pca, unit=255 / divisor) if pca else image
+
+    def seen(image, key):
+        return see((image.astype(jnp.float32) - subtracted) / divisor, views, crop, tuple(eval_scales))
+
+    def split(which: str, side: int, prepare) -> Source:
+        def make(arrays, index, keys):
+            return dict(input=jax.vmap(prepare)(arrays["image"], keys), target=arrays["label"])
+
+        cuts = (crop, tuple(jitter), central, tuple(area), tuple(aspect), eval_side, how, seed)
+        blank = dict(image=np.zeros([1, side, side, 3], np.uint8), label=np.zeros([1], np.int32))
+        read = Photographs(name, folder, which, *cuts)
+        return Source(counts[which], blank, make, stream=Stream(read, seed, workers))
+
+    note = f"TFDS {folder.name} in {folder.parent}, streamed, decoded by {how}"
+    return Dataset(
+        inputs="image",
+        targets="class",
+        outputs=classes,
+        train=split("train", crop, augmented),
+        evals={EVALUATION: split(EVALUATION, eval_side, seen)},
+        about=f"{name}, tfds ({note})",
+        metadata=Origin("tfds", str(folder), note, counts, digest).metadata,
+    )
+
+
+def _contents(name: str, folder: pathlib.Path) -> tuple[dict[str, int], int, str]:
+    """Examples of each split, the number of classes, and a digest: of the files' names and sizes, as they are too large to be
+    read at every start. Raises BadInput for a folder that is not whole, or of something else.
+    """
+    try:
+        info = prepared.builder(folder).info
+        splits = {which: info.splits[which] for which in ("train", EVALUATION) if which in info.splits}
+        sizes = {
+            which: [(path.name, path.stat().st_size) for path in map(pathlib.Path, s.filepaths)] for which, s in splits.items()
+        }
+    except Exception as error:
+        raise prepared.damaged(name, folder, error) from None
+    if len(splits) < 2 or not {"image", "label"} <= set(info.features) or not hasattr(info.features["label"], "num_classes"):
+        found = f"splits {', '.join(info.splits)} and features {', '.join(info.features)}"
+        raise BadInput(f"{folder} has {found}; needs train, {EVALUATION} and image, label")
+    counts = {which: split.num_examples for which, split in splits.items()}
+    return counts, info.features["label"].num_classes, hashlib.sha256(json.dumps([counts, sizes]).encode()).hexdigest()
+
+
+imagenet2012 = functools.partial(image_stream, "imagenet2012")  # Russakovsky et al. 2015: 1,281,167/50,000, 1,000 classes
