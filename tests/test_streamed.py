@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers import build, jpeg, losses, photograph, prepare_photographs
 
+from configs.cnn_imagenet import FAMILIES
 from train.data import DATASETS
 from train.data.source import Source, Stream, evaluation_order, permutation
 from train.data.streamed import CHUNK, Reader
@@ -204,6 +205,14 @@ def test_a_run_trains_evaluates_and_imports_no_tensorflow(folder, tmp_path):
     assert done.stdout.endswith("False\n"), done.stderr
     assert "imagenet2012, tfds" in done.stdout and f"{TRAIN} train, {VALIDATION} validation" in done.stdout
     assert "validation/error" in (tmp_path / "result.json").read_text()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_recipe_of_each_family_fits_its_network(folder, family):
+    e = build(f"configs/cnn_imagenet.py:model={family}", eval__every=1)
+    assert "among5" in e.shapes[3]["validation"]  # the papers' metric, top-5 error
+    image = e.example_shapes()["input"].shape[1:]
+    assert image == ((299, 299, 3) if family == "inception_v3" else (224, 224, 3))
 
 
 def test_data_that_is_not_prepared_is_refused_with_the_command_that_prepares_it(empty):

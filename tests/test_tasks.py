@@ -154,3 +154,11 @@ def test_half_the_summed_squared_error_is_a_sequences_loss_and_leaves_the_mean_s
     assert found["half_sum"]["mse"] == found["mean"]["mse"] == pytest.approx(squared.mean(), rel=1e-5)
     with pytest.raises(ValueError, match="criterion: unknown 'sum'; have mean, half_sum"):
         TASKS["regress"](criterion="sum")
+
+
+def test_top5_error_counts_targets_below_the_five_most_probable_of_100_classes():
+    logits = jnp.tile(jnp.arange(100.0), (4, 1))
+    batch = dict(target=jnp.array([99, 95, 94, 0]), mask=jnp.array([True, True, True, False]))
+    sums = TASKS["classify"]().sums(logits, batch)
+    assert finish(sums)["top5_error"] == pytest.approx(100 / 3)
+    assert "top5_error" not in finish(TASKS["classify"]().sums(logits[:, :99], batch | dict(target=batch["target"] % 99)))

@@ -13,9 +13,10 @@ def merge(a: Sums, b: Sums) -> Sums:
 def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means over the counted items, for whatever leading shape (seeds).
 
-    loss: mean loss; error: wrong answers in percent; mse: mean squared error in the target's units squared; perplexity of a
-    token, and bits a token; token_error: edits in percent of the reference's tokens; sequence_error: wrong sequences in
-    percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the training steps.
+    loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean squared error in the target's
+    units squared; perplexity of a token, and bits a token; token_error: edits in percent of the reference's
+    tokens; sequence_error: wrong sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the
+    training steps.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
 
@@ -25,6 +26,8 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     metrics = {"loss": per("loss", "count")}
     if "correct" in sums:
         metrics["error"] = 100 * (1 - per("correct", "answers" if "answers" in sums else "count"))
+    if "among5" in sums:
+        metrics["top5_error"] = 100 * (1 - per("among5", "count"))
     if "squared_error" in sums:
         metrics["mse"] = per("squared_error", "items" if "items" in sums else "count")
     if "nats" in sums:

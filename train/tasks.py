@@ -36,6 +36,7 @@ def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> 
     label_smoothing: the share of the target's probability that is spread evenly over all classes, in [0, 1);
     Szegedy et al. 2015, section 7.  auxiliary_weight: where the model gives a tuple, of its logits and of those of
     auxiliary heads, each head's loss is added times this; Szegedy et al. 2014, section 5. The error is the first's.
+    Where there are 100 classes or more, top5_error too: the target is not among the five most probable.
     """
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing: {label_smoothing} is outside [0, 1)")
@@ -52,9 +53,16 @@ def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> 
         loss = cross_entropy(logits, batch["target"])
         for head in auxiliary:
             loss += auxiliary_weight * cross_entropy(head, batch["target"])
-        return _class_sums(loss, logits, batch)
+        return _class_sums(loss, logits, batch) | _top5(logits, batch)
 
     return Task(("class", "classes"), "error", sums)
+
+
+def _top5(logits, batch) -> Sums:
+    if logits.shape[-1] < 100 or logits.ndim > 2:
+        return {}
+    above = (logits > jnp.take_along_axis(logits, batch["target"][..., None], axis=-1)).sum(axis=-1)
+    return dict(among5=((above < 5) & batch["mask"]).sum())
 
 
 def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
