@@ -6,12 +6,13 @@ Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2
 second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
 """
 
-from train import interruption
+from train import hosts, interruption
 
 if __name__ == "__main__":
     interruption.listen("python -m scripts.sweep")
 
 import argparse
+import functools
 import json
 import pathlib
 import re
@@ -71,7 +72,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workdir", metavar="DIR", help="where the runs go, in a folder for the scale; runs/PAPER/TABLE")
     parser.add_argument("--shard", default="0/1", metavar="i/n", help="every n-th row from row i on")
     parser.add_argument("--dry_run", action="store_true", help="only print the plan")
+    hosts.add_flags(parser)
     flags = parser.parse_args(arguments)
+    command.prepare_jax()
+    hosts.initialise(flags, parser.prog)
+    say = functools.partial(print, flush=True) if hosts.first() else lambda *_: None
     path, table = load.load_table(flags.table)
     count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
     if count < 1:
@@ -79,16 +84,16 @@ def main(arguments: list[str]) -> int:
     runs, rows = table_report.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
     for name in rows:
         base.validate(table.config(name, flags.scale))
-    print(plan(path, table, flags.scale, rows, tuple(range(count)), runs), flush=True)
+    say(plan(path, table, flags.scale, rows, tuple(range(count)), runs))
     if flags.dry_run:
         return 0
     for k, name in enumerate(rows):
-        print(f"row {k + 1} of {len(rows)}: {name}", flush=True)
+        say(f"row {k + 1} of {len(rows)}: {name}")
         before = table.row(name).of
-        if before:
+        if before and hosts.first():
             hand_over(runs / table_report.folder(before), runs / table_report.folder(name))
         run(path, flags.scale, name, count, runs / table_report.folder(name))
-        print(f"{name}: {outcome(table, runs / table_report.folder(name))}", flush=True)
+        say(f"{name}: {outcome(table, runs / table_report.folder(name))}")
     return 0
 
 

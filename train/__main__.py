@@ -4,7 +4,7 @@ import time
 
 STARTED = time.perf_counter()
 
-from train import interruption  # noqa: E402
+from train import hosts, interruption  # noqa: E402
 
 if __name__ == "__main__":
     interruption.listen("python -m train")
@@ -15,6 +15,7 @@ import fcntl  # noqa: E402
 import functools  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import secrets  # noqa: E402
 import shlex  # noqa: E402
 
 from train.errors import BadInput, exit_with  # noqa: E402
@@ -56,8 +57,10 @@ def main(arguments: list[str], started: float | None = None) -> int:
     )
     parser.add_argument("--workdir", metavar="DIR", help="where the run lives: any path of etils.epath; default runs/CONFIG")
     parser.add_argument("--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing")
+    hosts.add_flags(parser)
     flags, rest = parser.parse_known_args(arguments)
     prepare_jax()
+    hosts.initialise(flags, parser.prog)
     from etils import epath
 
     from configs import load as configs
@@ -73,9 +76,11 @@ def main(arguments: list[str], started: float | None = None) -> int:
         _same_config(workdir, config)
     except ImportError as error:  # of the package that etils needs for this kind of path
         raise BadInput(f"--workdir: {workdir}: {error}; for gs:// pip install -e '.[gcs]'") from None
-    if (workdir / report.RESULT).exists() and not flags.eval_only:
-        print(f"{workdir} is done:")
-        print(report.show(workdir, _read_json(workdir / report.RESULT)))
+    done = (workdir / report.RESULT).exists() and not flags.eval_only
+    if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it
+        if hosts.first():
+            print(f"{workdir} is done:")
+            print(report.show(workdir, _read_json(workdir / report.RESULT)))
         return 0
     if flags.eval_only:
         return _evaluate(experiment, workdir)
@@ -110,9 +115,7 @@ def _same_config(workdir, config) -> None:
 @contextlib.contextmanager
 def _alone_in(workdir):
     """Holds a lock on a local workdir. The system lets go of it whatever ends the process; buckets have none."""
-    import jax
-
-    if "://" in str(workdir) or jax.process_index() > 0:
+    if "://" in str(workdir) or not hosts.first():
         yield
         return
     with open(workdir / "lock", "w") as file:
@@ -129,27 +132,58 @@ def _data_digest(experiment) -> str:
 
 
 def _train(experiment, name, command, config, workdir, started) -> int:
-    import jax
-
     from configs import load as configs
-    from train import log, loop, report
+    from train import loop, report
 
     header = _header(experiment, name)
-    if jax.process_index() == 0:
-        try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            log.write_whole(workdir / "writable", "")  # noticed here, not after compiling
-            (workdir / "writable").unlink()
-        except OSError as error:
-            raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
+    hosts.compare(functools.partial(_facts, experiment, config))
+    _can_write(workdir)
     config = configs.as_json(config)
     with _alone_in(workdir):
         outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
-    if jax.process_index() == 0:
+    if hosts.first():
         document = report.result(experiment, name, command, outcome)
         report.write(workdir, document)
         print(report.show(workdir, document))
+    hosts.share()  # nobody looks for the result before it is there
     return 0
+
+
+def _can_write(workdir) -> None:
+    """Makes the workdir, in process 0, and tries it: noticed here, not after compiling. Raises BadInput."""
+    from train import log
+
+    probe = workdir / "writable"
+    try:
+        if hosts.first():
+            workdir.mkdir(parents=True, exist_ok=True)
+            log.write_whole(probe, secrets.token_hex())
+    except OSError as error:
+        raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
+    hosts.share()
+    seen = hosts.share(probe.read_text() if probe.exists() else "")
+    if hosts.first():
+        probe.unlink()
+    for process, text in enumerate(seen):
+        if text != seen[0]:
+            hosts.refuse(
+                f"--workdir: {hosts.name(process)} does not see in {workdir} what process 0 wrote; have one that all share"
+            )
+
+
+def _facts(experiment, config) -> dict[str, object]:
+    """What every host must have alike, before they train together."""
+    import jax
+
+    from configs import base
+    from train import report
+
+    facts = {key: str(value) for key, value in base.flatten(config).items()}
+    facts |= {"the code": report.sources()[:12], "its commit": report.git_sha(), "jax": jax.__version__}
+    facts |= {"the digest of the data": _data_digest(experiment)[:12], "examples": experiment.dataset.examples}
+    facts["an example"] = [f"{x.dtype}{list(x.shape[1:])}" for x in jax.tree.leaves(experiment.example_shapes())]
+    devices = experiment.layout.devices[experiment.layout.own]
+    return facts | {"devices": f"{len(devices)} {devices[0].device_kind}"}
 
 
 def _evaluate(experiment, workdir) -> int:
@@ -168,10 +202,11 @@ def _evaluate(experiment, workdir) -> int:
     state, sums = found[0]
     with contextlib.closing(Program(experiment)) as program:
         _, totals = loop.evaluate(program, program.start(state, sums))
-    print(f"step {int(state.step[0]):,} of {workdir}")
+    lines = [f"step {int(state.step[0]):,} of {workdir}"]
     for split, sums in totals.items():
-        for metric, values in finish(program.fetch(sums)).items():
-            print(f"{split + '/' + metric:<18} {summary(values)}")
+        lines += [f"{split + '/' + metric:<18} {summary(of)}" for metric, of in finish(program.fetch(sums)).items()]
+    if hosts.first():
+        print("\n".join(lines))
     return 0
 
 

@@ -6,12 +6,14 @@
 
 import os
 import sys
+import traceback
 
 
 class Ending(Exception):
     """Ends a command with its one line and its code."""
 
     code: int
+    together = False  # whether each of several processes raises it
 
 
 class BadInput(Ending, ValueError):
@@ -24,19 +26,28 @@ class Interrupted(Ending):
     """SIGTERM or Ctrl-C: what there was to save is saved."""
 
     code = 75  # EX_TEMPFAIL of sysexits.h: try again
+    together = True
 
 
 def exit_with(main, command: str):
     """Ends the process with what main(arguments) returns, or as the Ending that it raises says; Ctrl-C: 130."""
+    from train import hosts
+
+    line, together = "", True
     try:
         code = main(sys.argv[1:])
     except Ending as ending:
-        print(f"{command}: {' '.join(str(ending).split())}", file=sys.stderr)
-        code = ending.code
+        line, code, together = " ".join(str(ending).split()), ending.code, ending.together
+        print(f"{command}: {line}", file=sys.stderr)
     except BrokenPipeError:  # who read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141  # as a process that SIGPIPE ended
+        line, code, together = "nobody reads its output", 141, False  # as a process that SIGPIPE ended
     except KeyboardInterrupt:
-        print(f"{command}: interrupted; what training has saved stays", file=sys.stderr)
-        code = 130
+        line, code, together = "interrupted; what training has saved stays", 130, False
+        print(f"{command}: {line}", file=sys.stderr)
+    except Exception as error:
+        hosts.blame(error)
+        traceback.print_exc()
+        line, code, together = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", 1, False
+    hosts.leave(line, code, together=together)
     sys.exit(code)

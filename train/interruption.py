@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 
+from train import hosts
 from train.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -41,18 +42,19 @@ def _hear(read: int, command: str) -> None:
         if number not in SIGNALS:
             continue
         if number == signal.SIGINT and signal.SIGINT in _heard:
-            _end(f"{command}: ended at once; what was saved before stays", 130)
+            _end(command, "ended at once; what was saved before stays", 130)
         _heard.append(number)
         if not _held:
-            _end(f"{command}: interrupted; the same command goes on", Interrupted.code)
+            _end(command, "interrupted; the same command goes on", Interrupted.code)
         if len(_heard) == 1:
             again = "; Ctrl-C again ends at once" if number == signal.SIGINT else ""
             print(f"{command}: interrupted; saving a checkpoint{again}", file=sys.stderr, flush=True)
 
 
-def _end(line: str, code: int) -> None:
+def _end(command: str, line: str, code: int) -> None:
     show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which a progress bar has hidden
-    os.write(2, f"{show_cursor}{line}\n".encode())
+    os.write(2, f"{show_cursor}{command}: {line}\n".encode())
+    hosts.leave(line, code, together=False)
     os._exit(code)
 
 
@@ -68,5 +70,5 @@ def held():
 
 
 def requested(step: int) -> bool:
-    """Whether to save and end now, before `step` is evaluated or trained further."""
-    return bool(_heard)
+    """Whether to save and end now, before `step` is evaluated or trained further; several processes answer alike."""
+    return hosts.requested(step, bool(_heard))

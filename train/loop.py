@@ -2,16 +2,17 @@
 
 import collections
 import contextlib
+import json
 import time
 
 import jax
 import numpy as np
 from etils import epath
 
-from train import interruption, samples
+from train import hosts, interruption, samples
 from train import log as log_lib
 from train import step as step_lib
-from train.checkpoint import Checkpoints
+from train.checkpoint import Checkpoints, digest, flatten
 from train.duration import next_due
 from train.errors import BadInput, Interrupted
 from train.experiment import Experiment
@@ -70,8 +71,9 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
         found = restored(experiment, checkpoints, data_digest, warnings.append)
         (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0})
         resumed_at = int(state.step[0])
+        hosts.compare(lambda: {"the step to go on from": resumed_at, "the state there": digest(flatten(state, sums or {}))})
         checkpoints.discard_after(resumed_at)
-        if jax.process_index() == 0:
+        if hosts.first():
             write_whole(workdir / "config.json", config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
@@ -91,7 +93,8 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
     logged = step, time.perf_counter()
     pending, latest = [], {}
     stop_metric, at_most = experiment.stop
-    reached = _reached(log_lib.read(log.workdir), stop_metric, at_most, len(experiment.seeds))
+    reached = _reached(log_lib.read(log.workdir), stop_metric, at_most, len(experiment.seeds)).tolist()
+    reached = np.array(json.loads(hosts.share(json.dumps(reached))[0]))  # as process 0 reads its own file
 
     def due(every: float) -> bool:
         return step == experiment.steps or (step > 0 and next_due(step - 1, every) == step)

@@ -1,6 +1,7 @@
 """A finished run -> result.json and curves.png."""
 
 import datetime
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -29,6 +30,14 @@ def git_sha() -> str | None:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def sources() -> str:
+    """A digest of the code: what is trained, and by which table."""
+    folder, h = pathlib.Path(__file__).parent.parent, hashlib.sha256()
+    for path in sorted(p for room in ("architectures", "configs", "train") for p in (folder / room).rglob("*.py")):
+        h.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return h.hexdigest()
 
 
 def result(experiment, name: str, command: str, outcome: dict) -> dict:

@@ -1,0 +1,295 @@
+"""Several hosts: a process on each runs the same command. They meet, compare what they are about to run, and end together.
+
+The key-value store of jax.distributed, which process 0 holds, carries a sign of life of each process every second, last
+words, and the wish to stop. Of a process alone every function here is trivial.
+"""
+
+import collections
+import faulthandler
+import glob
+import importlib.util
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from train.errors import BadInput
+
+LOST = 69  # EX_UNAVAILABLE of sysexits.h: another process is gone; the same command goes on
+CONNECT = 300  # s for all processes to come
+SAY = 10  # s of waiting until it is said for whom
+METADATA = "169.254.169.254"  # of Google Cloud, in reach of a host's first network interface
+
+_pod = None
+
+
+def add_flags(parser) -> None:
+    group = parser.add_argument_group("several hosts", "the same command on each; on Cloud TPU without any of these")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="an address and a free port of process 0's host")
+    group.add_argument("--process_id", type=int, metavar="I", help="0 to N - 1; process 0 writes the log and the result")
+    group.add_argument("--num_processes", type=int, metavar="N", help="1: this host alone, on Cloud TPU too")
+    group.add_argument(
+        "--bind", metavar="HOST:PORT", help="where process 0 listens, if not at --coordinator; 0.0.0.0: everywhere"
+    )
+    group.add_argument("--heartbeat", type=int, default=60, metavar="S", help="a process silent for so many seconds is lost")
+    group.add_argument(
+        "--watchdog", type=int, default=1800, metavar="S", help="ends a process that is stuck for so many seconds"
+    )
+
+
+def initialise(flags, command: str) -> None:
+    """Connects the processes, the first time that it is called; before JAX looks for devices. Raises BadInput."""
+    global _pod
+    three = dict(coordinator=flags.coordinator, process_id=flags.process_id, num_processes=flags.num_processes)
+    if _pod or flags.num_processes == 1 or (set(three.values()) == {None} and not _on_cloud_tpu()):
+        return
+    missing = [f"--{name}" for name, value in three.items() if value is None]
+    if 0 < len(missing) < 3:
+        raise BadInput(f"{missing[0]}: is missing; several hosts need --coordinator, --process_id and --num_processes")
+    if not missing and not 0 <= flags.process_id < flags.num_processes:
+        raise BadInput(f"--process_id: {flags.process_id} is outside [0, {flags.num_processes})")
+    for name in ("coordinator", "bind"):
+        if getattr(flags, name) and not getattr(flags, name).rpartition(":")[2].isdecimal():
+            raise BadInput(f"--{name}: {getattr(flags, name)!r} must be HOST:PORT, such as 127.0.0.1:8476")
+    for name in ("heartbeat", "watchdog"):
+        if getattr(flags, name) < 1:
+            raise BadInput(f"--{name}: {getattr(flags, name)} must be at least 1 second")
+    import jax
+
+    from train import interruption
+
+    where = flags.coordinator or "process 0"
+    with _waiting(command, f"for {'all' if missing else flags.num_processes} processes to connect to {where}", CONNECT):
+        jax.distributed.initialize(
+            flags.coordinator,
+            flags.num_processes,
+            flags.process_id,
+            coordinator_bind_address=flags.bind or flags.coordinator or f"{_first_interface()}:8482",  # the port is JAX's
+            initialization_timeout=2 * CONNECT,  # and the next are JAX's own, which would end it without a line of ours
+            heartbeat_timeout_seconds=max(120, 2 * flags.heartbeat),
+        )
+    interruption.take_signals()
+    _pod = Pod(command, flags.heartbeat, flags.watchdog)
+
+
+def _on_cloud_tpu() -> bool:
+    wanted = os.environ.get("JAX_PLATFORMS", "tpu").split(",")
+    chips = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")
+    return bool(chips) and "tpu" in wanted and importlib.util.find_spec("libtpu") is not None
+
+
+def _first_interface() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((METADATA, 80))  # sends nothing
+        return probe.getsockname()[0]
+
+
+class _waiting:
+    """Says what is waited for, and ends the process after `limit` seconds."""
+
+    def __init__(self, command, what, limit):
+        self.over, self.thread = threading.Event(), threading.Thread(target=self._say, args=(command, what, limit), daemon=True)
+
+    def _say(self, command, what, limit):
+        for seconds in range(SAY, limit + 1, SAY):
+            if self.over.wait(SAY):
+                return
+            print(f"{command}: waiting {what} ({seconds} s)", file=sys.stderr, flush=True)
+        _exit(f"{command}: gave up waiting {what}", LOST)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+
+
+def _exit(line: str, code: int):
+    os.write(2, f"{line}\n".encode())
+    os._exit(code)
+
+
+class Pod:
+    """The processes, as one of them sees them."""
+
+    def __init__(self, command: str, heartbeat: int, watchdog: int):
+        from jax._src import distributed  # the store has no public name
+
+        state = distributed.global_state
+        self.client, self.me, self.count = state.client, state.process_id, state.num_processes
+        self.command, self.heartbeat, self.watchdog = command, heartbeat, watchdog
+        self.hosts, self.shared = [""] * self.count, 0
+        self.passed, self.step, self.answered, self.last = 0, 0, False, None  # of `requested`
+        self.lock, self.over = threading.Lock(), threading.Event()
+        self.hosts = self.share(socket.gethostname())
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+        self.alive()
+
+    def name(self, process: int) -> str:
+        return f"process {process} ({self.hosts[process]})"
+
+    def alive(self) -> None:
+        """Puts the watchdog off. Its thread is C's: it ends a process that hangs inside of a library too."""
+        faulthandler.dump_traceback_later(self.watchdog, exit=True)
+
+    def set(self, key: str, value: str) -> None:
+        self.client.key_value_set(f"canon/{key}/{self.me}", value, allow_overwrite=True)
+
+    def get(self, key: str, process: int, seconds: float = SAY) -> str | None:
+        """None if there is none after some seconds."""
+        try:
+            return self.client.blocking_key_value_get(f"canon/{key}/{process}", int(1000 * seconds))
+        except Exception as error:
+            if "DEADLINE_EXCEEDED" not in str(error):
+                raise
+            return None
+
+    def all(self, key: str) -> list[str]:
+        """The values of all processes, in order."""
+        values = []
+        for process in range(self.count):
+            while (value := self.get(key, process)) is None:
+                print(f"{self.command}: waiting for {self.name(process)}", file=sys.stderr, flush=True)
+            values.append(value)
+        return values
+
+    def share(self, value: str) -> list[str]:
+        self.shared += 1
+        self.set(f"shared/{self.shared}", value)
+        return self.all(f"shared/{self.shared}")
+
+    def _watch(self):
+        before, silent, waited = {}, collections.Counter(), (0, 0)
+        for beat in range(sys.maxsize):
+            self.set("alive", json.dumps([beat, self.passed, self.step]))
+            if self.over.wait(1):  # seconds are counted, not measured: what stops this process too makes no other one lost
+                return
+            now = {key.removeprefix("canon/"): value for key, value in self.client.key_value_dir_get("canon/")}
+            for p in set(range(self.count)) - {self.me}:
+                if f"words/{p}" in now:
+                    line, code = json.loads(now[f"words/{p}"])
+                    self._end(f"{self.name(p)} ended: {line}", code)
+                silent[p] = silent[p] + 1 if now.get(f"alive/{p}") == before.get(f"alive/{p}") else 0
+                if silent[p] > self.heartbeat:
+                    self._end(f"{self.name(p)} is lost, silent for {silent[p]} s; the same command goes on", LOST)
+            if any(key.startswith("stop/") for key in now):
+                with self.lock:
+                    self._answer()
+            waited = (self.passed, waited[1] + 1) if waited[0] == self.passed else (self.passed, 0)
+            if waited[1] and waited[1] % (6 * SAY) == 0:
+                self._say_for_whom(now)
+            before = now
+
+    def _say_for_whom(self, now: dict[str, str]) -> None:
+        others = {p: json.loads(now[f"alive/{p}"]) for p in range(self.count) if p != self.me and f"alive/{p}" in now}
+        behind = [p for p, (_, passed, _) in others.items() if passed < self.passed]
+        if behind:
+            who = ", ".join(f"{self.name(p)} at step {others[p][2]:,}" for p in behind)
+            print(f"{self.command}: at step {self.step:,}, waiting for {who}", file=sys.stderr, flush=True)
+
+    def _end(self, line: str, code: int):
+        if not self.over.is_set():
+            self.set("read", "")
+            _exit(f"{self.command}: {line}", code)
+
+    def _answer(self) -> None:
+        if not self.answered:
+            self.answered = True
+            self.set("passed", str(self.passed))
+
+    def requested(self, step: int, wanted: bool) -> bool:
+        """Every process says how far it was when it heard of the wish; all end at the first question after the furthest.
+
+        The thread answers, as the main one may be waiting for devices that wait for who is behind.
+        """
+        self.alive()
+        with self.lock:
+            if wanted and not self.answered:
+                self.set("stop", "")
+                self._answer()
+            if self.answered and self.last is None:
+                self.lock.release()
+                self.last = max(map(int, self.all("passed")))
+                self.lock.acquire()
+            if self.answered and self.passed >= self.last:
+                return True
+            self.passed, self.step = self.passed + 1, step
+            return False
+
+
+def requested(step: int, wanted: bool) -> bool:
+    """Whether all processes end now, as one of them `wanted`; asked by all of them equally often."""
+    return _pod.requested(step, wanted) if _pod else wanted
+
+
+def share(value: str = "") -> list[str]:
+    """The value of each process, in order, once all have come here; who is missing is named every few seconds."""
+    return _pod.share(value) if _pod else [value]
+
+
+def compare(facts: Callable[[], dict[str, object]]) -> None:
+    """Raises BadInput, the same in every process, if one of them has other facts; it is named, and what is other.
+
+    Two processes cannot say who of them is the odd one: then it is not process 0.
+    """
+    if _pod is None:
+        return
+    found = [json.loads(text) for text in share(json.dumps(facts()))]
+    differing = {}
+    for key in dict.fromkeys(key for facts in found for key in facts):
+        texts = [json.dumps(facts.get(key)) for facts in found]
+        common = collections.Counter(texts).most_common(1)[0][0]
+        for process, text in enumerate(texts):
+            if text != common:
+                differing.setdefault(process, []).append(f"{key} is {text}, not {common}".replace('"', ""))
+    if differing:
+        of_each = (f"{_pod.name(process)} differs from the others: {'; '.join(what)}" for process, what in differing.items())
+        refuse("; ".join(of_each))
+
+
+def refuse(line: str):
+    """Raises BadInput in a place that every process comes to for the same reason."""
+    error = BadInput(line)
+    error.together = True
+    raise error
+
+
+def first() -> bool:
+    """Whether this is the process that writes."""
+    return _pod is None or _pod.me == 0
+
+
+def name(process: int) -> str:
+    return _pod.name(process) if _pod else "this process"
+
+
+def blame(error: Exception) -> None:
+    """Where the error is that of a connection, it waits to hear whose end it was; who hears it ends with that line."""
+    if _pod and any(word in str(error) for word in ("Gloo", "UNAVAILABLE", "DEADLINE_EXCEEDED")):
+        time.sleep(_pod.heartbeat + SAY)
+
+
+def leave(line: str, code: int, *, together: bool) -> None:
+    """The end of this process. together: all come here, and wait for each other; if not, the others end too, with this line."""
+    if _pod is None or _pod.over.is_set():
+        return
+    if together:
+        share()
+    _pod.over.set()
+    if not together:
+        _pod.set("words", json.dumps([line, code]))
+        for process in range(_pod.count) if _pod.me == 0 else ():
+            if process:
+                _pod.get("read", process, seconds=3)  # with process 0 ends the store
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # JAX's own way out waits for all
+    _pod.thread.join()
+    faulthandler.cancel_dump_traceback_later()
+    import jax
+
+    jax.distributed.shutdown()
