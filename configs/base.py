@@ -67,9 +67,10 @@ def get_config() -> ConfigDict:
     c.optim = section("optim", "adam")
     c.schedule = section("schedule", "constant")
     c.eval = dict(every=_steps(1000), batch_size=500)  # the last batch is padded and masked
-    c.stop = dict(  # ends a run early
-        metric="",  # of metrics.jsonl, such as train/sequence_error; "": no early end
-        at_most=0.0,  # at the first checkpoint by which every seed had a record of at most this
+    c.stop = dict(  # a seed is done and stays as it is; the run ends at the first checkpoint by which every seed is
+        metric="",  # of metrics.jsonl, such as train/sequence_error; "": never
+        at_most=0.0,  # once it is at most this, in the metric's unit
+        last=0,  # 0: in a record of metrics.jsonl; else over this many of the last training examples, looked at each step
     )
     c.log = dict(every=_steps(100))
     c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
@@ -91,6 +92,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "optim.accumulate": "[1, inf)",
     "optim.ema": "[0, 1)",
     "eval.batch_size": "[1, 1048576]",
+    "stop.last": "[0, inf)",
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
 }

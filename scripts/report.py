@@ -14,6 +14,7 @@ import pathlib
 from scripts import table_report
 from train.errors import BadInput, exit_with
 from train.log import summary
+from train.report import origin
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS, README = ROOT / "configs" / "results.csv", ROOT / "README.md"
@@ -30,22 +31,15 @@ def row(run: pathlib.Path) -> dict[str, str]:
         result = json.loads((run / "result.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise BadInput(f"{run}: no readable result.json ({error}); train it to its end first") from None
-    data, device = result["data"], result["device"]
-    examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
     return dict(
         command=result["command"],
-        data=f"{data['source']}: {examples}",
         metric=result["metric"],
         seeds=" ".join(map(str, result["seeds"])),
         values=" ".join("nan" if v is None else f"{v:.6g}" for v in result["metrics"][result["metric"]]["per_seed"]),
         steps=result["steps"],
         seconds=result["seconds"],
-        device=f"{device['kind']} x {device['count']}" + (f", {device['cores']} cores" if device["cores"] else ""),
-        jax=result["versions"]["jax"],
         python=result["versions"]["python"],
-        git=result["git"] or "",
-        data_digest=data.get("digest", "")[:12],
-        finished=result["finished"],
+        **origin(result),
     )
 
 

@@ -20,7 +20,7 @@ import shutil
 
 from configs import base, load, statistics
 from configs.table import Table
-from scripts import table_report
+from scripts import table_runs
 from train import __main__ as command
 from train import log
 from train.errors import BadInput, exit_with
@@ -41,21 +41,29 @@ def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
     return [row.name for row in table.rows if row.name in names and table.line(row.name)[0] in mine]
 
 
-def plan(path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: tuple[int, ...], runs: pathlib.Path) -> str:
-    """What a sweep will do, with the time that the same rows took when results.csv was made."""
-    seconds = table_report.seconds(path, scale)
-    lines, total, unknown = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0
+def plan(
+    path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: tuple[int, ...], runs: pathlib.Path
+) -> tuple[str, list[BadInput]]:
+    """What a sweep will do, with the time that the same rows took when results.csv was made; and what stands in its way: rows
+    that were run with other seeds, or before their config changed."""
+    seconds = table_runs.seconds(path, scale)
+    lines, total, unknown, refused = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0, []
     for name in rows:
-        done = (runs / table_report.folder(name) / "result.json").exists()
-        steps = table.config(name, scale).optim.steps
-        took = seconds.get(name)
-        total, unknown = total + (0 if done else took or 0), unknown + (took is None and not done)
-        state = "done" if done else "not measured yet" if took is None else f"about {took / 60:.1f} min"
-        lines.append(f"  {name:<32} {_steps(steps):>16}, {len(seeds)} seeds: {state}")
+        where, config = runs / table_runs.folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})
+        done, took, state = (where / "result.json").exists(), seconds.get(name), "done"
+        try:
+            command.same_config(where, config)
+        except BadInput as error:
+            state = "refused, another config is there"
+            refused.append(error)
+        if not done and state == "done":
+            total, unknown = total + (took or 0), unknown + (took is None)
+            state = "not measured yet" if took is None else f"about {took / 60:.1f} min"
+        lines.append(f"  {name:<32} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
     lines.append(
         f"  to do: {total / 60:.1f} min, as measured where results.csv says" + (f", and {unknown} unknown" if unknown else "")
     )
-    return "\n".join(lines)
+    return "\n".join(lines), refused
 
 
 def _steps(duration: int | str) -> str:
@@ -81,19 +89,22 @@ def main(arguments: list[str]) -> int:
     count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
     if count < 1:
         raise BadInput(f"--seeds: {count} must be at least 1")
-    runs, rows = table_report.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
+    runs, rows = table_runs.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
     for name in rows:
         base.validate(table.config(name, flags.scale))
-    say(plan(path, table, flags.scale, rows, tuple(range(count)), runs))
+    text, refused = plan(path, table, flags.scale, rows, tuple(range(count)), runs)
+    say(text)
+    if refused:
+        raise refused[0]
     if flags.dry_run:
         return 0
     for k, name in enumerate(rows):
         say(f"row {k + 1} of {len(rows)}: {name}")
         before = table.row(name).of
         if before and hosts.first():
-            hand_over(runs / table_report.folder(before), runs / table_report.folder(name))
-        run(path, flags.scale, name, count, runs / table_report.folder(name))
-        say(f"{name}: {outcome(table, runs / table_report.folder(name))}")
+            hand_over(runs / table_runs.folder_of(before), runs / table_runs.folder_of(name))
+        run(path, flags.scale, name, count, runs / table_runs.folder_of(name))
+        say(f"{name}: {outcome(table, runs / table_runs.folder_of(name))}")
     return 0
 
 
@@ -123,7 +134,7 @@ def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Pa
 
 
 def outcome(table: Table, where: pathlib.Path) -> str:
-    values = table_report.values(table.measure, where, json.loads((where / "result.json").read_text()))
+    values = table_runs.values(table.measure, where, json.loads((where / "result.json").read_text()))
     interval = statistics.mean(list(values.values()))
     return f"{table.measure} {statistics.number(interval.mean)} " + (
         f"[{statistics.number(interval.low)}, {statistics.number(interval.high)}]" if interval.count > 1 else "(one seed)"

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from configs import statistics
-from configs.table import Table, Until
+from configs.table import Steps, Table
 from train import log
 
 
@@ -24,11 +24,11 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     for k, name in enumerate(names):
         log_of_it = log.read(epath.Path(runs[name])) if name in runs else []
         records = [r for r in log_of_it if r["split"] == split and metric in r]
-        points = np.array([[np.nan if v is None else v for v in r[metric]] for r in records])
+        points = np.ma.masked_invalid(np.array([r[metric] for r in records], np.float64))
         steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
         if len(points):
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
-            middle = np.nanmedian(points, 1)
+            middle = np.ma.median(points, axis=1)
             left.plot(steps, middle, color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
@@ -43,7 +43,7 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
     right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
-    if isinstance(table.measure, Until):
+    if isinstance(table.measure, Steps):
         right.set_xscale("log")
     right.grid(alpha=0.3, axis="x")
     figure.suptitle(f"{table.title} ({scale})", fontsize="medium")

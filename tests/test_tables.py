@@ -19,9 +19,9 @@ import scipy.stats
 
 import architectures
 from configs import base, load, statistics
-from configs.table import Alike, Better, Ordered, Row, Scale, Solves, Table, Until
+from configs.table import Alike, AtBest, Better, Lower, Monotone, Ordered, Row, Scale, Solves, Stopped, Table, Until
 from scripts import report as report_script
-from scripts import sweep, table_report
+from scripts import sweep, table_report, table_runs
 from train import __main__ as command
 from train import experiment, log
 from train.data import texts
@@ -154,6 +154,66 @@ def test_an_order_needs_every_pair_and_alike_needs_the_whole_interval_inside():
     assert alike.verdict(dict(a=low, b=high), table(alike)).word == "not held"
 
 
+def test_monotone_lets_neighbours_be_alike_but_none_reversed_and_the_ends_must_differ():
+    same, more, most = (
+        dict(enumerate((1.0, 1.2, 1.1, 0.9))),
+        dict(enumerate((1.1, 1.0, 0.95, 1.2))),
+        dict.fromkeys(range(4), 2.0),
+    )
+    claim = Monotone("the more the worse", order=("a", "b", "c"))
+    for (a, b, c), word in (
+        ((same, more, most), "held"),
+        ((same, most, more), "not held"),
+        ((same, more, same), "undecided"),
+        ((most, more, same), "not held"),
+    ):
+        assert claim.verdict(dict(a=a, b=b, c=c), table(claim, rows="abc")).word == word
+
+
+def test_two_measures_of_one_row_are_compared_seed_by_seed():
+    claim = Lower("less of it inside", row="a", measure="inside/mse", than="onset/mse", by=2.0)
+    assert table(claim).measures == ("test/error", "inside/mse", "onset/mse")
+    inside, onset = {0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.3, 1: 0.62, 2: 0.44}
+    assert claim.verdict(dict(a=inside), table(claim), dict(a=onset)).word == "held"
+    assert claim.verdict(dict(a=onset), table(claim), dict(a=inside)).word == "not held"
+    assert claim.verdict(dict(a=inside), table(claim), {}).word == "not run"
+
+
+def test_success_is_at_least_the_level_where_higher_is_better():
+    claim = Solves("as good as that", row="a", level=0.9)
+    values = dict(a=dict.fromkeys(range(6), 0.95))
+    assert claim.verdict(values, table(claim, better="higher")).word == "held"
+    assert claim.verdict(values, table(claim)).word == "not held"
+
+
+# measures
+
+
+def run_with(tmp_path, *records, **result):
+    text = "".join(json.dumps(dict(step=step, split=split, error=error)) + "\n" for step, split, error in records)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    return tmp_path, dict(seeds=[3, 5], steps=30) | result
+
+
+def test_the_best_validation_step_is_each_seeds_own_and_what_is_reported_is_the_test_there(tmp_path):
+    run = run_with(
+        tmp_path,
+        *((10, "validation", [5.0, 9.0]), (10, "test", [6.0, 10.0]), (20, "validation", [7.0, 2.0]), (20, "test", [1.0, 8.0])),
+        *((30, "validation", [8.0, None]), (30, "test", [0.5, 0.0])),
+    )
+    assert table_runs.values(AtBest("test/error", "validation/error"), *run) == {3: 6.0, 5: 8.0}
+    assert table_runs.values("test/error", *run) == {3: 0.5, 5: 0.0}
+    for by in ("test/error", "train/error"):
+        with pytest.raises(ValueError, match="no result is chosen by the test set"):
+            AtBest("test/error", by)
+
+
+def test_steps_to_a_level_or_to_the_stop_count_whole_runs_where_a_seed_never_came_there(tmp_path):
+    run = run_with(tmp_path, (10, "train", [5.0, None]), (20, "train", [2.0, 9.0]), stopped=[17, None])
+    assert table_runs.values(Until("train/error", 5.0, examples=4), *run) == {3: 40.0, 5: 120.0}
+    assert table_runs.values(Stopped(examples=2), *run) == {3: 34.0, 5: 60.0}
+
+
 # sweeps
 
 TINY = """
@@ -190,7 +250,7 @@ def start(*arguments):
 
 def numbers(file, workdir):
     report_script.main([str(file), f"--workdir={workdir}"])
-    return [(r["row"], r["seed"], r["measure"], r["value"], r["steps"]) for r in table_report.read(file.parent)]
+    return [(r["row"], r["seed"], r["measure"], r["value"], r["steps"]) for r in table_runs.read(file.parent)]
 
 
 def test_a_sweep_that_is_killed_ends_with_the_numbers_of_one_that_is_not_and_two_shards_with_those_too(tiny, tmp_path):
@@ -266,6 +326,19 @@ def test_the_plan_is_printed_and_nothing_runs_in_a_dry_run(tiny, tmp_path, capsy
     assert "fast " in out and "slow" not in out and "not measured yet" in out and not (tmp_path / "runs").exists()
 
 
+def test_a_row_that_was_run_with_other_seeds_is_refused_before_any_other_runs_and_a_dry_run_says_so(tiny, tmp_path, capsys):
+    where = f"--workdir={tmp_path / 'runs'}"
+    sweep.main([str(tiny), where, "--rows=fast", "--seeds=2"])
+    for more in (["--dry_run"], []):
+        with pytest.raises(BadInput, match=r"holds a run of another config \(seeds was \[0, 1\], is \[0, 1, 2\]\)"):
+            sweep.main([str(tiny), where, *more])
+        lines = capsys.readouterr().out.splitlines()
+        assert any("fast " in line and "refused, another config is there" in line for line in lines)
+    assert [p.name for p in (tmp_path / "runs" / "small").iterdir()] == ["fast"]
+    assert sweep.main([str(tiny), where, "--seeds=2", "--dry_run", "--rows=fast"]) == 0
+    assert "2 seeds: done" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -292,7 +365,7 @@ def test_a_file_that_is_no_table_and_a_file_that_is_not_there_are_refused():
 def test_every_readme_of_a_paper_matches_its_results_and_every_figure_is_there():
     assert table_report.stale() == []
     for file in FILES:
-        for scale in table_report.scales_run(TABLES[file], table_report.read(file.parent), file):
+        for scale in table_report.scales_run(TABLES[file], table_runs.read(file.parent), file):
             assert (file.parent / table_report.figure_name(file, scale)).exists()
 
 
@@ -315,7 +388,7 @@ def test_a_run_ends_when_every_seed_came_to_the_level_and_says_at_which_step(tmp
     arguments += ["--config.stop.metric=train/mse", "--config.stop.at_most=0.1", "--config.checkpoint.every=100"]
     assert command.main([*arguments, "--config.model.hidden=8", "--config.data.examples=8"]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    steps = table_report.values(Until("train/mse", 0.1), tmp_path / "run", result)
+    steps = table_runs.values(Until("train/mse", 0.1), tmp_path / "run", result)
     assert max(steps.values()) <= result["steps"] < 4000 and result["steps"] - max(steps.values()) < 100
     with pytest.raises(BadInput, match="stop.metric: unknown 'train/errors'; have train/loss, train/mse, test/loss"):
         command.main(["--config=configs/lstm_adding.py:T=4", "--config.stop.metric=train/errors"])

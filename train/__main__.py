@@ -73,7 +73,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
     if "://" not in str(workdir):  # etils would make gs://bucket a local folder
         workdir = workdir.absolute()
     try:
-        _same_config(workdir, config)
+        same_config(workdir, config)
     except ImportError as error:  # of the package that etils needs for this kind of path
         raise BadInput(f"--workdir: {workdir}: {error}; for gs:// pip install -e '.[gcs]'") from None
     done = (workdir / report.RESULT).exists() and not flags.eval_only
@@ -95,7 +95,7 @@ def _read_json(path) -> dict:
         raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
 
 
-def _same_config(workdir, config) -> None:
+def same_config(workdir, config) -> None:
     """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ."""
     from configs import base
 
@@ -202,7 +202,7 @@ def _evaluate(experiment, workdir) -> int:
     state, sums = found[0]
     with contextlib.closing(Program(experiment)) as program:
         _, totals = loop.evaluate(program, program.start(state, sums))
-    lines = [f"step {int(state.step[0]):,} of {workdir}"]
+    lines = [f"step {found[1]['step']:,} of {workdir}"]
     for split, sums in totals.items():
         lines += [f"{split + '/' + metric:<18} {summary(of)}" for metric, of in finish(program.fetch(sums)).items()]
     if hosts.first():

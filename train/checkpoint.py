@@ -77,7 +77,7 @@ class Checkpoints:
                 self._manager.delete(later)
 
     def restore(self, template: tuple[TrainState, Sums], warn) -> tuple[tuple[TrainState, Sums], dict] | None:
-        """The state and sums of the newest checkpoint whose digest is right, and its meta; None if there is none.
+        """The state and sums of the newest checkpoint whose digest is right, and its meta with its "step"; None if there is none.
 
         A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
         sound one does not have the template's names, shapes and dtypes.
@@ -99,7 +99,7 @@ class Checkpoints:
                 reason = " ".join(str(error).split())[:200]
                 warn(f"checkpoint {step} in {self._folder} is broken ({reason}); falling back to the one before")
                 continue
-            return arrays, dict(saved.meta)
+            return arrays, dict(saved.meta) | {"step": step}
         if self.steps():
             raise ValueError(f"no checkpoint in {self._folder} is sound; move the folder away to start afresh")
         return None

@@ -20,6 +20,7 @@ from train.errors import BadInput
 from train.metrics import finish
 from train.optim import OPTIMIZERS, SCHEDULES
 from train.parallel import Layout
+from train.stop import SLIDING, Stop
 from train.tasks import TASKS, Batch, Task
 
 CADENCES = ("eval", "log", "checkpoint")
@@ -43,7 +44,7 @@ class Experiment:
     log_every: float
     checkpoint_every: float
     checkpoint_keep: int
-    stop: tuple[str, float]  # the metric that ends a run, "" for none, and how low it has to be
+    stop: Stop  # when a seed is done before the last step
 
     def example_batch(self, split: str = "train") -> Batch:
         """The first example of a split, [1, ...]; of training, as it is trained on."""
@@ -175,7 +176,7 @@ def build(config) -> Experiment:
         eval_batch_size=-(-config.eval.batch_size // shares) * shares,
         **every,
         checkpoint_keep=config.checkpoint.keep,
-        stop=(config.stop.metric, config.stop.at_most),
+        stop=Stop(config.stop.metric, config.stop.at_most, config.stop.last, batch_size),
     )
     averaged = any(isinstance(experiment.example_shapes(split)["input"], tuple) for split in dataset.evals)
     if averaged and config.task.name != "classify":
@@ -193,6 +194,14 @@ def build(config) -> Experiment:
     ]
     if config.stop.metric and config.stop.metric not in metrics:
         raise BadInput(f"stop.metric: unknown {config.stop.metric!r}; have {', '.join(metrics)}")
+    sliding = [m for m in SLIDING if m in metrics and (m.endswith("sequence_error") or dataset.targets == "class")]
+    if config.stop.last and config.stop.metric not in sliding:
+        raise BadInput(
+            f"stop.last: needs a stop.metric of single training examples, which {config.stop.metric!r} is not; "
+            f"have {', '.join(sliding) or 'none of this task'}"
+        )
+    if config.stop.last % batch_size:
+        raise BadInput(f"stop.last: {config.stop.last} examples must be whole batches of data.batch_size={batch_size}")
     return experiment
 
 

@@ -98,7 +98,10 @@ class Log:
         self._progress.update(self._bar, completed=step)
 
     def record(self, step: int, split: str, metrics: dict[str, np.ndarray], **extra: float) -> None:
-        """metrics: [S] each, one value per seed. extra: numbers of the whole run, such as examples_per_s."""
+        """metrics: [S] each, one value per seed. extra: numbers of the whole run, such as examples_per_s.
+
+        A seed that is done has no training, so no lr: it counts in no mean of training.
+        """
         if not self._writes:
             return
         values = {name: np.asarray(value, np.float64).tolist() for name, value in metrics.items()}
@@ -107,6 +110,8 @@ class Log:
         if self._local:
             with self._file.open("a") as file:
                 file.write(line)
+        training = ~np.isnan(metrics["lr"]) if "lr" in metrics else slice(None)
+        metrics = {name: value[training] for name, value in metrics.items() if value[training].size}
         for name, value in metrics.items():
             self._board.add_scalar(f"{split}/{name}", float(np.mean(value)), step)
         for name, value in extra.items():

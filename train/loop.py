@@ -20,6 +20,7 @@ from train.log import Log, write_whole
 from train.metrics import finish
 from train.parallel import Program, no_sums
 from train.state import TrainState
+from train.stop import Stop
 from train.trained import VOCABULARY
 
 
@@ -61,16 +62,16 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
 
     header: lines to say before anything is compiled. config: what config.json is to hold.
     started: time.perf_counter() when the command began.
-    Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed had a record of it that
-    was low enough.
-    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps"}.
+    Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed was done.
+    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps",
+    "stopped": the step at which each seed was done, or None}.
     Raises Interrupted after a signal, once what is new is saved.
     """
     warnings = []
     with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = restored(experiment, checkpoints, data_digest, warnings.append)
-        (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0})
-        resumed_at = int(state.step[0])
+        (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0, "step": 0})
+        resumed_at = meta["step"]
         hosts.compare(lambda: {"the step to go on from": resumed_at, "the state there": digest(flatten(state, sums or {}))})
         checkpoints.discard_after(resumed_at)
         if hosts.first():
@@ -89,12 +90,11 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
     experiment = program.experiment
     carry = program.start(state, sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
-    step = resumed_at = saved = int(state.step[0])
-    logged = step, time.perf_counter()
+    step = resumed_at = saved = meta["step"]
+    logged, stop = time.perf_counter(), experiment.stop
     pending, latest = [], {}
-    stop_metric, at_most = experiment.stop
-    reached = _reached(log_lib.read(log.workdir), stop_metric, at_most, len(experiment.seeds)).tolist()
-    reached = np.array(json.loads(hosts.share(json.dumps(reached))[0]))  # as process 0 reads its own file
+    done = _done(log_lib.read(log.workdir), stop, len(experiment.seeds)).tolist()
+    done = np.array(json.loads(hosts.share(json.dumps(done))[0]))  # as process 0 reads its own file
 
     def due(every: float) -> bool:
         return step == experiment.steps or (step > 0 and next_due(step - 1, every) == step)
@@ -103,17 +103,17 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         """Totals are read only after the next dispatch, so the devices never wait for it."""
         nonlocal logged
         for at, split, totals in pending:
-            metrics, extra = finish(program.fetch(totals)), {}
+            totals = program.fetch(totals)
+            metrics, extra = finish(totals), {}
             if split == "train":
-                done = (at - logged[0]) * experiment.batch_size * len(experiment.seeds)
-                extra = {"examples_per_s": done / (time.perf_counter() - logged[1])}
-                logged = at, time.perf_counter()
-            else:
-                logged = at, time.perf_counter()  # the time of an evaluation is not training's
+                examples = totals["steps"].sum() * experiment.batch_size
+                extra = {"examples_per_s": examples / (time.perf_counter() - logged)}
+            else:  # the time of an evaluation is not training's
                 latest.update({f"{split}/{name}": value for name, value in metrics.items()})
+            logged = time.perf_counter()
             log.record(at, split, metrics, **extra)
-            if stop_metric.startswith(f"{split}/"):
-                reached[:] |= metrics[stop_metric.partition("/")[2]] <= at_most
+            if stop.metric.startswith(f"{split}/") and not stop.last:
+                done[:] |= metrics[stop.metric.partition("/")[2]] <= stop.at_most
         pending.clear()
 
     def save(score: float):
@@ -121,7 +121,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         log.flush()
         meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
         checkpoints.save(step, program.fetch(carry), score, meta)
-        saved, logged = step, (step, time.perf_counter())
+        saved, logged = step, time.perf_counter()
 
     def end_if_requested():
         """The checkpoint between two regular ones holds the sums not yet logged, and is taken before its step is evaluated."""
@@ -150,20 +150,25 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         evaluating = due(experiment.eval_every)
         if evaluating:
             evaluate_all()
-        if boundary:
+        judged = not stop.last and any(stop.metric.startswith(f"{split}/") for _, split, _ in pending)
+        if boundary or judged:  # a seed that is done takes no further step
             write_pending()
-        last = step == experiment.steps or (boundary and bool(reached.all()))
+        if boundary and stop.last:
+            done = stop.met(*program.fetch((carry[0].stop, carry[0].step)))
+        last = step == experiment.steps or (boundary and bool(done.all()))
         if last and not evaluating:
             evaluate_all()
             write_pending()
         if boundary and step > resumed_at:
             save(_score(experiment, latest) if evaluating else float("nan"))
         if last:
-            return {"metrics": latest, "seconds": time.perf_counter() - begun, "steps": step}
+            steps_of_seeds = program.fetch(carry[0].step)
+            stopped = [int(at) if yes else None for at, yes in zip(steps_of_seeds, done, strict=True)]
+            return {"metrics": latest, "seconds": time.perf_counter() - begun, "steps": step, "stopped": stopped}
         cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)
-        stop = min(experiment.steps, *(next_due(step, every) for every in cadences))
-        steps = min(stop - step, experiment.steps_per_dispatch)
-        carry, ticket = program.train(carry, step, steps)
+        until = min(experiment.steps, *(next_due(step, every) for every in cadences))
+        steps = min(until - step, experiment.steps_per_dispatch)
+        carry, ticket = program.train(carry, step, steps, done)
         if started is not None:
             log.say(f"start   {time.perf_counter() - started:.1f} s from the command to its first step")
             started = None
@@ -176,11 +181,13 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             log.progress(at)
 
 
-def _reached(records: list[dict], metric: str, at_most: float, seeds: int) -> np.ndarray:
-    """Which seeds had a record with at most that, bool [S]."""
-    split, _, name = metric.partition("/")
+def _done(records: list[dict], stop: Stop, seeds: int) -> np.ndarray:
+    """Which seeds had a record that was low enough, bool [S]."""
+    if stop.last:
+        return np.zeros(seeds, bool)
+    split, _, name = stop.metric.partition("/")
     values = [[np.nan if v is None else v for v in r[name]] for r in records if r["split"] == split and name in r]
-    return (np.array(values).reshape(-1, seeds) <= at_most).any(axis=0)
+    return (np.array(values).reshape(-1, seeds) <= stop.at_most).any(axis=0)
 
 
 def _score(experiment: Experiment, latest: dict) -> float:

@@ -16,12 +16,12 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean squared error in the target's
     units squared; perplexity of a token, and bits a token; token_error: edits in percent of the reference's
     tokens; sequence_error: wrong sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the
-    training steps.
+    training steps. NaN where nothing was counted.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
 
     def per(name: str, count: str):
-        return sums[name] / np.maximum(sums[count], 1)
+        return np.where(sums[count] > 0, sums[name] / np.maximum(sums[count], 1), np.nan)
 
     metrics = {"loss": per("loss", "count")}
     if "correct" in sums:

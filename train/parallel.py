@@ -141,15 +141,21 @@ class Program:
             tree = multihost_utils.process_allgather(tree, tiled=True)
         return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), tree)
 
-    def train(self, carry, step: int, steps: int):
-        """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for."""
+    def train(self, carry, step: int, steps: int, done: np.ndarray | None = None):
+        """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for.
+
+        done: bool [S], the seeds that stay as they are, where experiment.stop names a metric.
+        """
         e = self.experiment
         orders = [training_order(e.dataset.train, seed, step, steps, e.batch_size) for seed in e.seeds]
         short = e.steps_per_dispatch - steps
         feeds = {k: np.stack([np.pad(feed[k], [(0, short), (0, 0)]) for feed, _ in orders]) for k in orders[0][0]}
         bucket = np.pad(orders[0][1], (0, short))  # the same for every seed
+        own = self.divide(**feeds)
+        if e.stop.metric:
+            own["done"] = self._of_seeds(np.zeros(len(self.seeds), bool) if done is None else done)
         stream = self._stream(e.dataset.train, step, steps, e.batch_size, e.steps_per_dispatch)
-        return self.compiled(carry, self.divide(**feeds), self.shared(e.dataset.train, steps, bucket, stream))
+        return self.compiled(carry, own, self.shared(e.dataset.train, steps, bucket, stream))
 
     def evaluate(self, carry, split: str):
         """The carry, and the totals of a whole split, on the devices: each example counted once."""
@@ -187,11 +193,15 @@ class Program:
         count = len(self.layout.devices)
         if self.layout.axis:
             feeds = {k: np.moveaxis(x.reshape(*x.shape[:2], count, -1), 2, 0) for k, x in feeds.items()}
-            seed = np.broadcast_to(self.seeds, (count, len(self.seeds)))
         else:
             feeds = {k: x.reshape(count, -1, *x.shape[1:]) for k, x in feeds.items()}
-            seed = self.seeds.reshape(count, -1)
-        return jax.tree.map(lambda x: x[self.layout.own], dict(feeds=feeds, seed=seed))
+        return dict(feeds={k: x[self.layout.own] for k, x in feeds.items()}, seed=self._of_seeds(self.seeds))
+
+    def _of_seeds(self, values: np.ndarray) -> np.ndarray:
+        """[S] as each device of this process gets it: [D, S], or [D, S/D]."""
+        count = len(self.layout.devices)
+        each = np.broadcast_to(values, (count, len(values))) if self.layout.axis else values.reshape(count, -1)
+        return each[self.layout.own]
 
     def _stream(self, source: Source, step: int, steps: int, batch_size: int, length: int) -> dict[str, np.ndarray]:
         """Own devices' parts of `steps` streamed batches, [D, K, B/D, ...], or all of each, [K, B, ...]; K = length."""
@@ -256,7 +266,8 @@ class Program:
         return jax.lax.switch(shared["bucket"][k], [functools.partial(of, bucket) for bucket in range(len(source.makes))])
 
     def train_body(self, carry, own, shared):
-        """shared["steps"] training steps of one seed on one device. own: seed [], feeds [K, B/D]."""
+        """shared["steps"] training steps of one seed on one device, fewer if it is done before. own: seed [], feeds [K, B/D],
+        done []."""
         e = self.experiment
 
         def one(k, carry):
@@ -266,7 +277,16 @@ class Program:
             state, new = self._batches(e.dataset.train, k, own, shared, key, self._rows, step)
             return state, merge(sums, new)
 
-        return jax.lax.fori_loop(0, shared["steps"], one, carry)
+        if not e.stop.metric:
+            return jax.lax.fori_loop(0, shared["steps"], one, carry)
+
+        def going(at):
+            k, (state, _) = at
+            done = own["done"] | e.stop.met(state.stop, state.step) if e.stop.last else own["done"]
+            return (k < shared["steps"]) & ~done
+
+        _, carry = jax.lax.while_loop(going, lambda at: (at[0] + 1, one(*at)), (jnp.zeros([], jnp.int32), carry))
+        return carry
 
     def _eval_body(self, source, carry, own, shared):
         """One pass over `source` of one seed on one device. own: feeds [K, B/D]."""

@@ -43,7 +43,8 @@ def sources() -> str:
 def result(experiment, name: str, command: str, outcome: dict) -> dict:
     """What result.json holds. `command` is the one that makes the run again.
 
-    Metrics are those of the last step; std is the sample deviation over seeds, None for one seed.
+    Metrics are those of the last step; std is the sample deviation over seeds, None for one seed. stopped: the step at which
+    each seed was done, None for one that never was.
     """
 
     def statistics(values):
@@ -60,6 +61,7 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
             metrics={metric: statistics(values) for metric, values in outcome["metrics"].items()},
             seeds=list(experiment.seeds),
             steps=outcome["steps"],
+            stopped=outcome["stopped"],
             seconds=round(outcome["seconds"], 1),
             parameters=experiment.parameters,
             device=dict(
@@ -73,6 +75,20 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
             git=git_sha(),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
+    )
+
+
+def origin(document: dict) -> dict[str, str]:
+    """Where a result came from, as columns of a results.csv: data, device, jax, git, data_digest, finished."""
+    data, device = document["data"], document["device"]
+    examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
+    return dict(
+        data=f"{data['source']}: {examples}",
+        device=f"{device['kind']} x {device['count']}" + (f", {device['cores']} cores" if device["cores"] else ""),
+        jax=document["versions"]["jax"],
+        git=document["git"] or "",
+        data_digest=data.get("digest", "")[:12],
+        finished=document["finished"],
     )
 
 
@@ -113,7 +129,7 @@ def curves(records: list[dict]) -> bytes:
             rows = [r for r in records if r["split"] == split and metric in r]
             if not rows:
                 continue
-            values = np.array([r[metric] for r in rows], np.float64)  # [points, S]
+            values = np.ma.masked_invalid(np.array([r[metric] for r in rows], np.float64))  # [points, S]
             steps = [r["step"] for r in rows]
             (line,) = axes.plot(steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None)
             axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)

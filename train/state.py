@@ -10,12 +10,14 @@ INIT, DATA, DROPOUT = range(3)  # streams of random numbers of one seed
 
 @struct.dataclass
 class TrainState:
-    """step: int32 []; params, model_state (batch statistics), opt_state: pytrees. Outside the step each leaf is [S, ...]."""
+    """step: int32 [], where a seed that is done stays behind the others; params, model_state (batch statistics), opt_state:
+    pytrees; stop: what stop.Stop keeps, if anything. Outside the step each leaf is [S, ...]."""
 
     step: jax.Array
     params: Any
     model_state: Any
     opt_state: Any
+    stop: Any = ()
 
 
 def stream(seed: jax.Array, step: jax.Array, name: int) -> jax.Array:

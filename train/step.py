@@ -18,7 +18,8 @@ def init(experiment, seed: int) -> TrainState:
     variables = experiment.model.init({"params": key, "dropout": key}, batch["input"], batch["mask"], train=False)
     model_state, params = {k: v for k, v in variables.items() if k != "params"}, variables["params"]
     model_state |= initial_memory(experiment.model, experiment.batch_size)
-    return TrainState(jnp.zeros([], jnp.int32), params, model_state, experiment.optimizer.update.init(params))
+    opt_state = experiment.optimizer.update.init(params)
+    return TrainState(jnp.zeros([], jnp.int32), params, model_state, opt_state, experiment.stop.start())
 
 
 def initial_memory(model, rows: int) -> dict:
@@ -69,7 +70,8 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
     updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=sums["loss"] / count)
     lr = optim.learning_rate(experiment.optimizer, state.opt_state, state.step)
     sums |= dict(steps=1, lr=lr, grad_norm=optax.tree.norm(grads))
-    return TrainState(state.step + 1, optax.apply_updates(state.params, updates), model_state, opt_state), sums
+    step, params = state.step + 1, optax.apply_updates(state.params, updates)
+    return TrainState(step, params, model_state, opt_state, experiment.stop.seen(state.stop, step, sums)), sums
 
 
 def eval_step(state: TrainState, batch: Batch, *, memory: dict, experiment, axis: str | None) -> tuple[Sums, dict]:

@@ -1,0 +1,129 @@
+"""The runs of a paper's table -> lines of results.csv beside it, one a seed and measure."""
+
+import csv
+import json
+import math
+import pathlib
+import re
+
+from etils import epath
+
+from configs.table import AtBest, Measure, Stopped, Table, Until
+from train import log
+from train.errors import BadInput
+from train.report import origin
+
+COLUMNS = (
+    *("table", "scale", "row", "seed", "measure", "value", "steps", "parameters", "run_seconds"),
+    *("command", "data", "device", "jax", "git", "data_digest", "finished"),
+)
+
+
+def folder_of(name: str) -> str:
+    """A row's name as that of a folder."""
+    return re.sub(r"[^\w.=+-]+", "_", name)
+
+
+def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> pathlib.Path:
+    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
+    return pathlib.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
+
+
+def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
+    """{seed: value} of a finished run. Raises BadInput for a metric that its log does not have."""
+    seeds = result["seeds"]
+    if isinstance(measure, Stopped):
+        stopped = result.get("stopped", [None] * len(seeds))
+        steps = [result["steps"] if step is None else step for step in stopped]
+        return {seed: float(step * measure.examples) for seed, step in zip(seeds, steps, strict=True)}
+    found = _curve(run, measure if isinstance(measure, str) else measure.metric)
+    if isinstance(measure, AtBest):
+        by = _curve(run, measure.by)
+        at = [min(found.keys() & by.keys(), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
+        return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
+    if isinstance(measure, Until):
+        first = [min((s for s in found if found[s][i] <= measure.level), default=result["steps"]) for i in range(len(seeds))]
+        return {seed: float(step * measure.examples) for seed, step in zip(seeds, first, strict=True)}
+    return dict(zip(seeds, found[max(found)], strict=True))
+
+
+def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
+    """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the record before."""
+    split, _, metric = name.partition("/")
+    records = log.read(epath.Path(run))
+    curve = {r["step"]: r[metric] for r in records if r["split"] == split and metric in r}
+    if not curve:
+        have = sorted({f"{r['split']}/{key}" for r in records for key in r} - {"step", "split"})
+        raise BadInput(f"{run}: no metric {name!r} in its log; have {', '.join(have)}")
+    return {step: [math.nan if v is None else v for v in row] for step, row in curve.items()}
+
+
+def _or_inf(x: float) -> float:
+    return math.inf if math.isnan(x) else x
+
+
+def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
+    """The lines of results.csv of the rows whose runs are done."""
+    lines, files = [], {row.name: runs / folder_of(row.name) / "result.json" for row in table.rows}
+    results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    for row in table.rows:
+        if row.name not in results:
+            continue
+        run, result = files[row.name].parent, results[row.name]
+        before = results[row.of]["seconds"] if row.of in results else 0  # what the run went on from took that
+        for measure in table.measures:
+            for seed, value in values(measure, run, result).items():
+                lines.append(
+                    dict(
+                        table=path.stem,
+                        scale=scale,
+                        row=row.name,
+                        seed=str(seed),
+                        measure=str(measure),
+                        value=f"{value:.6g}",
+                        steps=str(result["steps"]),
+                        parameters=str(result["parameters"]),
+                        run_seconds=str(round(result["seconds"] - before, 1)),
+                        command=result["command"].split(" --workdir")[0],
+                        **origin(result),
+                    )
+                )
+    return lines
+
+
+def read(folder: pathlib.Path) -> list[dict]:
+    file = folder / "results.csv"
+    return list(csv.DictReader(file.open())) if file.exists() else []
+
+
+def seconds(path: pathlib.Path, scale: str) -> dict[str, float]:
+    """Row -> the training time in results.csv."""
+    lines = [line for line in read(path.parent) if (line["table"], line["scale"]) == (path.stem, scale)]
+    return {line["row"]: float(line["run_seconds"]) for line in lines}
+
+
+def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
+    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table."""
+    new = {(line["table"], line["scale"], line["row"]) for line in lines}
+    kept = [old for old in read(path.parent) if (old["table"], old["scale"], old["row"]) not in new]
+    order = {row.name: k for k, row in enumerate(table.rows)}
+
+    def place(line):
+        return line["table"], line["scale"], order.get(line["row"], 0) if line["table"] == path.stem else 0
+
+    everything = sorted([*kept, *lines], key=place)
+    part = path.parent / "results.csv.part"
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(everything)
+    part.replace(path.parent / "results.csv")
+
+
+def measured(lines: list[dict], path: pathlib.Path, scale: str, measure: Measure) -> dict[str, dict[int, float]]:
+    """Row -> {seed: value} from results.csv."""
+    found = {}
+    for line in lines:
+        if (line["table"], line["scale"], line["measure"]) == (path.stem, scale, str(measure)):
+            found.setdefault(line["row"], {})[int(line["seed"])] = float(line["value"])
+    return found
