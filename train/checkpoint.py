@@ -77,7 +77,7 @@ class Checkpoints:
                 self._manager.delete(later)
 
     def restore(self, template: tuple[TrainState, Sums], warn) -> tuple[tuple[TrainState, Sums], dict] | None:
-        """The state and sums of the newest checkpoint whose digest is right, and its meta with its "step"; None if there is none.
+        """State and sums of the newest checkpoint whose digest is right, and its meta with its "step"; None if there is none.
 
         A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
         sound one does not have the template's names, shapes and dtypes.
