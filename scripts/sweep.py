@@ -23,7 +23,7 @@ from configs.table import Table
 from scripts import table_runs
 from train import __main__ as command
 from train import log
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, NonFinite, exit_with
 
 
 def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
@@ -98,13 +98,23 @@ def main(arguments: list[str]) -> int:
         raise refused[0]
     if flags.dry_run:
         return 0
+    failed = []
     for k, name in enumerate(rows):
         say(f"row {k + 1} of {len(rows)}: {name}")
         before = table.row(name).of
-        if before and hosts.first():
-            hand_over(runs / table_runs.folder_of(before), runs / table_runs.folder_of(name))
-        run(path, flags.scale, name, count, runs / table_runs.folder_of(name))
-        say(f"{name}: {outcome(table, runs / table_runs.folder_of(name))}")
+        try:
+            if before in failed:
+                raise NonFinite(f"it goes on from {before}")
+            if before and hosts.first():
+                hand_over(runs / table_runs.folder_of(before), runs / table_runs.folder_of(name))
+            run(path, flags.scale, name, count, runs / table_runs.folder_of(name))
+        except NonFinite as error:  # the other rows are worth having
+            say(f"{name}: {error}")
+            failed.append(name)
+        else:
+            say(f"{name}: {outcome(table, runs / table_runs.folder_of(name))}")
+    if failed:
+        raise NonFinite(f"no result of {', '.join(failed)}: numbers that are not finite, as said above")
     return 0
 
 

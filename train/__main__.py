@@ -20,7 +20,9 @@ import shlex  # noqa: E402
 
 from train.errors import BadInput, exit_with  # noqa: E402
 
-RESULT_FREE = ("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch")  # may change when a run is resumed
+RESULT_FREE = (  # may change when a run is resumed
+    *("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch", "optim.skip_nonfinite"),
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -90,7 +92,10 @@ def main(arguments: list[str], started: float | None = None) -> int:
 
 def _read_json(path) -> dict:
     try:
-        return json.loads(path.read_text())
+        document = json.loads(path.read_text())
+        if not isinstance(document, dict):
+            raise ValueError("no JSON object")
+        return document
     except (OSError, ValueError) as error:
         raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
 

@@ -1,14 +1,17 @@
 """Checkpoints: Orbax, asynchronous, with a digest of the arrays that is verified on restore. Numpy in, numpy out."""
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
+from train.errors import NotWritten, reason
 from train.metrics import Sums
 from train.state import TrainState
 
@@ -39,6 +42,7 @@ class Checkpoints:
                 checkpoint_managers.BestN(n=1, get_metric_fn=lambda m: -m["score"] if np.isfinite(m["score"]) else -np.inf),
             ]
         )
+        logging.set_verbosity(logging.FATAL)  # Orbax prints each traceback several times before it raises
         options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
         self._manager = ocp.CheckpointManager(folder, options=options)
         self._folder = folder
@@ -46,9 +50,29 @@ class Checkpoints:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._manager.wait_until_finished()
-        self._manager.close()
+    def __exit__(self, kind, *_):
+        if kind is not None and issubclass(kind, NotWritten):
+            with contextlib.suppress(Exception):  # that it cannot be written has been said
+                self._manager.close()
+            return
+        with self._writing():
+            self._manager.wait_until_finished()
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self):
+        """Orbax raises what a save met in its background, of any kind, in the next call; older ones go after a good one."""
+        try:
+            yield
+        except Exception as error:
+            whole = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit())
+            kept = f"the one of step {whole[-1]:,} is as it was" if whole else "there is none yet"
+            raise NotWritten(f"cannot write a checkpoint in {self._folder} ({reason(error)}); {kept}") from error
+
+    def wait(self) -> None:
+        """Until the last save is on the disk."""
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
@@ -59,14 +83,15 @@ class Checkpoints:
         score: lower is better, NaN for none; meta: plain JSON.
         """
         arrays = flatten(*carry)
-        saved = self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(arrays),
-                meta=ocp.args.JsonSave(meta | {"digest": digest(arrays)}),
-            ),
-            metrics={"score": score},
-        )
+        with self._writing():
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(arrays),
+                    meta=ocp.args.JsonSave(meta | {"digest": digest(arrays)}),
+                ),
+                metrics={"score": score},
+            )
         if not saved:  # Orbax says no more than this, as where a step is not newer than its newest
             raise RuntimeError(f"Orbax did not save step {step} in {self._folder}")
 

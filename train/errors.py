@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import sys
 import traceback
 
@@ -22,11 +23,35 @@ class BadInput(Ending, ValueError):
     code = 2
 
 
+class NonFinite(Ending):
+    """The loss or its gradient became infinite or not a number; the last good checkpoint stays."""
+
+    code = 3
+    together = True
+
+
+class NotWritten(Ending):
+    """The disk is full, gone or failing; what was written before stays."""
+
+    code = 74  # EX_IOERR of sysexits.h
+
+
 class Interrupted(Ending):
     """SIGTERM or Ctrl-C: what there was to save is saved."""
 
     code = 75  # EX_TEMPFAIL of sysexits.h: try again
     together = True
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in one short line: what the system says, where it is the system's error or was made from one."""
+    cause = error
+    while cause and not (isinstance(cause, OSError) and cause.strerror):
+        cause = cause.__cause__ or cause.__context__
+    if cause:
+        return cause.strerror
+    number = re.search(r"os_error_code='(\d+)'", str(error))  # as tensorstore writes it
+    return os.strerror(int(number[1])) if number else " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def exit_with(main, command: str):

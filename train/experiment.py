@@ -44,6 +44,7 @@ class Experiment:
     log_every: float
     checkpoint_every: float
     checkpoint_keep: int
+    skip_nonfinite: bool  # leave out an update whose loss or gradient is not finite, instead of ending the run
     stop: Stop  # when a seed is done before the last step
 
     def example_batch(self, split: str = "train") -> Batch:
@@ -176,6 +177,7 @@ def build(config) -> Experiment:
         eval_batch_size=-(-config.eval.batch_size // shares) * shares,
         **every,
         checkpoint_keep=config.checkpoint.keep,
+        skip_nonfinite=config.optim.skip_nonfinite,
         stop=Stop(config.stop.metric, config.stop.at_most, config.stop.last, batch_size),
     )
     averaged = any(isinstance(experiment.example_shapes(split)["input"], tuple) for split in dataset.evals)
@@ -218,7 +220,7 @@ def _at_least_one(key: str, steps: float) -> float:
 def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     o, s = config.optim, config.schedule
     common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
-    own = _options(o, "lr", "lr_per", "steps", *common)
+    own = _options(o, "lr", "lr_per", "steps", "skip_nonfinite", *common)
     supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
     if o.accumulate > steps:
         raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")

@@ -1,8 +1,8 @@
 """What a run says while it goes: the terminal, metrics.jsonl, TensorBoard. Written by process 0 alone."""
 
+import contextlib
 import json
 import math
-import sys
 import tempfile
 
 import jax
@@ -10,6 +10,9 @@ import numpy as np
 import rich.console
 import rich.progress
 from etils import epath
+
+from train.board import Board
+from train.errors import BadInput
 
 FILE = "metrics.jsonl"
 
@@ -24,25 +27,19 @@ def nan_to_none(value):
 
 
 def read(workdir: epath.Path) -> list[dict]:
-    """The records of a run: {"step", "split", metric: [one value per seed], ...}. A line cut short by a kill ends them."""
-    records = []
-    for line in (workdir / FILE).read_text().splitlines() if (workdir / FILE).exists() else ():
+    """The records of a run: {"step", "split", metric: [one value per seed], ...}. A last line cut short by a kill is left out.
+
+    Raises BadInput where another line is damaged.
+    """
+    file, records = workdir / FILE, []
+    lines = file.read_bytes().split(b"\n") if file.exists() else [b""]
+    for number, line in enumerate(lines[:-1], 1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            record = json.loads(line)
+            records.append(dict(record, step=int(record["step"]), split=str(record["split"])))
+        except (ValueError, TypeError, KeyError):
+            raise BadInput(f"--workdir: line {number} of {file} is damaged; delete it, or use another --workdir") from None
     return records
-
-
-def _summary_writer():
-    """tensorboardX's class, imported without torch: it would take seconds to import torch, if that is there, for nothing."""
-    hidden = sys.modules.setdefault("torch", None) is None
-    try:
-        from tensorboardX import SummaryWriter
-    finally:
-        if hidden:
-            del sys.modules["torch"]
-    return SummaryWriter
 
 
 def write_whole(path: epath.Path, text: str) -> None:
@@ -68,8 +65,7 @@ class Log:
             self._lines = [json.dumps(record) + "\n" for record in kept]
             write_whole(self._file, "".join(self._lines))
             self._events = workdir / "tensorboard"
-            local = self._events if self._local else epath.Path(tempfile.mkdtemp())  # tensorboardX writes files alone
-            self._board = _summary_writer()(str(local), purge_step=resumed_at + 1)
+            self._board = Board(self._events if self._local else epath.Path(tempfile.mkdtemp()), resumed_at)
         columns = rich.progress
         self._progress = columns.Progress(
             columns.BarColumn(bar_width=24),
@@ -85,11 +81,12 @@ class Log:
         self._progress.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self._progress.stop()
-        self.flush()
-        if self._board:
-            self._board.close()
+        with contextlib.suppress(*([OSError] if kind else [])):  # a full disk has been noticed
+            self.flush()
+            if self._board:
+                self._board.close()
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -113,9 +110,9 @@ class Log:
         training = ~np.isnan(metrics["lr"]) if "lr" in metrics else slice(None)
         metrics = {name: value[training] for name, value in metrics.items() if value[training].size}
         for name, value in metrics.items():
-            self._board.add_scalar(f"{split}/{name}", float(np.mean(value)), step)
+            self._board.add(f"{split}/{name}", float(np.mean(value)), step)
         for name, value in extra.items():
-            self._board.add_scalar(f"{split}/{name}", value, step)
+            self._board.add(f"{split}/{name}", value, step)
         shown = "  ".join(f"{name} {summary(value)}" for name, value in metrics.items() if name not in ("lr", "grad_norm"))
         shown += "".join(f"  {value:,.0f} {name.replace('_per_', '/')}" for name, value in extra.items())
         self.say(f"step {step:>{len(str(self._steps))}}  {split:<5}  {shown}")
@@ -129,7 +126,7 @@ class Log:
             if not self._local:  # object stores cannot append
                 write_whole(self._file, "".join(self._lines))
                 self._events.mkdir(parents=True, exist_ok=True)
-                for file in epath.Path(self._board.logdir).iterdir():
+                for file in self._board.folder.iterdir():
                     (self._events / file.name).write_bytes(file.read_bytes())
 
 

@@ -3,18 +3,19 @@
 import collections
 import contextlib
 import json
+import shutil
 import time
 
 import jax
 import numpy as np
 from etils import epath
 
-from train import hosts, interruption, samples
+from train import hosts, interruption, nonfinite, samples
 from train import log as log_lib
 from train import step as step_lib
 from train.checkpoint import Checkpoints, digest, flatten
 from train.duration import next_due
-from train.errors import BadInput, Interrupted
+from train.errors import BadInput, Interrupted, NonFinite, NotWritten, reason
 from train.experiment import Experiment
 from train.log import Log, write_whole
 from train.metrics import finish
@@ -65,8 +66,15 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed was done.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps",
     "stopped": the step at which each seed was done, or None}.
-    Raises Interrupted after a signal, once what is new is saved.
+    Raises Interrupted after a signal, once what is new is saved; NonFinite; and NotWritten.
     """
+    try:
+        return _run(experiment, workdir, header, config, data_digest, started)
+    except OSError as error:
+        raise NotWritten(f"cannot write in {workdir} ({reason(error)}); the newest checkpoint is as it was") from error
+
+
+def _run(experiment, workdir, header, config, data_digest, started) -> dict:
     warnings = []
     with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = restored(experiment, checkpoints, data_digest, warnings.append)
@@ -75,6 +83,7 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
         hosts.compare(lambda: {"the step to go on from": resumed_at, "the state there": digest(flatten(state, sums or {}))})
         checkpoints.discard_after(resumed_at)
         if hosts.first():
+            _room_for(state, workdir)
             write_whole(workdir / "config.json", config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
@@ -84,6 +93,15 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
             log.say(f"run     {workdir}: " + (f"resuming at step {resumed_at:,}" if found else "starting fresh"))
             with contextlib.closing(Program(experiment)) as program:
                 return _loop(program, state, sums, meta, checkpoints, log, data_digest, started)
+
+
+def _room_for(state: TrainState, workdir: epath.Path) -> None:
+    """Raises BadInput where a local disk has no room for one checkpoint more: noticed here, not after hours."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    free = needed if "://" in str(workdir) else shutil.disk_usage(workdir).free
+    if free < needed:
+        size = f"{free / 1e6:.1f} MB free, a checkpoint takes {needed / 1e6:.1f} MB"
+        raise BadInput(f"--workdir: {workdir} has {size}; free some, or use another --workdir")
 
 
 def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) -> dict:
@@ -106,6 +124,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             totals = program.fetch(totals)
             metrics, extra = finish(totals), {}
             if split == "train":
+                end_if_nonfinite(at, None, totals)
                 examples = totals["steps"].sum() * experiment.batch_size
                 extra = {"examples_per_s": examples / (time.perf_counter() - logged)}
             else:  # the time of an evaluation is not training's
@@ -116,11 +135,27 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
                 done[:] |= metrics[stop.metric.partition("/")[2]] <= stop.at_most
         pending.clear()
 
+    def end_if_nonfinite(at: int, state: TrainState | None, sums):
+        if not nonfinite.bad_seeds(state, sums).any():
+            return
+        checkpoints.wait()
+        found = restored(experiment, checkpoints, data_digest, log.say)
+        good, first = (found[0][0], found[1]["step"]) if found else (fresh_state(experiment), 0)
+        log.say(f"the loss or its gradient is not finite by step {at:,}; looking for where, from step {first:,}")
+        where = nonfinite.explain(program, good, first, at, done)
+        kept = f"the checkpoint of step {first:,} is good" if found else "there is no checkpoint yet"
+        raise NonFinite(
+            f"the loss or its gradient is not finite {where}; {kept}; lower optim.lr, set optim.clip_norm, or "
+            "optim.skip_nonfinite=true"
+        )
+
     def save(score: float):
         nonlocal meta, saved, logged
         log.flush()
         meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
-        checkpoints.save(step, program.fetch(carry), score, meta)
+        host = program.fetch(carry)
+        end_if_nonfinite(step, *host)
+        checkpoints.save(step, host, score, meta)
         saved, logged = step, time.perf_counter()
 
     def end_if_requested():

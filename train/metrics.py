@@ -16,7 +16,7 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean squared error in the target's
     units squared; perplexity of a token, and bits a token; token_error: edits in percent of the reference's
     tokens; sequence_error: wrong sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the
-    training steps. NaN where nothing was counted.
+    training steps; skipped, where it is not 0: how many of these changed nothing. NaN where nothing was counted.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
 
@@ -43,4 +43,6 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name in ("lr", "grad_norm"):
         if name in sums:
             metrics[name] = per(name, "steps")
+    if "skipped" in sums and sums["skipped"].any():
+        metrics["skipped"] = sums["skipped"]
     return metrics

@@ -101,7 +101,8 @@ def _zeros(shapes, n_seeds: int):
 def no_sums(experiment) -> Sums:
     """The sums of no training step, [S] each, on the host."""
     once = jax.ShapeDtypeStruct([], np.float32)
-    own = dict(steps=jax.ShapeDtypeStruct([], np.int32), lr=once, grad_norm=once)
+    count = jax.ShapeDtypeStruct([], np.int32)
+    own = dict(steps=count, skipped=count, lr=once, grad_norm=once)
     return _zeros(experiment.shapes[2] | own, len(experiment.seeds))
 
 
@@ -115,8 +116,8 @@ class Program:
         self.experiment, self.layout = experiment, experiment.layout
         self.seeds = np.asarray(experiment.seeds, np.int32)
         data = experiment.dataset
-        self.compiled = self._compile(self.train_body)
-        self._evaluate = {split: self._compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
+        self.compiled = self.compile(self.train_body)
+        self._evaluate = {split: self.compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
         self._resident, self._readers = {}, {}
         self._zeros = no_sums(experiment)
         self._eval_zeros = _zeros(experiment.shapes[-1], len(self.seeds))
@@ -141,10 +142,11 @@ class Program:
             tree = multihost_utils.process_allgather(tree, tiled=True)
         return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), tree)
 
-    def train(self, carry, step: int, steps: int, done: np.ndarray | None = None):
+    def train(self, carry, step: int, steps: int, done: np.ndarray | None = None, compiled=None):
         """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for.
 
-        done: bool [S], the seeds that stay as they are, where experiment.stop names a metric.
+        done: bool [S], the seeds that stay as they are, where experiment.stop names a metric. compiled: what `compile` made of
+        another body than that of training.
         """
         e = self.experiment
         orders = [training_order(e.dataset.train, seed, step, steps, e.batch_size) for seed in e.seeds]
@@ -155,7 +157,7 @@ class Program:
         if e.stop.metric:
             own["done"] = self._of_seeds(np.zeros(len(self.seeds), bool) if done is None else done)
         stream = self._stream(e.dataset.train, step, steps, e.batch_size, e.steps_per_dispatch)
-        return self.compiled(carry, own, self.shared(e.dataset.train, steps, bucket, stream))
+        return (compiled or self.compiled)(carry, own, self.shared(e.dataset.train, steps, bucket, stream))
 
     def evaluate(self, carry, split: str):
         """The carry, and the totals of a whole split, on the devices: each example counted once."""
@@ -229,7 +231,7 @@ class Program:
         arrays = self._resident[id(source)]
         return dict(arrays=arrays, steps=np.int32(steps), seeds=np.int32(seeds), bucket=bucket, stream=stream or {})
 
-    def _compile(self, body):
+    def compile(self, body):
         axis = None if self.layout.axis else 0
         all_seeds = each_seed(body, SEEDS[self.layout.seeds][1])
 
@@ -248,12 +250,12 @@ class Program:
             devices=self.layout.devices,
         )
 
-    def _rows(self, index):
+    def rows(self, index):
         """The rows of the global batch that this device holds."""
         first = jax.lax.axis_index(AXIS) * index.shape[0] if self.layout.axis else 0
         return first + jnp.arange(index.shape[0])
 
-    def _batches(self, source, k, own, shared, key, rows, step):
+    def batches(self, source, k, own, shared, key, rows, step):
         """step(batch) on the batch of turn `k`: of the lengths of its bucket, if the source has buckets."""
         feed = {name: x[k] for name, x in own["feeds"].items()}
         arrays = shared["arrays"] | {name: x[k] for name, x in shared["stream"].items()}
@@ -274,7 +276,7 @@ class Program:
             state, sums = carry
             key = stream(own["seed"], state.step, DATA)
             step = functools.partial(train_step, state, seed=own["seed"], experiment=e, axis=self.layout.axis)
-            state, new = self._batches(e.dataset.train, k, own, shared, key, self._rows, step)
+            state, new = self.batches(e.dataset.train, k, own, shared, key, self.rows, step)
             return state, merge(sums, new)
 
         if not e.stop.metric:
@@ -298,7 +300,7 @@ class Program:
             sums, memory = carry
             key = stream(EVALUATION_SEED, 0, DATA)
             step = functools.partial(eval_step, state, memory=memory, experiment=self.experiment, axis=self.layout.axis)
-            new, memory = self._batches(source, k, own, shared, key, lambda index: index, step)
+            new, memory = self.batches(source, k, own, shared, key, lambda index: index, step)
             return merge(sums, new), memory
 
         sums, _ = jax.lax.fori_loop(0, shared["steps"], one, (sums, memory))

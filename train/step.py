@@ -33,14 +33,8 @@ def _refreshed(model, memory: dict, fresh: jax.Array) -> dict:
     return jax.tree.map(lambda new, old: jnp.where(fresh[:, None], new, old), initial, memory)
 
 
-def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None) -> tuple[TrainState, Sums]:
-    """One update from this device's share of the global batch; `axis` names the devices that hold the other shares.
-
-    The gradient is that of the loss summed over the global batch, divided once by the global count of valid items:
-    shares with unequal counts weigh right, and any number of devices gives the same update. The sums returned are those
-    of the global batch, and beside the task's: "steps", "lr" and "grad_norm" (of the mean loss, before any clipping).
-    A memory is that of all rows of the global batch, the same on every device.
-    """
+def gradients(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None):
+    """Of the mean loss over the global batch; its sums; and the model state after it. The same on every device."""
     memory = {name: state.model_state[name] for name in state.model_state if name == "memory"}
     if memory:
         rows = len(batch["fresh"])
@@ -66,12 +60,30 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
         whole = {name: jax.lax.all_gather(model_state[name], axis, tiled=True) for name in memory}
         model_state = jax.lax.pmean({k: v for k, v in model_state.items() if k not in memory}, axis) | whole
     count = jnp.maximum(sums["count"], 1)
-    grads = jax.tree.map(lambda g: g / count, grads)
-    updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=sums["loss"] / count)
+    return jax.tree.map(lambda g: g / count, grads), sums, model_state
+
+
+def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None) -> tuple[TrainState, Sums]:
+    """One update from this device's share of the global batch; `axis` names the devices that hold the other shares.
+
+    The gradient is that of the loss summed over the global batch, divided once by the global count of valid items:
+    shares with unequal counts weigh right, and any number of devices gives the same update. The sums returned are those
+    of the global batch, and beside the task's: "steps", "lr" and "grad_norm" (of the mean loss, before any clipping).
+    A memory is that of all rows of the global batch, the same on every device.
+    With optim.skip_nonfinite, a step whose loss or whole gradient is not finite changes state.step and the sum "skipped" alone.
+    """
+    grads, sums, model_state = gradients(state, batch, seed, experiment=experiment, axis=axis)
+    value = sums["loss"] / jnp.maximum(sums["count"], 1)
+    updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=value)
     lr = optim.learning_rate(experiment.optimizer, state.opt_state, state.step)
-    sums |= dict(steps=1, lr=lr, grad_norm=optax.tree.norm(grads))
+    sums |= dict(steps=1, skipped=0, lr=lr, grad_norm=optax.tree.norm(grads))
     step, params = state.step + 1, optax.apply_updates(state.params, updates)
-    return TrainState(step, params, model_state, opt_state, experiment.stop.seen(state.stop, step, sums)), sums
+    new = TrainState(step, params, model_state, opt_state, experiment.stop.seen(state.stop, step, sums))
+    if experiment.skip_nonfinite:
+        finite = jnp.isfinite(sums["grad_norm"]) & jnp.isfinite(value)
+        kept = (state.replace(step=step), jax.tree.map(jnp.zeros_like, sums) | dict(skipped=1))
+        new, sums = jax.tree.map(lambda new, old: jnp.where(finite, new, old), (new, sums), kept)
+    return new, sums
 
 
 def eval_step(state: TrainState, batch: Batch, *, memory: dict, experiment, axis: str | None) -> tuple[Sums, dict]:

@@ -30,7 +30,10 @@ def load(workdir: epath.Path, warn) -> Trained:
 
     try:
         config = json.loads((workdir / "config.json").read_text())
-    except (OSError, ValueError) as error:
+        model, data, seeds = config["model"], config["data"], range(len(config["seeds"]))
+        options = {key: tuple(v) if isinstance(v, list) else v for key, v in model.items() if key != "name"}
+        name, _ = model["name"], data["name"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{workdir}: no run with a readable config.json ({error})") from None
     if not (workdir / "checkpoints").exists():
         raise BadInput(f"{workdir}: no checkpoint")
@@ -41,11 +44,16 @@ def load(workdir: epath.Path, warn) -> Trained:
         raise BadInput(error) from None
     if found is None:
         raise BadInput(f"{workdir}: no checkpoint")
-    options = {key: tuple(v) if isinstance(v, list) else v for key, v in config["model"].items() if key != "name"}
-    seeds = range(len(config["seeds"]))
     files = sorted(path for path in workdir.iterdir() if path.name.endswith(VOCABULARY))
-    vocabularies = {path.name.removesuffix(VOCABULARY): Vocabulary.from_json(path.read_text()) for path in files}
-    return Trained(config["model"]["name"], options, config["data"], [_variables(found[0], s) for s in seeds], vocabularies)
+    vocabularies = {path.name.removesuffix(VOCABULARY): _vocabulary(path) for path in files}
+    return Trained(name, options, data, [_variables(found[0], s) for s in seeds], vocabularies)
+
+
+def _vocabulary(path: epath.Path) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(path.read_text())
+    except (OSError, ValueError) as error:  # BadInput is a ValueError too
+        raise BadInput(f"{path}: {error}") from None
 
 
 def _variables(arrays: dict[str, np.ndarray], seed: int) -> dict:
