@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import Conv, avg_pool, max_pool
-from architectures.layers import INITIALISERS, Dropout, batch_norm, choose, local_response_norm, recomputed
+from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, batch_norm, choose, local_response_norm, recomputed
 
 STEMS = ("imagenet", "small")
 MODULES = {  # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
@@ -26,7 +26,7 @@ LRN = dict(size=5, k=1.0, alpha=1e-4 / 5, beta=0.75)  # of Caffe's GoogLeNet; th
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch norm where `norm` makes one, ReLU: [B, H, W, C] -> [B, H', W', features]."""
+    """Convolution, batch norm where `norm` makes one, ReLU or another of ACTIVATIONS: [B, H, W, C] -> [B, H', W', features]."""
 
     features: int
     window: tuple[int, int]
@@ -37,6 +37,7 @@ class ConvUnit(nn.Module):
     use_bias: bool = True
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
     bias_init: nn.initializers.Initializer = nn.initializers.zeros
+    activation: str = "relu"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -52,7 +53,7 @@ class ConvUnit(nn.Module):
             dtype=self.dtype,
             name="conv",
         )(x)
-        return nn.relu(self.norm(name="bn")(x, train=self.train) if self.norm else x)
+        return ACTIVATIONS[self.activation](self.norm(name="bn")(x, train=self.train) if self.norm else x)
 
 
 def units(model, train: bool, use_bias: bool, **norm_options):

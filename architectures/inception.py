@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from architectures.convolution import avg_pool, max_pool
 from architectures.googlenet import STEMS, answers, units
-from architectures.layers import INITIALISERS, Dropout, choose, recomputed
+from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, recomputed
 
 BN_MODULES = {  # appendix: #1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection, stride, pool
     "inception_3a": (64, 64, 64, 64, 96, 32, 1, "avg"),
@@ -32,7 +32,8 @@ class BNInception(nn.Module):
     The paper's own count, 13.6M, fits no public version of it. Here, at 1000 outputs: 11,194,984 parameters, or 11,188,288
     with the separable conv1 of the authors' later code, or 11,295,240 as in the Caffe port (wide_projections, biases).
     separable: conv1 as a depthwise 7 x 7 convolution with multiplier 8, then 1 x 1.  wide_projections: 4c and 4d project
-    their pool to 128 maps, not 96.  biases: convolutions have some before batch norm.  Others as in GoogLeNet.
+    their pool to 128 maps, not 96.  biases: convolutions have some before batch norm.  activation: one of ACTIVATIONS; with
+    batch_norm "none" and biases this is the baseline "Inception" of section 4.2.  Others as in GoogLeNet.
     Raises ValueError, one line, for an unknown choice.
     """
 
@@ -40,6 +41,7 @@ class BNInception(nn.Module):
     separable: bool = False
     wide_projections: bool = False
     biases: bool = False
+    activation: str = "relu"
     batch_norm: str = "synchronised"
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-3
@@ -56,7 +58,8 @@ class BNInception(nn.Module):
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         large = choose("stem", self.stem, STEMS) == "imagenet"
-        conv = units(self, train, self.biases)
+        choose("activation", self.activation, ACTIVATIONS)
+        conv = functools.partial(units(self, train, self.biases), activation=self.activation)
         strides = 2 if large else 1
         if self.separable:
             options = dict(padding=3, feature_group_count=x.shape[-1], use_bias=False, dtype=self.dtype)
@@ -114,6 +117,8 @@ class InceptionV3(nn.Module):
 
     23,834,568 parameters at 1000 outputs, 27,161,264 with the auxiliary head (after the last 17 x 17 module). The printed
     outline of the stem differs from the released network, which this is. Convolutions have no bias; batch norm, ReLU.
+    factorised7: the stem begins with three 3 x 3 convolutions; without, as in "Inception-v2" of table 3, with one 7 x 7.
+    auxiliary_norm: the head's 768 units, its first fully connected layer, are batch-normalised; not in "Inception-v2".
     bn_scale: batch norm has a scale (Keras's has none).  pool_padding: "counted" as zeros by average pools as in PyTorch,
     or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its strides and pools removed.
     remat: as in GoogLeNet.
@@ -122,6 +127,8 @@ class InceptionV3(nn.Module):
 
     outputs: int
     auxiliary: bool = True
+    auxiliary_norm: bool = True
+    factorised7: bool = True
     dropout: float = 0.5
     batch_norm: str = "synchronised"
     bn_momentum: float = 0.9
@@ -146,7 +153,7 @@ class InceptionV3(nn.Module):
             raise ValueError(f"stem: {self.stem!r} needs images of at least {least} pixels a side, not {min(x.shape[1:3])}")
         conv = units(self, train, False, use_scale=self.bn_scale)
         auxiliary = []
-        for layer in V3_STEM:
+        for layer in V3_STEM if self.factorised7 else (("conv1", 64, 7, 2, "VALID"), *V3_STEM[3:]):
             if layer is None:
                 x = max_pool(x, 3, 2) if large else x
             else:
@@ -168,7 +175,8 @@ class InceptionV3(nn.Module):
         init = choose("initialiser", self.initialiser, INITIALISERS)
         if self.auxiliary and (train or self.is_initializing()):
             y = conv(128, 1, "auxiliary_conv0")(avg_pool(x, 5, 3) if large else x)
-            y = conv(768, y.shape[1:3] if not large else 5, "auxiliary_conv1", padding="VALID")(y).mean((1, 2))
+            plain = {} if self.auxiliary_norm else dict(norm=None, use_bias=True)
+            y = conv(768, y.shape[1:3] if not large else 5, "auxiliary_conv1", padding="VALID", **plain)(y).mean((1, 2))
             auxiliary.append(nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="auxiliary_fc")(y))
         seven = [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)]
         x = module([(192, 1), (320, 3, 2)], seven, name="mixed_7a", pool=0)(x)

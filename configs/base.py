@@ -67,7 +67,11 @@ def get_config() -> ConfigDict:
     c.data = section("data", "fashion_mnist")
     c.optim = section("optim", "adam")
     c.schedule = section("schedule", "constant")
-    c.eval = dict(every=_steps(1000), batch_size=500)  # the last batch is padded and masked
+    c.eval = dict(
+        every=_steps(1000),
+        batch_size=500,  # the last batch is padded and masked
+        ensemble=1,  # of S seeds, this many are judged together by their mean probabilities: S / ensemble results
+    )
     c.stop = dict(  # a seed is done and stays as it is; the run ends at the first checkpoint by which every seed is
         metric="",  # of metrics.jsonl, such as train/sequence_error; "": never
         at_most=0.0,  # once it is at most this, in the metric's unit
@@ -93,6 +97,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "optim.accumulate": "[1, inf)",
     "optim.ema": "[0, 1)",
     "eval.batch_size": "[1, 1048576]",
+    "eval.ensemble": "[1, inf)",
     "stop.last": "[0, inf)",
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",

@@ -23,8 +23,10 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     left, right = figure.subplots(1, 2)
     for k, name in enumerate(names):
         log_of_it = log.read(epath.Path(runs[name])) if name in runs else []
-        records = [r for r in log_of_it if r["split"] == split and metric in r]
-        points = np.ma.masked_invalid(np.array([r[metric] for r in records], np.float64))
+        of = split if split in {r["split"] for r in log_of_it} else "validation"  # ImageNet's
+        records = [r for r in log_of_it if r["split"] == of and metric in r]
+        fewest = min((len(r[metric]) for r in records), default=0)  # where ensembles were judged at the end, not seeds
+        points = np.ma.masked_invalid(np.array([r[metric][:fewest] for r in records], np.float64))
         steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
         if len(points):
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)

@@ -30,15 +30,17 @@ def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> pathlib.Pa
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
-    """{seed: value} of a finished run. Raises BadInput for a metric that its log does not have."""
+    """{seed: value} of a finished run; an ensemble has the number of its first seed. Raises BadInput for a metric that its log
+    does not have."""
     seeds = result["seeds"]
     if isinstance(measure, Stopped):
         stopped = result.get("stopped", [None] * len(seeds))
         steps = [result["steps"] if step is None else step for step in stopped]
         return {seed: float(step * measure.examples) for seed, step in zip(seeds, steps, strict=True)}
-    found = _curve(run, measure if isinstance(measure, str) else measure.metric)
+    found = _curve(run, measure if isinstance(measure, str) else measure.metric, result)
+    seeds = seeds[: len(found[max(found)])]
     if isinstance(measure, AtBest):
-        by = _curve(run, measure.by)
+        by = _curve(run, measure.by, result)
         at = [min(found.keys() & by.keys(), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
         return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
     if isinstance(measure, Until):
@@ -47,9 +49,13 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     return dict(zip(seeds, found[max(found)], strict=True))
 
 
-def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
-    """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the record before."""
+def _curve(run: pathlib.Path, name: str, result: dict) -> dict[int, list[float]]:
+    """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the record before.
+
+    "test" is the split that the run is judged on, also where that has another name, as ImageNet's "validation".
+    """
     split, _, metric = name.partition("/")
+    split = result["metric"].partition("/")[0] if split == "test" else split
     records = log.read(epath.Path(run))
     curve = {r["step"]: r[metric] for r in records if r["split"] == split and metric in r}
     if not curve:

@@ -11,7 +11,7 @@ from helpers import build, losses, prepare_tfds
 
 from scripts import prepare_data
 from train import __main__ as command
-from train import step
+from train import loop, step
 from train.data import DATASETS, augment, files
 from train.errors import BadInput
 from train.loop import fresh_state
@@ -298,3 +298,34 @@ def test_a_network_whose_weights_do_not_fit_the_size_in_evaluation_is_refused_in
     e = dataclasses.replace(build(LENET, seeds=(0,), data__source="embedded"), dataset=data, model=Flat())
     with pytest.raises(ValueError, match=r"of \[\(24, 24, 3\)\] do not fit \[\(32, 32, 3\)\] \(in evaluation, on 'test'\)$"):
         _ = e.shapes
+
+
+def test_an_ensemble_is_judged_by_the_mean_of_its_members_softmaxes_and_each_seed_is_in_one():
+    e = build(LENET, data__source="embedded", seeds=(3, 4, 5, 6), eval__ensemble=2)
+    program = Program(e)
+    state = fresh_state(e)
+    state = state.replace(params=jax.tree.map(lambda x: 3 * x, state.params))  # else every softmax is flat
+    sums = loop.evaluate(program, program.start(state))[1]["test"]
+    loss = program.fetch(sums)["loss"]
+    image = np.asarray(batch(e.dataset.evals["test"], range(1000))["input"])
+    label = e.dataset.evals["test"].arrays["label"]
+    each = jax.vmap(lambda params: jax.nn.log_softmax(e.model.apply({"params": params}, image, None, train=False)))(
+        state.params
+    )
+    log_p = np.asarray(each, float)[:, np.arange(1000), label]  # [S, N]
+    expected = [-np.logaddexp(log_p[a], log_p[b]).sum() + 1000 * np.log(2) for a, b in ((0, 2), (1, 3))]
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+    assert expected[0] != pytest.approx(expected[1], rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["eval.ensemble=2"], "eval.ensemble: 2 does not divide 3 seeds"),
+        (["eval.ensemble=3", "parallel.seeds=devices", "seeds=0,1,2,3,4,5"], "divides the seeds over devices; have map, vmap"),
+        (["eval.ensemble=3", "stop.metric=test/error"], "stop.metric='test/error' is one of every seed; have train/..."),
+        (["eval.ensemble=3", "model.name=lenet5_1998", "task.name=classify_rbf"], "needs probabilities"),
+    ],
+)
+def test_an_ensemble_that_cannot_be_is_refused(settings, words):
+    assert words in refused("--config.seeds=0,1,2", *[f"--config.{setting}" for setting in settings])

@@ -40,6 +40,7 @@ class Experiment:
     batch_size: int
     steps_per_dispatch: int
     eval_batch_size: int
+    ensemble: int  # seeds that are judged together
     eval_every: float  # steps, as are the next two: the multiples, rounded, are due
     log_every: float
     checkpoint_every: float
@@ -175,6 +176,7 @@ def build(config) -> Experiment:
         batch_size=batch_size,
         steps_per_dispatch=min(config.steps_per_dispatch, steps, *map(math.ceil, every.values())),
         eval_batch_size=-(-config.eval.batch_size // shares) * shares,
+        ensemble=config.eval.ensemble,
         **every,
         checkpoint_keep=config.checkpoint.keep,
         skip_nonfinite=config.optim.skip_nonfinite,
@@ -186,6 +188,8 @@ def build(config) -> Experiment:
             f"task.name: {config.task.name!r} has no probabilities to average over data.views={config.data.views!r}; "
             "have task.name='classify', or one view of one size"
         )
+    if experiment.ensemble > 1:
+        _check_ensemble(config, experiment)
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     _, _, train, evals = experiment.shapes
@@ -205,6 +209,18 @@ def build(config) -> Experiment:
     if config.stop.last % batch_size:
         raise BadInput(f"stop.last: {config.stop.last} examples must be whole batches of data.batch_size={batch_size}")
     return experiment
+
+
+def _check_ensemble(config, experiment: Experiment) -> None:
+    where, seeds = f"eval.ensemble: {experiment.ensemble}", len(experiment.seeds)
+    if seeds % experiment.ensemble:
+        raise BadInput(f"{where} does not divide {seeds} seeds; give another number of seeds")
+    if config.task.name != "classify":
+        raise BadInput(f"{where} needs probabilities; have task.name='classify'")
+    if not experiment.layout.axis:
+        raise BadInput(f"{where}, but parallel.seeds={config.parallel.seeds!r} divides the seeds over devices; have map, vmap")
+    if config.stop.metric and not config.stop.metric.startswith("train/"):
+        raise BadInput(f"{where}, but stop.metric={config.stop.metric!r} is one of every seed; have train/...")
 
 
 def _fitting(dataset: Dataset) -> str:

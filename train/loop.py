@@ -51,8 +51,13 @@ def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str,
 
 
 def evaluate(program: Program, carry):
-    """The carry, and {split: totals on the devices}; each example counted once."""
+    """The carry, and {split: totals on the devices}, of each seed or ensemble; each example counted once."""
     totals = {}
+    if program.experiment.ensemble > 1:
+        judge, judged = program.ensembles(carry)
+        for split in program.experiment.dataset.evals:
+            judged, totals[split] = judge.evaluate(judged, split)
+        return carry, totals
     for split in program.experiment.dataset.evals:
         carry, totals[split] = program.evaluate(carry, split)
     return carry, totals

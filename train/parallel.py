@@ -140,7 +140,18 @@ class Program:
         tree = jax.device_get(tree)
         if not self.layout.axis and jax.process_count() > 1:
             tree = multihost_utils.process_allgather(tree, tiled=True)
-        return jax.tree.map(lambda x: x.reshape(len(self.seeds), *x.shape[self._seed_axes :]), tree)
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[self._seed_axes :]), tree)
+
+    @functools.cached_property
+    def _of_ensembles(self):
+        e = self.experiment
+        return Program(dataclasses.replace(e, seeds=e.seeds[: len(e.seeds) // e.ensemble]))
+
+    def ensembles(self, carry):
+        """A program whose seeds are E ensembles, and its carry: members g, g + E, ... of the S seeds, [E, S/E, ...]."""
+        program, size = self._of_ensembles, self.experiment.ensemble
+        state = jax.tree.map(lambda x: np.swapaxes(x.reshape(size, -1, *x.shape[1:]), 0, 1), self.state(carry))
+        return program, program.start(state)
 
     def train(self, carry, step: int, steps: int, done: np.ndarray | None = None, compiled=None):
         """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array to wait for.

@@ -87,11 +87,21 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
 
 
 def eval_step(state: TrainState, batch: Batch, *, memory: dict, experiment, axis: str | None) -> tuple[Sums, dict]:
-    """The totals of the global batch under the current parameters (or their average, with optim.ema), and the new memory."""
-    params = optim.averaged(state.opt_state, state.params)
+    """The totals of the global batch under the current parameters (or their average, with optim.ema), and the new memory.
+
+    With eval.ensemble the state is that of all members, [members, ...], which are judged by their mean softmax.
+    """
     if memory:
         memory = _refreshed(experiment.model, memory, batch["fresh"])
-    outputs, memory = predict({"params": params, **state.model_state, **memory}, batch, model=experiment.model)
+
+    def outputs_of(state):
+        params = optim.averaged(state.opt_state, state.params)
+        return predict({"params": params, **state.model_state, **memory}, batch, model=experiment.model)
+
+    if experiment.ensemble > 1:
+        outputs = log_mean(jax.lax.map(lambda member: jax.nn.log_softmax(outputs_of(member)[0]), state), axis=0)
+    else:
+        outputs, memory = outputs_of(state)
     sums = experiment.task.sums(outputs, batch)
     return jax.lax.psum(sums, axis) if axis else sums, memory
 

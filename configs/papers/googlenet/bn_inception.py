@@ -1,0 +1,68 @@
+"""Batch normalization, figure 3: steps to GoogLeNet's accuracy, and the most accuracy. Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+Run:   python -m scripts.sweep configs/papers/googlenet/bn_inception.py
+
+Paper: a variant of GoogLeNet without (Inception) and with batch normalisation, batch 32, momentum, single crop. "x5" and
+"x30" are learning rates over Inception's 0.0015, with no dropout, a fifth of the weight decay and a rate that falls six times
+as fast. The level is Inception's best accuracy, 72.2%, so an error of 27.8%; the same level serves at small scale. Its most
+accuracy, in the text: Inception 72.2, BN-Baseline 72.7, BN-x5 73.0, BN-x30 74.8, BN-x5-Sigmoid 69.8%.
+"""
+
+from configs.papers.inception import SMALL
+from configs.table import Better, Row, Scale, Solves, Table, Until
+
+STEPS = Until("test/error", 27.8)
+PLAIN = {"model.batch_norm": "none", "model.biases": True, "model.dropout": 0.4}
+RATE = 0.01  # of Inception at small scale
+
+TABLE = Table(
+    title="Figure 3, batch normalisation. Ioffe & Szegedy 2015",
+    says="The paper's numbers are steps on ImageNet until the accuracy is Inception's best, 72.2%.",
+    measure=STEPS,
+    base={"model.name": "bn_inception"},
+    rows=(
+        Row("Inception", PLAIN, paper=31_000_000),
+        Row("BN-Baseline", {"model.dropout": 0.4}, paper=13_300_000),
+        Row("BN-x5", paper=2_100_000),
+        Row("BN-x30", paper=2_700_000),
+        Row("BN-x5-Sigmoid", {"model.activation": "sigmoid"}),
+        Row("Inception-Sigmoid", {**PLAIN, "model.activation": "sigmoid"}),
+    ),
+    claims=(
+        Better(
+            "batch normalisation comes to Inception's accuracy in less than half of the steps",
+            row="BN-Baseline",
+            than="Inception",
+            by=2.0,
+        ),
+        Better("... at five times the rate in 14 times fewer", row="BN-x5", than="Inception", by=14.0),
+        Better("BN-x30 starts slower than BN-x5 ...", row="BN-x5", than="BN-x30"),
+        Better("... and ends at a higher accuracy", row="BN-x30", than="BN-x5", measure="test/error"),
+        Better(
+            "a sigmoid trains with batch normalisation", row="BN-x5-Sigmoid", than="Inception-Sigmoid", measure="test/error"
+        ),
+        Solves("... and without it stays at chance", row="Inception-Sigmoid", level=80.0, solves=False, measure="test/error"),
+    ),
+    scales=dict(
+        small=Scale(
+            "the embedded 6,000 images of Fashion-MNIST, half the width, batch 64, 8 epochs, constant rates",
+            {
+                **SMALL,
+                "model.initialiser": "xavier_caffe",
+                "optim.steps": "8 epochs",
+                "schedule.name": "constant",
+                "log.every": "0.25 epochs",
+                "eval.every": "0.25 epochs",
+                "checkpoint.every": "4 epochs",
+            },
+            rows={
+                "Inception": {"optim.lr": RATE},
+                "BN-Baseline": {"optim.lr": RATE},
+                "BN-x5": {"optim.lr": 5 * RATE},
+                "BN-x30": {"optim.lr": 30 * RATE},
+                "BN-x5-Sigmoid": {"optim.lr": 5 * RATE},
+                "Inception-Sigmoid": {"optim.lr": RATE},
+            },
+        ),
+    ),
+)

@@ -1,0 +1,55 @@
+"""Going deeper with convolutions, table 3: crops and ensembles. Szegedy et al. 2014, arXiv:1409.4842.
+
+Run:   python -m scripts.sweep configs/papers/googlenet/table3.py
+
+One row trains; the others judge its networks otherwise. 10 crops are Krizhevsky's, 144 those of section 7: four scales, three
+squares of each, six places in a square, and their mirror images. An ensemble averages the probabilities of several seeds;
+ensembles have no seed in common, and are compared with single networks by their first seed.
+"""
+
+from configs.papers.inception import SMALL
+from configs.table import Better, Ordered, Row, Scale, Table
+
+SINGLE = "1 model 1 crop"
+ENSEMBLE = {"eval.ensemble": 3}
+TEN, MANY = {"data.views": "ten"}, {"data.views": "squares", "data.eval_scales": (36, 40, 44, 50)}
+
+TABLE = Table(
+    title="Table 3, crops and ensembles. Szegedy et al. 2014",
+    says="The paper's numbers are top-5 errors on ImageNet, of ensembles of 7; ours are top-1 errors.",
+    measure="test/error",
+    base={"model.name": "googlenet"},
+    rows=(
+        Row(SINGLE, paper=10.07, parameters=13_378_280),
+        Row("1 model 10 crops", TEN, 9.15, of=SINGLE),
+        Row("1 model 144 crops", MANY, 7.89, of=SINGLE),
+        Row("ensemble 1 crop", ENSEMBLE, 8.09, of=SINGLE),
+        Row("ensemble 10 crops", {**TEN, **ENSEMBLE}, 7.62, of=SINGLE),
+        Row("ensemble 144 crops", {**MANY, **ENSEMBLE}, 6.67, of=SINGLE),
+    ),
+    claims=(
+        Ordered("more crops help", order=("1 model 144 crops", "1 model 10 crops", SINGLE)),
+        Ordered("... an ensemble too", order=("ensemble 144 crops", "ensemble 10 crops", "ensemble 1 crop")),
+        Better("an ensemble helps, with 1 crop", row="ensemble 1 crop", than=SINGLE),
+        Better("... with 144 crops", row="ensemble 144 crops", than="1 model 144 crops"),
+        Better("an ensemble of 1 crop beats one model of 10", row="ensemble 1 crop", than="1 model 10 crops"),
+    ),
+    scales=dict(
+        small=Scale(
+            "the embedded 6,000 images of Fashion-MNIST rescaled to 36, crops of 32, half the width, batch 64, 6 epochs; "
+            "ensembles of 3 of 9 seeds",
+            {
+                **SMALL,
+                "data.pad": 0,
+                "data.jitter": (36, 44),
+                "data.crop": 32,
+                "data.eval_scales": (36,),
+                "data.views": "centre",
+                "model.auxiliary_pool": "adaptive",
+                "optim.steps": "6 epochs",
+                "eval.batch_size": 50,
+            },
+            seeds=9,
+        ),
+    ),
+)
