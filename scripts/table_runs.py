@@ -37,10 +37,10 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
         stopped = result.get("stopped", [None] * len(seeds))
         steps = [result["steps"] if step is None else step for step in stopped]
         return {seed: float(step * measure.examples) for seed, step in zip(seeds, steps, strict=True)}
-    found = _curve(run, measure if isinstance(measure, str) else measure.metric, result)
+    found = _curve(run, measure if isinstance(measure, str) else measure.metric)
     seeds = seeds[: len(found[max(found)])]
     if isinstance(measure, AtBest):
-        by = _curve(run, measure.by, result)
+        by = _curve(run, measure.by)
         at = [min(found.keys() & by.keys(), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
         return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
     if isinstance(measure, Until):
@@ -49,14 +49,15 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     return dict(zip(seeds, found[max(found)], strict=True))
 
 
-def _curve(run: pathlib.Path, name: str, result: dict) -> dict[int, list[float]]:
+def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
     """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the record before.
 
-    "test" is the split that the run is judged on, also where that has another name, as ImageNet's "validation".
+    "test" is the split that a run is judged on, also where the data set calls it "validation", as ImageNet does.
     """
     split, _, metric = name.partition("/")
-    split = result["metric"].partition("/")[0] if split == "test" else split
     records = log.read(epath.Path(run))
+    if split == "test" and split not in {r["split"] for r in records}:
+        split = "validation"
     curve = {r["step"]: r[metric] for r in records if r["split"] == split and metric in r}
     if not curve:
         have = sorted({f"{r['split']}/{key}" for r in records for key in r} - {"step", "split"})
