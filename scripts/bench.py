@@ -6,6 +6,7 @@ python -m scripts.bench cnn         training steps of the convolutional networks
 python -m scripts.bench rnn         the same of recurrent layers
 python -m scripts.bench decode      greedy and beam-5 decoding against a loop in PyTorch
 python -m scripts.bench seeds       N seeds in one program, by each layout, against N trainings in PyTorch
+python -m scripts.bench input       streamed photographs against a bare loop that decodes them (extra `images`)
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from scripts import bench_cnn, bench_decode, bench_rnn, bench_seeds
+from scripts import bench_cnn, bench_decode, bench_input, bench_rnn, bench_seeds
 
 EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
 CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
@@ -94,7 +95,7 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
-    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "seeds"))
+    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "seeds", "input"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--models", default=",".join(bench_cnn.MODELS), help="of cnn: which networks, by commas")
     parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
@@ -111,7 +112,9 @@ def main() -> int:
     commands = dict(rnn=bench_rnn.compare, decode=bench_decode.compare, seeds=bench_seeds.compare)
     if flags.what in commands and not importlib.util.find_spec("torch"):
         parser.error(f"{flags.what}: PyTorch is needed; pip install -e '.[parity]'")
-    (commands | dict(startup=startup, loop=loop))[flags.what](flags.rounds)
+    if flags.what == "input" and not importlib.util.find_spec("cv2"):
+        parser.error("input: OpenCV is needed; pip install -e '.[images]'")
+    (commands | dict(startup=startup, loop=loop, input=bench_input.compare))[flags.what](flags.rounds)
     return 0
 
 

@@ -63,17 +63,19 @@ def decode_with_pillow(jpeg: bytes):
     return PIL.Image.open(io.BytesIO(jpeg)).convert("RGB")
 
 
-def cut(jpeg: bytes, box, side: int, how: str) -> np.ndarray:
-    """The square uint8 [side, side, 3] that box(height, width) of the image becomes, antialiased where that makes it smaller.
+def cut(jpeg: bytes, box, into: np.ndarray, how: str) -> None:
+    """Writes into uint8 [side, side, 3] what box(height, width) of the image becomes, antialiased where that makes it smaller.
 
     Grey and CMYK images become RGB, and a camera's note on orientation is not followed. how: "cv2" or "pillow".
     Raises ValueError or OSError for an image that is damaged or ends too soon.
     """
+    side = len(into)
     if how == "pillow":
         image = decode_with_pillow(jpeg)
         top, left, height, width = box(image.height, image.width)
         where = (left, top, left + width, top + height)
-        return np.asarray(image.resize((side, side), resample=2, box=where))  # 2: bilinear, as wide as a source pixel or more
+        into[:] = image.resize((side, side), resample=2, box=where)  # 2: bilinear, as wide as a source pixel or more
+        return
     import cv2
 
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -84,4 +86,4 @@ def cut(jpeg: bytes, box, side: int, how: str) -> np.ndarray:
     top, left, height, width = box(*image.shape[:2])
     part = image[top : top + height, left : left + width]
     how = cv2.INTER_AREA if min(height, width) > side else cv2.INTER_LINEAR
-    return cv2.resize(part, (side, side), interpolation=how)
+    cv2.resize(part, (side, side), dst=into, interpolation=how)

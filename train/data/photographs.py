@@ -75,7 +75,7 @@ class Photographs:
                 raise self._refused(index[n], example, f"has label {label[n]}, must be from 0 to {classes - 1}")
             box = crops.central_square if positions is None else functools.partial(self._drawn, int(positions[n]))
             try:
-                image[n] = crops.cut(example["image"], box, side, self.decoder)
+                crops.cut(example["image"], box, image[n], self.decoder)
             except (ValueError, OSError, SyntaxError) as error:  # SyntaxError: Pillow's, of a broken PNG
                 raise self._refused(index[n], example, f"cannot be decoded ({' '.join(str(error).split())[:100]})") from None
         return dict(image=image, label=label)
