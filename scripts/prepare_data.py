@@ -3,9 +3,11 @@
 python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]
 python -m scripts.prepare_data cifar10
 python -m scripts.prepare_data brown
-python -m scripts.prepare_data wmt14_translate/fr-en
-python -m scripts.prepare_data fashion_mnist --check
-Exit codes: 0 it is there and sound, 1 it is not or could not be made, 2 bad usage; one line on stderr with 1 and 2.
+python -m scripts.prepare_data wmt14_translate/fr-en          any set of TFDS
+python -m scripts.prepare_data imagenet2012 --manual_dir=DIR   with ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DIR
+python -m scripts.prepare_data imagenet2012 --tfrecord=DIR     from a folder that TFDS prepared earlier; needs no TensorFlow
+python -m scripts.prepare_data imagenet2012 --check
+Exit codes: 0 it is there and sound, 2 it is not or could not be made, with one line on stderr. Run again, it goes on.
 """
 
 import argparse
@@ -13,14 +15,13 @@ import gzip
 import hashlib
 import pathlib
 import shutil
-import sys
 import tempfile
 
 import numpy as np
 
-from scripts import prepare_text
-from train.data import files, prepared, texts, tfds_text
-from train.errors import BadInput
+from scripts import prepare_text, prepare_tfds
+from train.data import files, texts, tfds_text
+from train.errors import BadInput, exit_with
 
 NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
 COMMAND = "python -m scripts.prepare_data"
@@ -79,26 +80,6 @@ def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
 DEBIAN = dict(fashion_mnist=fashion_mnist_from_debian)  # name -> the arrays
 
 
-def prepare_tfds(name: str) -> None:
-    """TFDS downloads and prepares `name` as array_record. Needs TensorFlow, from the extra `prepare`."""
-    other = files.tfds_version(name, "tfrecord")
-    if other:
-        raise BadInput(f"{other} holds tfrecord, not array_record; move it away, or set TFDS_DATA_DIR")
-    try:
-        import importlib_resources  # noqa: F401  TFDS 4.9.10 imports it and does not declare it
-        import tensorflow  # noqa: F401
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        missing = error.name or error
-        raise BadInput(f"--origin=tfds needs {missing}: pip install -e '.[prepare]' -c constraints.txt") from None
-    try:
-        builder = tfds.builder(name, data_dir=str(files.tfds_folder()), file_format="array_record")
-        builder.download_and_prepare()
-    except Exception as error:  # TFDS raises whatever its downloader does
-        reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"TFDS could not prepare {name} ({type(error).__name__}: {reason})") from None
-
-
 def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
     """One line on the first of `sources` that is prepared. Raises BadInput where none is, or it is not the whole set.
 
@@ -135,7 +116,7 @@ def prepare(name: str, origin: str) -> str:
     elif source == "files":
         files.write(path, DEBIAN[name]())
     else:
-        prepare_tfds(name)
+        prepare_tfds.prepare(name)
     return check(name, (source,))
 
 
@@ -150,28 +131,27 @@ def prepare_lines(name: str, only_check: bool) -> str:
     return f"{name}: {origin.path}: {len(lines):,} lines; digest {origin.digest[:12]}"
 
 
-def prepare_tfds_text(name: str, only_check: bool) -> str:
-    """Has TFDS prepare a set of text unless that is done already; says what is there now."""
-    directory = files.tfds_version(name)
-    if directory and not only_check:
-        print(f"already prepared: {directory}")
-    elif not only_check:
-        prepare_tfds(name)
-    examples = ", ".join(f"{count:,} {split}" for split, count in tfds_text.sizes(name).items())
-    return f"{name}: {prepared.directory(name)}: {examples}"
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
     parser.error = _refuse
-    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("name", help=f"one of {', '.join(NAMES)}, or any other set of TFDS")
     parser.add_argument("--origin", choices=("auto", "debian", "tfds"), default="auto")
-    parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 1 if nothing sound is")
+    parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 2 if nothing sound is")
+    parser.add_argument("--manual_dir", help="where files are that TFDS does not download itself")
+    parser.add_argument("--tfrecord", help="a folder NAME/VERSION of TFRecord files to convert")
     flags = parser.parse_args(arguments)
-    if flags.name in tfds_text.SETS:
+    if flags.name not in files.SETS | texts.TEXTS:
+        prepare_tfds.known(flags.name, NAMES)
         if flags.origin == "debian":
             raise BadInput(f"Debian has no {flags.name}; use --origin=tfds")
-        print(prepare_tfds_text(flags.name, flags.check))
+        if flags.tfrecord and not flags.check:
+            source = pathlib.Path(flags.tfrecord).absolute()
+            prepare_tfds.convert(source, files.tfds_folder() / flags.name / source.name)
+        elif not flags.check:
+            prepare_tfds.prepare(flags.name, flags.manual_dir)
+        print(prepare_tfds.check(flags.name))
+    elif flags.manual_dir or flags.tfrecord:
+        raise BadInput(f"--manual_dir and --tfrecord: not of {flags.name}")
     elif (files.SETS | texts.TEXTS)[flags.name].sources == ("embedded",):
         print(f"{flags.name} is complete as it is embedded; nothing to prepare")
     elif flags.name in texts.TEXTS:
@@ -184,14 +164,9 @@ def main(arguments: list[str]) -> None:
 
 def _refuse(message: str):
     if message.endswith("required: name"):
-        message = f"name a data set: {', '.join(NAMES)}"
-    print(f"{COMMAND}: {message}", file=sys.stderr)
-    sys.exit(2)
+        message = f"name a data set: {', '.join(NAMES)}, or any other of TFDS"
+    raise BadInput(message)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except BadInput as error:
-        print(f"{COMMAND}: {error}", file=sys.stderr)
-        sys.exit(1)
+    exit_with(main, COMMAND)

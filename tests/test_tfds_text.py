@@ -13,7 +13,7 @@ import pytest
 from helpers import prepare_tfds_text
 
 from configs import base
-from scripts import prepare_data
+from scripts import prepare_data, prepare_tfds
 from train import experiment
 from train.data import DATASETS, tfds_text
 from train.data.source import evaluation_order
@@ -152,7 +152,7 @@ def test_a_damaged_folder_is_refused_in_one_line_that_names_it(empty):
     records = next(directory.glob("*train*"))
     for damage in (lambda: records.write_bytes(b""), records.unlink, lambda: (directory / "features.json").write_text("{")):
         damage()
-        for read in (tfds_text.load, tfds_text.sizes):
+        for read in (tfds_text.load, prepare_tfds.check):
             with pytest.raises(BadInput) as caught:
                 read("lm1b")
             assert str(directory) in str(caught.value) and "\n" not in str(caught.value)
@@ -173,7 +173,7 @@ def test_a_wrong_key_of_a_translation_is_refused_before_anything_is_read(empty, 
 
 def test_check_counts_what_is_prepared_and_debian_has_none(folders, capsys):
     prepare_data.main(["wmt14_translate/fr-en", "--check"])
-    assert capsys.readouterr().out.endswith("30 train, 4 validation, 6 test\n")
+    assert capsys.readouterr().out.endswith("30 train, 4 validation, 6 test; 100 records of each read\n")
     with pytest.raises(BadInput, match="Debian has no lm1b; use --origin=tfds"):
         prepare_data.main(["lm1b", "--origin=debian"])
     with pytest.raises(BadInput, match="wmt14_translate/de-en is not prepared"):

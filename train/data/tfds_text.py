@@ -6,7 +6,6 @@ meaning, so that the first ones are a sample; evaluation splits are always whole
 
 import hashlib
 import json
-import pathlib
 
 import numpy as np
 
@@ -34,7 +33,9 @@ def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], O
     features, splits = SETS[name]
     rows, note = {}, ""
     try:
-        for split, records in _open(directory, splits).items():
+        builder = prepared.builder(directory)
+        for split in splits:
+            records = builder.as_data_source(split)
             count = min(len(records), limit or len(records)) if split == "train" else len(records)
             if count < len(records):
                 note = f", the first {count:,} of {len(records):,} training examples"
@@ -48,23 +49,6 @@ def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], O
     digest = hashlib.sha256(b"".join(json.dumps([split, row]).encode() for split in splits for row in rows[split])).hexdigest()
     examples = {split: len(part) for split, part in rows.items()}
     return rows, Origin("tfds", str(directory), f"TFDS {directory.name} in {directory.parent}{note}", examples, digest)
-
-
-def sizes(name: str) -> dict[str, int]:
-    """Split -> its number of examples; the last of each has been read. Raises as load does."""
-    directory = prepared.directory(name)
-    try:
-        records = _open(directory, SETS[name][1])
-        for of_split in records.values():
-            of_split[len(of_split) - 1]
-    except Exception as error:
-        raise prepared.damaged(name, directory, error) from None
-    return {split: len(of_split) for split, of_split in records.items()}
-
-
-def _open(directory: pathlib.Path, splits: tuple[str, ...]) -> dict:
-    builder = prepared.builder(directory)
-    return {split: builder.as_data_source(split) for split in splits}
 
 
 def wmt14_translate(
