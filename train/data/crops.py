@@ -25,6 +25,15 @@ def decoder(name: str) -> str:
     return ("cv2" if there else "pillow") if name == "auto" else name
 
 
+def set_up(how: str) -> None:
+    """Once a process: OpenCV has no threads of its own beside the reader's, and says nothing of damaged files; we do."""
+    if how == "cv2":
+        import cv2
+
+        cv2.setNumThreads(0)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def draw_rectangle(rng: np.random.Generator, height: int, width: int, area, aspect) -> Box:
     """As augment.draw_rectangle: its share of the area is uniform in `area`, and so on; ten tries, else the middle."""
     share, ratio, swap = rng.uniform(*area, TRIES), rng.uniform(*aspect, TRIES), rng.random(TRIES) < 0.5
@@ -78,7 +87,8 @@ def cut(jpeg: bytes, box, into: np.ndarray, how: str) -> None:
         return
     import cv2
 
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    encoded = np.frombuffer(jpeg, np.uint8)
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if jpeg else None
     if image is None:
         raise ValueError("it is no image")
     if not jpeg.endswith(b"\xff\xd9"):  # OpenCV fills the rest of a truncated file with grey and says nothing

@@ -50,6 +50,7 @@ class Photographs:
         """TFDS's records and its number of classes; opened anew in each process."""
         import tensorflow_datasets as tfds
 
+        crops.set_up(self.decoder)
         try:
             found = prepared.builder(self.folder)
             records = found.as_data_source(self.split, decoders=dict(image=tfds.decode.SkipDecoding()))
