@@ -112,20 +112,30 @@ class Tagger(RecurrentModel):
     """One answer per time step: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
 
     directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal 1997, whose directions are
-    merged by "concat" or "sum".  output: "linear", for logits, or "logistic".
+    merged by "concat" or "sum".  output: "linear", for logits, or "logistic".  delay: the answer to step t is read after step
+    t + delay, of a forward network alone, which so sees as much of what is to come (the paper's comparison); beyond the end of
+    a sequence it sees zeros.
     """
 
     directions: str = "both"
     merge: str = "concat"
     output: str = "linear"
+    delay: int = 0
     takes = ("sequence", "tokens")
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         self.check()
         choose("merge", self.merge, ("concat", "sum"))
+        if self.delay < 0 or (self.delay and self.directions != "forward"):
+            raise ValueError(f"delay: {self.delay} must be 0, or more with directions='forward'")
         _, x = self.vectors(x, train=train)
+        if self.delay:
+            x = jnp.pad(jnp.where(mask[..., None], x, 0), [(0, 0), (0, self.delay), (0, 0)])
+            shifted = [jnp.pad(mask, [(0, 0), (k, self.delay - k)]) for k in range(self.delay + 1)]
+            mask = jnp.stack(shifted).any(axis=0)  # [B, T + delay]
         _, y = self.stack(self.directions, self.merge)(x, mask, train=train)
+        y = y[:, self.delay :]
         return OUTPUTS[choose("output", self.output, tuple(OUTPUTS))](self.head(self.dropped(y, train=train)))
 
 

@@ -285,3 +285,22 @@ def test_a_model_with_dropout_gives_the_same_logits_on_one_device_and_split_over
 def test_dropout_does_nothing_in_evaluation():
     x = jnp.ones([4, 5])
     assert (Dropout(0.9).apply({}, x, train=False) == x).all()
+
+
+def test_a_delayed_network_answers_with_so_many_steps_of_what_is_to_come_and_no_more_whatever_the_padding():
+    model = architectures.build("tagger", outputs=3, hidden=4, directions="forward", delay=2)
+    x = jax.random.normal(jax.random.key(0), [1, 6, 2])
+    variables = model.init(jax.random.key(1), x, jnp.ones([1, 6], bool), train=False)
+
+    def answer(x, t, mask=None):
+        mask = jnp.ones([1, x.shape[1]], bool) if mask is None else mask
+        return model.apply(variables, x, mask, train=False)[0, t]
+
+    for t in range(6):
+        felt = jnp.abs(jax.jacobian(answer)(x, t)).sum(axis=(0, 1, 3)) > 0  # [6]
+        assert felt.tolist() == [step <= t + 2 for step in range(6)]
+    padded = jnp.concatenate([x, jnp.full([1, 3, 2], 7.0)], axis=1)
+    mask = jnp.arange(9)[None] < 6
+    np.testing.assert_allclose(answer(padded, slice(6), mask), answer(x, slice(6)), atol=1e-6)
+    with pytest.raises(ValueError, match="delay: 2 must be 0, or more with directions='forward'"):
+        architectures.build("tagger", outputs=3, delay=2).init(jax.random.key(0), x, jnp.ones([1, 6], bool), train=False)

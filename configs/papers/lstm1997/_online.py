@@ -9,12 +9,13 @@ ONLINE = {
     "optim.name": "sgd",
     "parallel.seeds": "devices+vmap",
 }
-LAST_2000 = {  # looked at each 2,000 sequences, where the paper's window slides
+LAST_2000 = {
     **ONLINE,
     "model.size": 2,
     "model.bias": "all",
     "model.init_scale": 0.1,
     "stop.metric": "train/sequence_error",
+    "stop.last": 2000,
     "eval.every": 20_000,
     "eval.batch_size": 256,
     "log.every": 2000,

@@ -2,16 +2,16 @@
 
 Run:   python -m scripts.sweep configs/papers/lstm1997/multiplication.py --scale=paper
 
-Stop: of the last 2,000 sequences fewer than n_seq are off by more than 0.04; looked at each 2,000 sequences.
+Stop: of the last 2,000 sequences fewer than n_seq are off by more than 0.04. A trial stays as it is then.
 """
 
 from configs.papers.lstm1997._online import LAST_2000
-from configs.table import Row, Scale, Solves, Table, Until
+from configs.table import Better, Row, Scale, Solves, Stopped, Table
 
 TABLE = Table(
     title="Table 8, multiplication problem. Hochreiter & Schmidhuber 1997",
-    says="Sequences until fewer than 140 (7%) of the last 2,000 are off by more than 0.04.",
-    measure=Until("train/sequence_error", 6.99, unit="sequences"),
+    says="Sequences until fewer than n_seq of the last 2,000 are off by more than 0.04.",
+    measure=Stopped(unit="sequences"),
     curve="train/sequence_error",
     base={
         **LAST_2000,
@@ -21,8 +21,8 @@ TABLE = Table(
         "optim.lr": 0.1,
     },
     rows=(
-        Row("n_seq=140", {"stop.at_most": 6.99}, paper=482_000, parameters=93),
-        Row("n_seq=13", {"stop.at_most": 0.64}, paper=1_273_000, parameters=93),
+        Row("n_seq=140", {"stop.at_most": 6.95}, paper=482_000, parameters=93),
+        Row("n_seq=13", {"stop.at_most": 0.6}, paper=1_273_000, parameters=93),
     ),
     claims=(
         Solves("LSTM solves tasks with real values that are not sums", row="n_seq=140", level=1_999_999),
@@ -32,6 +32,7 @@ TABLE = Table(
             level=7.0,
             measure="test/sequence_error",
         ),
+        Better("fewer mistakes take longer", row="n_seq=140", than="n_seq=13"),
     ),
     scales=dict(paper=Scale("the paper's network, data, learning rule and 10 trials", {"optim.steps": 2_000_000}, seeds=10)),
 )

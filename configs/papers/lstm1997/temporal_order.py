@@ -2,16 +2,16 @@
 
 Run:   python -m scripts.sweep configs/papers/lstm1997/temporal_order.py --scale=paper
 
-Stop: the last 2,000 sequences all classified and their mean error below 0.1; looked at each 2,000 sequences.
+Stop: the last 2,000 sequences all classified; the paper also asks for a mean error below 0.1. A trial stays as it is then.
 """
 
 from configs.papers.lstm1997._online import LAST_2000
-from configs.table import Better, Row, Scale, Solves, Table, Until
+from configs.table import Better, Row, Scale, Solves, Stopped, Table
 
 TABLE = Table(
     title="Table 9, temporal order. Hochreiter & Schmidhuber 1997",
     says="Sequences until the last 2,000 are all right, every output within 0.3; 20 trials of 6a and 10 of 6b in the paper.",
-    measure=Until("train/sequence_error", 0.0, unit="sequences"),
+    measure=Stopped(unit="sequences"),
     curve="train/sequence_error",
     base={
         **LAST_2000,
