@@ -24,9 +24,9 @@ def folder_of(name: str) -> str:
     return re.sub(r"[^\w.=+-]+", "_", name)
 
 
-def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> pathlib.Path:
+def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path:
     """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
-    return pathlib.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
+    return epath.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
