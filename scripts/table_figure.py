@@ -8,7 +8,13 @@ from etils import epath
 
 from configs import statistics
 from configs.table import Steps, Table
+from scripts import elman_figure
 from train import log
+
+FIGURES = dict(  # name -> a function of (file, run) that draws the first row that was run
+    dendrogram=elman_figure.dendrogram,
+    segmentation=elman_figure.segmentation,
+)
 
 
 def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]) -> None:

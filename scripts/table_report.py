@@ -75,8 +75,9 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
             out.append("| " + " | ".join([claim.says, *cells]) + " |")
         out.append("")
     for scale in run:
-        if (path.parent / figure_name(path, scale)).exists():
-            out += [f"![{table.title}, {scale}]({figure_name(path, scale)})", ""]
+        for name in (figure_name(path, scale), *(figure_name(path, scale, kind) for kind in table.figures)):
+            if (path.parent / name).exists():
+                out += [f"![{table.title}, {scale}]({name})", ""]
     return "\n".join(out)
 
 
@@ -121,8 +122,8 @@ def index(papers: pathlib.Path) -> str:
     return "\n".join(out) + "\n"
 
 
-def figure_name(path: pathlib.Path, scale: str) -> str:
-    return f"{path.stem}_{scale}.png"
+def figure_name(path: pathlib.Path, scale: str, kind: str = "") -> str:
+    return f"{path.stem}_{scale}{kind and '_'}{kind}.png"
 
 
 def report(table_file: str, workdir: str | None) -> None:
@@ -143,6 +144,8 @@ def report(table_file: str, workdir: str | None) -> None:
             ours = measured(read(path.parent), path, scale, table.measure)
             present = {name: runs / folder_of(name) for name in ours if (runs / folder_of(name)).exists()}
             table_figure.draw(file, table, scale, ours, present)
+            for kind in table.figures if present else ():
+                table_figure.FIGURES[kind](path.parent / figure_name(path, scale, kind), next(iter(present.values())))
             for claim, verdict in zip(table.claims, verdicts(table, read(path.parent), path, scale), strict=True):
                 print(f"{scale}: {verdict.word}: {claim.says}: {verdict.evidence}")
         entered += len(lines)

@@ -164,3 +164,13 @@ def test_likelihoods_are_the_best_that_can_be_told_and_better_than_the_words_alo
 def test_a_stream_that_cannot_be_is_refused_with_the_keys_name_first(name, options, says):
     with pytest.raises(ValueError, match=f"^{says}$"):
         DATASETS[name](**options)
+
+
+def test_each_letter_to_be_told_is_judged_as_the_first_of_a_word_or_as_one_inside():
+    data = DATASETS["elman_words"](sentences=20)
+    onsets, inside, whole = (stream(data, split) for split in ("onsets", "inside", "test"))
+    assert (onsets["scored"] ^ inside["scored"]).all() and (onsets["target"] == whole["target"]).all()
+    letters = "".join(chr(ord("a") + n - 1) for n in onsets["target"].astype(int) @ [16, 8, 4, 2, 1])
+    starts = [0, *np.flatnonzero(onsets["scored"][1:]) + 1, len(letters)]
+    words = [letters[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    assert set(words[1:]) <= set(LEXICON) and len(words) > 100

@@ -174,7 +174,7 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
     """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
 
     criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and steps, a sequence, as in
-    papers of the 1990s, whose learning rates go with it. The metric mse is the mean in either case.
+    papers of the 1990s, whose learning rates go with it. The metric mse is the mean in either case, of "scored" steps.
     tolerance: if set, also the share of wrong sequences, those where any output (of a "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
     (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood" [B, T, O], the mean cosine between the outputs and
@@ -190,10 +190,11 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         error = jnp.square(outputs - batch["target"]).mean(axis=-1)  # [B] or [B, T]
         mask = valid(batch["mask"], error)
         total = jnp.where(mask, error, 0).sum()
-        sums = dict(loss=total, count=mask.sum(), squared_error=total)
+        judged = mask & batch["scored"] if "scored" in batch else mask
+        sums = dict(loss=total, count=mask.sum(), squared_error=jnp.where(judged, error, 0).sum(), items=judged.sum())
         if criterion == "half_sum":
             examples = mask.any(axis=-1) if mask.ndim > 1 else mask
-            sums |= dict(loss=total * outputs.shape[-1] / 2, count=examples.sum(), items=mask.sum())
+            sums |= dict(loss=total * outputs.shape[-1] / 2, count=examples.sum())
         if "legal" in batch:
             legal = batch["legal"]
             wrong = jnp.where(legal, outputs, jnp.inf).min(axis=-1) <= jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
@@ -202,7 +203,6 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         else:
             wrong = None
         if wrong is not None:
-            judged = mask & batch["scored"] if "scored" in batch else mask
             sequences = mask.any(axis=-1) if mask.ndim > 1 else mask
             wrong = (wrong & judged).any(axis=-1) if mask.ndim > 1 else wrong & judged
             sums |= dict(wrong=wrong.sum(), sequences=sequences.sum())

@@ -14,7 +14,8 @@ from train.data.source import Dataset, Source
 
 
 def _streams(make, codes: np.ndarray, name: str, *, least: dict, window: int, data_seed: int, train_as: str = "") -> Dataset:
-    """The data set of make(rng) -> arrays [n]: "symbol" (a row of `codes`) and others for the batch.
+    """The data set of make(rng) -> arrays [n]: "symbol" (a row of `codes`), others for the batch, and "first", if it has words:
+    the symbols that begin one, of which the test stream is judged as the split "onsets", and of the others as "inside".
 
     train_as: if set, the training stream is also a split of this name. least: argument -> its value, at least 1.
     """
@@ -30,17 +31,21 @@ def _streams(make, codes: np.ndarray, name: str, *, least: dict, window: int, da
         others = {name: arrays[name][jnp.minimum(places, last)] for name in arrays if name != "symbol"}
         return dict(input=x, target=target, mask=places < last) | others
 
-    def source(number):
+    def source(number, onsets: bool | None = None):
         arrays = make(np.random.default_rng([data_seed, number]))
+        first = arrays.pop("first", None)
+        if onsets is not None:
+            arrays["scored"] = np.roll(first == onsets, -1)  # by what is to be told
         return Source(-(-(len(arrays["symbol"]) - 1) // window), arrays, batch, window=window)
 
     train = source(0)
+    parts = dict(onsets=source(1, True), inside=source(1, False)) if "first" in make(np.random.default_rng(0)) else {}
     return Dataset(
         inputs="stream",
         targets="reals",
         outputs=codes.shape[1],
         train=train,
-        evals=({train_as: train} if train_as else {}) | {"test": source(1)},
+        evals=({train_as: train} if train_as else {}) | {"test": source(1)} | parts,
         about=f"{name}, generated, number {data_seed}",
         metadata=dict(source="generated", data_seed=data_seed),
     )
@@ -96,13 +101,15 @@ def elman_words(*, sentences: int = 200, window: int = 1, data_seed: int = 0) ->
 
     The paper has 15 words in 200 sentences, 1,270 words and 4,963 letters, and makes 10 passes. It does not print its lexicon
     nor how the words were chosen: of LEXICON's 15 words 8 are legible in it, the others are ours, and words and lengths are
-    uniform, about 1,300 words and 5,100 letters.
+    uniform, about 1,300 words and 5,100 letters. The splits "onsets" and "inside" are the test stream judged by the first
+    letters of words, and by the others.
     sentences, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
     def make(rng):
         words = [LEXICON[k] for n in rng.integers(4, 10, sentences) for k in rng.integers(0, len(LEXICON), n)]
-        return dict(symbol=np.array([ord(letter) - ord("a") for letter in "".join(words)], np.int8))
+        first = np.array([place == 0 for word in words for place in range(len(word))])
+        return dict(symbol=np.array([ord(letter) - ord("a") for letter in "".join(words)], np.int8), first=first)
 
     codes = np.arange(1, 27)[:, None] >> np.arange(5)[::-1] & 1
     return _streams(make, codes, "letters in words", least=dict(sentences=sentences), window=window, data_seed=data_seed)
