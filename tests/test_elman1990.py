@@ -1,5 +1,7 @@
 """The streams of Elman 1990: his tables, his counts, and what can be told of what comes next."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -172,5 +174,5 @@ def test_each_letter_to_be_told_is_judged_as_the_first_of_a_word_or_as_one_insid
     assert (onsets["scored"] ^ inside["scored"]).all() and (onsets["target"] == whole["target"]).all()
     letters = "".join(chr(ord("a") + n - 1) for n in onsets["target"].astype(int) @ [16, 8, 4, 2, 1])
     starts = [0, *np.flatnonzero(onsets["scored"][1:]) + 1, len(letters)]
-    words = [letters[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    words = [letters[a:b] for a, b in itertools.pairwise(starts)]
     assert set(words[1:]) <= set(LEXICON) and len(words) > 100
