@@ -12,6 +12,23 @@ from architectures.layers import choose, row_keys
 from architectures.sequence_models import RecurrentModel
 
 
+def kept(schedule: str, step, k: float, c: float):
+    """The share of the target's tokens that step i is given, Bengio et al. 2015, section 2.4.
+
+    "linear": k - c i, c > 0;  "exponential": k^i, k < 1;  "inverse_sigmoid": k / (k + exp(i / k)), k >= 1;  "constant": 1;
+    there scheduled_sampling alone gives the share.  step: i, from 0, float.  Raises ValueError, one line.
+    """
+    fits = dict(constant=True, linear=c > 0, exponential=0 < k < 1, inverse_sigmoid=k >= 1)
+    if not choose("sampling_schedule", schedule, fits):
+        needs = dict(linear=f"sampling_c: {c} must be above 0", exponential=f"sampling_k: {k} is outside (0, 1)")
+        raise ValueError(f"{needs.get(schedule, f'sampling_k: {k} must be at least 1')} with sampling_schedule={schedule!r}")
+    if schedule == "linear":
+        return jnp.clip(k - c * step, 0, 1)
+    if schedule == "exponential":
+        return k**step
+    return nn.sigmoid(jnp.log(k) - step / k) if schedule == "inverse_sigmoid" else 1.0
+
+
 class Seq2Seq(RecurrentModel):
     """{"source": int32 [B, S], "target": int32 [B, T]}, mask [B, S] of the source -> logits [B, T, outputs] of the target.
 
@@ -26,7 +43,9 @@ class Seq2Seq(RecurrentModel):
     the encoder's last state, their RNNencdec).
     input_feeding: h~ is an input of the next step (Luong et al., section 3.3).
     scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn from the model's own
-    distribution (Bengio et al. 2015, with a constant share).
+    distribution (Bengio et al. 2015); with another sampling_schedule than "constant", the largest that it comes to.
+    sampling_schedule, sampling_k, sampling_c: how the other share falls with the steps, see `kept`; the steps are counted in
+    the collection "schedule".
     """
 
     directions: str = "both"
@@ -38,6 +57,9 @@ class Seq2Seq(RecurrentModel):
     attend: str = "after"
     input_feeding: bool = False
     scheduled_sampling: float = 0.0
+    sampling_schedule: str = "constant"
+    sampling_k: float = 1.0
+    sampling_c: float = 1e-4
     takes = ("pair",)
 
     def setup(self):
@@ -46,8 +68,9 @@ class Seq2Seq(RecurrentModel):
         choose("local", self.local, LOCAL)
         choose("bridge", self.bridge, ("backward", "copy", "dense", "zeros"))
         choose("attend", self.attend, ("after", "before"))
-        if not 0 <= self.scheduled_sampling < 1:
-            raise ValueError(f"scheduled_sampling: {self.scheduled_sampling} is outside [0, 1)")
+        if not 0 <= self.scheduled_sampling <= 1:
+            raise ValueError(f"scheduled_sampling: {self.scheduled_sampling} is outside [0, 1]")
+        kept(self.sampling_schedule, 0, self.sampling_k, self.sampling_c)
         if self.input_feeding and (self.attend == "before" or self.attention == "none"):
             raise ValueError("input_feeding: needs attend='after' and attention")
         if self.bridge == "copy" and self.directions == "both":
@@ -71,6 +94,8 @@ class Seq2Seq(RecurrentModel):
         elif self.attention != "none":
             self.combine = dense(self.hidden, use_bias=False)
         self.logits = dense(self.outputs)
+        if self.scheduled_sampling and self.sampling_schedule != "constant":
+            self.steps_taken = self.variable("schedule", "step", jnp.zeros, [], jnp.float32)
 
     # encoding
 
@@ -161,7 +186,8 @@ class Seq2Seq(RecurrentModel):
     def _given(self, inputs, mask, *, train: bool):
         encoded = self.encode(inputs["source"], mask, train=train)
         shifted = jnp.pad(inputs["target"][:, :-1], [(0, 0), (1, 0)], constant_values=BOS)
-        sampling = self.scheduled_sampling if train else 0
+        sampling = bool(self.scheduled_sampling) and train
+        share = self._sampled() if sampling else 0
         if self.attend == "after" and not self.input_feeding and not sampling:
             _, features, weights = self._advance(encoded, self.begin(encoded), self.target_embedding(shifted), train=train)
             return self.logits(features).astype(jnp.float32), weights
@@ -169,17 +195,27 @@ class Seq2Seq(RecurrentModel):
         def one(self, carry, token):
             memory, drawn = carry
             if sampling:
-                token = self._sometimes(drawn, token, sampling)
+                token = self._sometimes(drawn, token, share)
             memory, features, weights = self._advance(encoded, memory, self.target_embedding(token)[:, None], train=train)
             if sampling:
                 keys = row_keys(self.make_rng("dropout"), token.shape[0], self.axis_name)
                 drawn = jax.vmap(jax.random.categorical)(keys, self.logits(features)[:, 0].astype(jnp.float32))
             return (memory, drawn), (features[:, 0], None if weights is None else weights[:, 0])
 
-        scan = nn.scan(one, variable_broadcast="params", split_rngs={"params": False, "dropout": True}, in_axes=1, out_axes=1)
+        rngs, whole = {"params": False, "dropout": True}, ["params", "schedule"]
+        scan = nn.scan(one, variable_broadcast=whole, split_rngs=rngs, in_axes=1, out_axes=1)
         _, (features, weights) = scan(self, (self.begin(encoded), shifted[:, 0]), shifted)
         return self.logits(features).astype(jnp.float32), weights
 
-    def _sometimes(self, drawn, token, share: float):
+    def _sampled(self):
+        """The share of tokens that this training step replaces."""
+        if self.sampling_schedule == "constant":
+            return self.scheduled_sampling
+        step = self.steps_taken.value
+        if self.is_mutable_collection("schedule"):
+            self.steps_taken.value = step + 1
+        return jnp.minimum(self.scheduled_sampling, 1 - kept(self.sampling_schedule, step, self.sampling_k, self.sampling_c))
+
+    def _sometimes(self, drawn, token, share):
         keys = row_keys(self.make_rng("dropout"), token.shape[0], self.axis_name)
         return jnp.where(jax.vmap(lambda key: jax.random.bernoulli(key, share))(keys), drawn.astype(token.dtype), token)

@@ -11,6 +11,7 @@ from helpers import close
 import architectures
 from architectures import decoding
 from architectures.attention import Attention
+from architectures.seq2seq import kept
 from train.tasks import BOS, EOS, PAD
 
 KEY = jax.random.key(0)
@@ -248,6 +249,36 @@ def test_drawn_outputs_follow_the_distribution_and_the_row_key():
     np.testing.assert_array_equal(again[0], drawn[7])
 
 
+# scheduled sampling
+
+
+def test_what_is_left_of_teacher_forcing_falls_as_in_figure_3_of_the_paper():
+    steps = np.arange(0, 1000, 100, dtype=np.float32)
+    close(kept("linear", steps, 1.0, 0.002), np.maximum(1 - 0.002 * steps, 0))
+    close(kept("exponential", steps, 0.99, 0.0), 0.99**steps)
+    close(kept("inverse_sigmoid", steps, 100.0, 0.0), 100 / (100 + np.exp(steps / 100)))
+    assert kept("inverse_sigmoid", np.float32(1e6), 10.0, 0.0) == 0
+
+
+def test_a_schedule_goes_from_the_target_to_the_models_own_tokens_and_only_training_counts_its_steps():
+    options = dict(sampling_schedule="linear", sampling_c=0.5, scheduled_sampling=1.0)
+    model = architectures.build("seq2seq", outputs=9, symbols=10, hidden=8, **options)
+    variables = model.init(KEY, INPUTS, MASK, train=False)
+    other = INPUTS | dict(target=INPUTS["target"][::-1])
+
+    def step(variables, inputs):
+        return model.apply(variables, inputs, MASK, train=True, rngs={"dropout": KEY}, mutable=["schedule"])
+
+    for at in range(3):  # nothing, half, all is drawn
+        assert variables["schedule"]["step"] == at
+        given, state = step(variables, INPUTS)
+        forced, same = logits(model, variables), (given == step(variables, other)[0]).all()
+        assert bool(np.allclose(given, forced, atol=1e-5)) == (at == 0) and bool(same) == (at == 2)
+        variables = variables | state
+    capped = model.clone(scheduled_sampling=0.0).apply(variables, INPUTS, MASK, train=True, rngs={"dropout": KEY})
+    close(capped, forced)
+
+
 # what cannot be
 
 
@@ -257,7 +288,11 @@ def test_drawn_outputs_follow_the_distribution_and_the_row_key():
         (dict(bridge="copy"), "bridge: 'copy' needs an encoder of one direction"),
         (dict(bridge="backward", directions="forward"), "bridge: 'backward' needs an encoder with that direction"),
         (dict(input_feeding=True, attention="none"), "input_feeding: needs attend='after' and attention"),
-        (dict(scheduled_sampling=1.0), r"scheduled_sampling: 1.0 is outside \[0, 1\)"),
+        (dict(scheduled_sampling=1.5), r"scheduled_sampling: 1.5 is outside \[0, 1\]"),
+        (dict(sampling_schedule="cosine"), "sampling_schedule: unknown 'cosine'; have constant, exponential"),
+        (dict(sampling_schedule="linear", sampling_c=0.0), "sampling_c: 0.0 must be above 0 with sampling_schedule='linear'"),
+        (dict(sampling_schedule="exponential"), r"sampling_k: 1.0 is outside \(0, 1\) with"),
+        (dict(sampling_schedule="inverse_sigmoid", sampling_k=0.5), "sampling_k: 0.5 must be at least 1 with"),
         (dict(attention="dot"), "score: 'dot' needs keys and queries of one size, not 16 and 8"),
         (dict(attention="location", max_source=3), "max_source: 3 is less than the source's 6 places"),
     ],
