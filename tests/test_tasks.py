@@ -118,6 +118,7 @@ def test_a_sequence_is_wrong_if_any_output_is_off_by_the_tolerance_or_a_legal_on
     mask = jnp.array([[True, True], [True, True], [False, False]])
     sums = TASKS["regress"](tolerance=0.4).sums(outputs, dict(target=target, mask=mask))
     assert (int(sums["wrong"]), int(sums["sequences"])) == (1, 2)
+    assert finish(sums)["mae"] == pytest.approx((0.4 + 0.39) / 8)  # of four valid steps with two outputs
     first = dict(target=target, mask=mask, scored=jnp.array([[True, False]] * 3))
     assert int(TASKS["regress"](tolerance=0.4).sums(outputs, first)["wrong"]) == 0
     legal = jnp.array([[[True, False], [False, True]], [[False, True], [True, False]], [[True, True], [True, True]]])

@@ -14,9 +14,9 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means over the counted items, for whatever leading shape (seeds).
 
     loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean squared error in the target's
-    units squared; perplexity of a token, and bits a token; token_error: edits in percent of the reference's
-    tokens; sequence_error: wrong sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the
-    training steps; skipped, where it is not 0: how many of these changed nothing. NaN where nothing was counted.
+    units squared; mae: mean absolute error; perplexity of a token, and bits a token; token_error: edits in percent of the
+    reference's tokens; sequence_error: wrong sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm:
+    means over the training steps; skipped, where it is not 0: how many of these changed nothing. NaN where nothing was counted.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
 
@@ -30,6 +30,8 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         metrics["top5_error"] = 100 * (1 - per("among5", "count"))
     if "squared_error" in sums:
         metrics["mse"] = per("squared_error", "items" if "items" in sums else "count")
+    if "absolute_error" in sums:
+        metrics["mae"] = per("absolute_error", "items")
     if "nats" in sums:
         metrics["perplexity"] = np.exp(np.minimum(per("nats", "tokens"), 700))
         metrics["bits"] = per("nats", "tokens") / np.log(2)

@@ -175,7 +175,8 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
 
     criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and steps, a sequence, as in
     papers of the 1990s, whose learning rates go with it. The metric mse is the mean in either case, of "scored" steps.
-    tolerance: if set, also the share of wrong sequences, those where any output (of a "scored" step) is off by that or more.
+    tolerance: if set, also the mean absolute error, mae, and the share of wrong sequences, those where any output (of a
+    "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
     (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood" [B, T, O], the mean cosine between the outputs and
     these, and the root mean square of their distance an output (Elman 1990).
@@ -199,7 +200,9 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
             legal = batch["legal"]
             wrong = jnp.where(legal, outputs, jnp.inf).min(axis=-1) <= jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
         elif tolerance is not None:
-            wrong = (jnp.abs(outputs - batch["target"]) >= tolerance).any(axis=-1)
+            off = jnp.abs(outputs - batch["target"])
+            wrong = (off >= tolerance).any(axis=-1)
+            sums |= dict(absolute_error=jnp.where(judged, off.mean(axis=-1), 0).sum())
         else:
             wrong = None
         if wrong is not None:
