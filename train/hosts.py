@@ -40,6 +40,17 @@ def add_flags(parser) -> None:
     )
 
 
+def flags(port: int, process: int, processes: int) -> list[str]:
+    """Those of a process, where all run on this machine."""
+    return [f"--coordinator=127.0.0.1:{port}", f"--process_id={process}", f"--num_processes={processes}"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def initialise(flags, command: str) -> None:
     """Connects the processes, the first time that it is called; before JAX looks for devices. Raises BadInput."""
     global _pod
