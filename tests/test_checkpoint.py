@@ -1,5 +1,7 @@
 """Checkpoints: what is restored is what was saved, or nothing."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -75,6 +77,16 @@ def test_a_truncated_file_or_an_empty_step_folder_falls_back_too(tmp_path, state
     (tmp_path / "99").mkdir()
     ((found, _), _), warnings = restore(tmp_path, state)
     assert found.step.tolist() == [1, 1] and len(warnings) == 2
+
+
+def test_a_checkpoint_under_the_number_of_another_step_or_with_other_notes_is_not_taken(tmp_path, state):
+    save(tmp_path, state, [1, 2])
+    shutil.copytree(tmp_path / "1", tmp_path / "99")
+    notes = tmp_path / "2" / "meta" / "metadata"
+    notes.write_text(notes.read_text().replace("1.5", "7.5"))
+    (((found, _), meta), warnings) = restore(tmp_path, state)
+    assert (meta["step"], meta["seconds"]) == (1, 1.5) and found.step.tolist() == [1, 1]
+    assert ["checkpoint 99" in warnings[0], "checkpoint 2 " in warnings[1], len(warnings)] == [True, True, 2]
 
 
 def test_after_a_fallback_the_broken_step_can_be_saved_anew(tmp_path, state):

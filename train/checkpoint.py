@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Mapping
 
 import jax
@@ -88,7 +89,7 @@ class Checkpoints:
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(arrays),
-                    meta=ocp.args.JsonSave(meta | {"digest": digest(arrays)}),
+                    meta=ocp.args.JsonSave(_sealed(meta | {"step": step, "digest": digest(arrays)})),
                 ),
                 metrics={"score": score},
             )
@@ -118,16 +119,24 @@ class Checkpoints:
                     step, args=ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
                 )
                 arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
-                if digest(arrays) != saved.meta["digest"]:
+                meta = {key: value for key, value in saved.meta.items() if key != "seal"}
+                if digest(arrays) != meta["digest"] or ("seal" in saved.meta and _sealed(meta) != saved.meta):
                     raise ValueError("its contents do not match its digest")
+                if meta.get("step", step) != step:
+                    raise ValueError(f"it is that of step {meta['step']}, moved")
             except Exception as error:  # Orbax raises many kinds, bare Exception among them
                 reason = " ".join(str(error).split())[:200]
                 warn(f"checkpoint {step} in {self._folder} is broken ({reason}); falling back to the one before")
                 continue
-            return arrays, dict(saved.meta) | {"step": step}
+            return arrays, meta | {"step": step}
         if self.steps():
             raise ValueError(f"no checkpoint in {self._folder} is sound; move the folder away to start afresh")
         return None
+
+
+def _sealed(meta: dict) -> dict:
+    """With a digest of its own."""
+    return meta | {"seal": hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()}
 
 
 def _fill(template, arrays: dict[str, np.ndarray]):
