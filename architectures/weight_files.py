@@ -51,7 +51,7 @@ def _read_npz(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, AttributeError) as error:  # pickled contents, or an array of another kind of file
+    except (ValueError, AttributeError, EOFError) as error:  # pickled contents, another kind of file, an empty one
         raise ValueError(f"{path}: no file of plain arrays ({_line(error)})") from None
 
 
@@ -76,13 +76,11 @@ def _write_safetensors(path, state):
 
 
 def _read_torch(path):
-    import pickle
-
     import torch
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # whatever the bytes make of its reader
         raise ValueError(f"{path}: no file of plain tensors ({_line(error)})") from None
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):

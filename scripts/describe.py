@@ -7,7 +7,6 @@ KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds ar
 fields in pixels a side (height x width where they differ), padding counted in both. Nothing is computed, only traced.
 """
 
-import argparse
 import csv
 import pathlib
 import re
@@ -20,7 +19,7 @@ from ml_collections import ConfigDict
 import architectures
 from configs import base
 from train import anatomy
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 COUNTS = pathlib.Path(__file__).parent / "counts.csv"  # of whole models, and, where the column `layer` says so, of layers
 COLUMNS = ("layer", "times", "output", "parameters", "multiply-adds", "receptive field", "stride")
@@ -157,12 +156,7 @@ def _shape(flag: str, written: str, count: int) -> tuple[int, ...]:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.describe",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser("python -m scripts.describe", __doc__)
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("--outputs", type=int, help="classes; default 1000 for images of more than 32 pixels, else 10")
     parser.add_argument("--image", metavar="HxWxC", help="default: what the model is made for")

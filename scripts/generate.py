@@ -3,13 +3,12 @@
 python -m scripts.generate --workdir=DIR [--prompt="In the beginning"] [--tokens=100] [--temperature=1.0]
 """
 
-import argparse
 import sys
 
 import numpy as np
 from etils import epath
 
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 
 def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: float):
@@ -35,9 +34,7 @@ def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: fl
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m scripts.generate", __doc__)
     parser.add_argument("--workdir", required=True, metavar="DIR", help="of a finished or running training")
     parser.add_argument("--prompt", default="", metavar="TEXT", help="how the text begins; default: a new line of it")
     parser.add_argument("--tokens", type=int, default=100, help="how many are drawn (default 100)")

@@ -6,13 +6,12 @@ python -m scripts.report TABLE.py [--workdir=DIR]   enters the table's finished 
 python -m scripts.report --check   fails when a README does not match its CSV
 """
 
-import argparse
 import csv
 import json
 import pathlib
 
 from scripts import table_report
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 from train.log import summary
 from train.report import origin
 
@@ -28,9 +27,12 @@ COLUMNS = (
 def row(run: pathlib.Path) -> dict[str, str]:
     """The line of a run in results.csv. Raises BadInput if it has no result."""
     try:
-        result = json.loads((run / "result.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        return _row(json.loads((run / "result.json").read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{run}: no readable result.json ({error}); train it to its end first") from None
+
+
+def _row(result: dict) -> dict[str, str]:
     return dict(
         command=result["command"],
         metric=result["metric"],
@@ -63,11 +65,10 @@ def with_block(readme: str, text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m scripts.report", description=__doc__)
+    parser = Parser("python -m scripts.report", __doc__)
     parser.add_argument("runs", nargs="*", type=pathlib.Path, metavar="RUN|TABLE.py", help="a run's workdir, or tables")
     parser.add_argument("--check", action="store_true", help="exit with 1 when README.md does not match results.csv")
     parser.add_argument("--workdir", metavar="DIR", help="of a table: where scripts.sweep put its runs")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     flags = parser.parse_args(arguments)
     if flags.runs and all(run.suffix == ".py" for run in flags.runs):
         for table in flags.runs:

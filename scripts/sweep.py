@@ -11,7 +11,6 @@ from train import hosts, interruption
 if __name__ == "__main__":
     interruption.listen("python -m scripts.sweep")
 
-import argparse
 import functools
 import json
 import pathlib
@@ -23,7 +22,7 @@ from configs.table import Table
 from scripts import table_runs
 from train import __main__ as command
 from train import log
-from train.errors import BadInput, NonFinite, exit_with
+from train.errors import BadInput, NonFinite, Parser, exit_with
 
 
 def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
@@ -71,8 +70,7 @@ def _steps(duration: int | str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    parser = command.Parser(prog="python -m scripts.sweep", description=__doc__, allow_abbrev=False)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser("python -m scripts.sweep", __doc__)
     parser.add_argument("table", metavar="TABLE.py")
     parser.add_argument("--scale", default="small", help="one of the table's scales")
     parser.add_argument("--rows", metavar="NAME,...", help="only these")

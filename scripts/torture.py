@@ -7,7 +7,6 @@ every run ends with the arrays and records of one that was left alone. corruptio
 disk: a workdir that fills up (a small tmpfs; needs root), and one that is read-only. Exit code 1 where anything differed.
 """
 
-import argparse
 import os
 import pathlib
 import random
@@ -22,9 +21,8 @@ import numpy as np
 from etils import epath
 
 from train import log
-from train.__main__ import Parser
 from train.checkpoint import Checkpoints
-from train.errors import exit_with
+from train.errors import Parser, exit_with
 
 COMMON = ("--config.data.batch_size=30", "--config.checkpoint.every=40", "--config.log.every=25", "--config.seeds=0,1")
 RUNS = {
@@ -165,8 +163,7 @@ def disk(folder: pathlib.Path) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    parser = Parser(prog="python -m scripts.torture", description=__doc__, allow_abbrev=False)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser("python -m scripts.torture", __doc__)
     parser.add_argument("--runs", default="lenet,lstm", help="of " + ", ".join(RUNS))
     parser.add_argument("--kills", type=int, default=100, help="of each signal, over all runs (default 100)")
     parser.add_argument("--corruptions", type=int, default=50, help="over all runs (default 50)")

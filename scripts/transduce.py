@@ -8,7 +8,6 @@ python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and B
 Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
 """
 
-import argparse
 import csv
 import functools
 import io
@@ -17,7 +16,7 @@ import sys
 import numpy as np
 from etils import epath
 
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 from train.log import write_whole
 
 BATCH = 64  # texts decoded together
@@ -154,9 +153,7 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.transduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m scripts.transduce", __doc__)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="what to transduce; standard input, if none")
     parser.add_argument("--workdir", required=True, metavar="DIR[,DIR...]", help="of a finished or running training")
     parser.add_argument("--file", metavar="FILE", help="texts, one a line")

@@ -8,7 +8,6 @@ IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5; ours, "params/co
 With --reverse IN is ours, or a run's workdir: the parameters it evaluates, of its newest checkpoint. `--list` lists the names.
 """
 
-import argparse
 import dataclasses
 import sys
 
@@ -18,7 +17,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import architectures
 from architectures import convert, convert_recurrent, weight_files
 from train import trained
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
 FREE = {  # fields that change nothing about what trained weights compute
@@ -54,9 +53,7 @@ def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.weights", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("python -m scripts.weights", __doc__)
     parser.add_argument("source", nargs="?", metavar="SOURCE", help="whose network: torchvision/resnet50")
     parser.add_argument("input", nargs="?", metavar="IN", help="the file to read, or with --reverse a run's workdir")
     parser.add_argument("output", nargs="?", metavar="OUT", help="the file to write")

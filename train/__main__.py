@@ -9,7 +9,6 @@ from train import hosts, interruption  # noqa: E402
 if __name__ == "__main__":
     interruption.listen("python -m train")
 
-import argparse  # noqa: E402
 import contextlib  # noqa: E402
 import fcntl  # noqa: E402
 import functools  # noqa: E402
@@ -18,16 +17,11 @@ import os  # noqa: E402
 import secrets  # noqa: E402
 import shlex  # noqa: E402
 
-from train.errors import BadInput, exit_with  # noqa: E402
+from train.errors import BadInput, Parser, exit_with  # noqa: E402
 
 RESULT_FREE = (  # may change when a run is resumed
     *("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch", "optim.skip_nonfinite"),
 )
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise BadInput(message)
 
 
 def prepare_jax() -> None:
@@ -50,7 +44,7 @@ def prepare_jax() -> None:
 def main(arguments: list[str], started: float | None = None) -> int:
     """started: time.perf_counter() when the command began, if that was not now."""
     started = started or time.perf_counter()
-    parser = Parser(prog="python -m train", description=__doc__, allow_abbrev=False)
+    parser = Parser("python -m train", __doc__)
     parser.add_argument(
         "--config",
         required=True,

@@ -4,6 +4,7 @@
 130 ended at once by Ctrl-C; 141 nobody reads its output.
 """
 
+import argparse
 import os
 import re
 import sys
@@ -34,6 +35,17 @@ class NotWritten(Ending):
     """The disk is full, gone or failing; what was written before stays."""
 
     code = 74  # EX_IOERR of sysexits.h
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in one line, takes whole names of flags alone, and shows its description as it is written."""
+
+    def __init__(self, command: str, description: str):
+        form = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog=command, description=description, formatter_class=form, allow_abbrev=False)
+
+    def error(self, message):
+        raise BadInput(message)
 
 
 class Interrupted(Ending):

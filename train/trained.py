@@ -30,9 +30,9 @@ def load(workdir: epath.Path, warn) -> Trained:
 
     try:
         config = json.loads((workdir / "config.json").read_text())
-        model, data, seeds = config["model"], config["data"], range(len(config["seeds"]))
+        model, data, seeds = config["model"], dict(config["data"]), range(len(config["seeds"]))
         options = {key: tuple(v) if isinstance(v, list) else v for key, v in model.items() if key != "name"}
-        name, _ = model["name"], data["name"]
+        name = model["name"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{workdir}: no run with a readable config.json ({error})") from None
     if not (workdir / "checkpoints").exists():

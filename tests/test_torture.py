@@ -1,0 +1,26 @@
+"""A short form of scripts.torture: a few kills, each at another moment, and damages to checkpoints."""
+
+import random
+import signal
+
+import pytest
+
+from scripts import torture
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole") / "lstm"
+    process = torture.start(*torture.RUNS["lstm"], f"--workdir={workdir}")
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    return workdir
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_ends_with_the_bits_of_one_left_alone_whenever_it_is_ended_and_resumed(tmp_path, whole, number):
+    assert torture.kill("lstm", number, 3, whole, tmp_path, random.Random(0))
+
+
+def test_a_damaged_checkpoint_never_gives_wrong_values(tmp_path, whole):
+    assert torture.corrupt("lstm", 5, whole, tmp_path, random.Random(1))
