@@ -1,6 +1,7 @@
 """The figure of a paper's table that was run at a scale. Used by scripts.report."""
 
 import pathlib
+import re
 
 import matplotlib.figure
 import numpy as np
@@ -11,9 +12,31 @@ from configs.table import Steps, Table
 from scripts import elman_figure
 from train import log
 
-FIGURES = dict(  # name -> a function of (file, run) that draws the first row that was run
-    dendrogram=elman_figure.dendrogram,
-    segmentation=elman_figure.segmentation,
+
+def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
+    """Bahdanau et al. 2014, figure 2: the error of each row in the splits "test_A_to_B" against the length of the source; lines
+    are means over seeds, bands reach from the lowest to the highest seed."""
+    figure = matplotlib.figure.Figure(figsize=(6.5, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, run in runs.items():
+        last = {r["split"]: r["token_error"] for r in log.read(epath.Path(run)) if "token_error" in r}
+        parts = {tuple(map(int, re.findall(r"\d+", split))): of for split, of in last.items() if split.startswith("test_")}
+        ends = sorted(parts)
+        values = np.array([parts[end] for end in ends], np.float64)  # [parts, S]
+        places = range(len(ends))
+        (line,) = axes.plot(places, values.mean(1), marker="o", label=name)
+        axes.fill_between(places, values.min(1), values.max(1), alpha=0.2, color=line.get_color(), linewidth=0)
+    axes.set_xticks(places, [f"{low} to {high}" for low, high in ends])
+    axes.set(xlabel="letters in the word", ylabel="phone error (%)", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+
+
+FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows which were run
+    dendrogram=lambda file, runs: elman_figure.dendrogram(file, next(iter(runs.values()))),
+    length=length,
+    segmentation=lambda file, runs: elman_figure.segmentation(file, next(iter(runs.values()))),
 )
 
 

@@ -145,7 +145,7 @@ def report(table_file: str, workdir: str | None) -> None:
             present = {name: runs / folder_of(name) for name in ours if (runs / folder_of(name)).exists()}
             table_figure.draw(file, table, scale, ours, present)
             for kind in table.figures if present else ():
-                table_figure.FIGURES[kind](path.parent / figure_name(path, scale, kind), next(iter(present.values())))
+                table_figure.FIGURES[kind](path.parent / figure_name(path, scale, kind), present)
             for claim, verdict in zip(table.claims, verdicts(table, read(path.parent), path, scale), strict=True):
                 print(f"{scale}: {verdict.word}: {claim.says}: {verdict.evidence}")
         entered += len(lines)

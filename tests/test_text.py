@@ -283,3 +283,18 @@ def test_the_loss_of_a_stream_in_evaluation_does_not_depend_on_how_it_is_cut_int
         totals.append(float(sums["nats"][0]))
         assert sums["tokens"].tolist() == [37 * 12]
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
+
+
+def test_words_of_cmudict_are_trained_on_up_to_a_length_and_tested_in_parts_that_make_the_whole():
+    data = DATASETS["cmudict"](train_length=5, lengths=(4, 9, 40))
+    assert data.train.arrays["source_length"].max() == 5
+    parts = {name: source.arrays["source_length"] for name, source in data.evals.items() if name.startswith("test_")}
+    assert {name: (int(of.min()), int(of.max()) <= 40) for name, of in parts.items()} == {
+        "test_1_to_4": (1, True),
+        "test_5_to_9": (5, True),
+        "test_10_to_40": (10, True),
+    }
+    whole = data.evals["test"].arrays["source_length"]
+    assert sorted(np.concatenate(list(parts.values()))) == sorted(whole) and list(data.evals)[-1] == "test"
+    with pytest.raises(ValueError, match="^lengths: no word for test_41_to_50$"):
+        DATASETS["cmudict"](lengths=(40, 50))

@@ -1,6 +1,7 @@
 """Real text: language models, pairs to transduce, words to tag."""
 
 import hashlib
+import itertools
 
 import jax.numpy as jnp
 import numpy as np
@@ -100,7 +101,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
     for which, examples in split.items():
         each = [(s, t, targets) for s, targets in examples for t in (targets if which == "train" else targets[:1])]
         columns = dict(source=[encoded(s) for s, _, _ in each], target=[[*target.encode(t), EOS] for _, t, _ in each])
-        made = source_of(columns, buckets, batch)
+        made = source_of(columns, buckets if which in SPLITS else 1, batch)
         if which != "train":
             answers = [[target.encode(t) for t in targets] for _, _, targets in each]
             width = max(len(row) for rows in answers for row in rows)
@@ -121,12 +122,15 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
     )
 
 
-def cmudict(*, buckets: int = 6, reverse: bool = False) -> Dataset:
+def cmudict(*, buckets: int = 6, reverse: bool = False, train_length: int = 0, lengths: tuple[int, ...] = ()) -> Dataset:
     """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones,
     without stress.
 
     Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In evaluation all of a
     word's pronunciations are right.  buckets: by length.  reverse: of the source (Sutskever et al. 2014, section 3.3).
+    train_length: letters of the longest words trained on, 0 for all.  lengths: ends of parts by letters: (6, 9) makes of the
+    test words those of 1 to 6 letters the split "test_1_to_6", those of 7 to 9 "test_7_to_9" (Bahdanau et al. 2014, figure 2).
+    Raises ValueError, one line, where no word is so long.
     """
     lines, origin = texts.load("cmudict")
     split = {
@@ -136,7 +140,15 @@ def cmudict(*, buckets: int = 6, reverse: bool = False) -> Dataset:
         source=Vocabulary.build((word for word, _ in split["train"]), "char"),
         target=Vocabulary.build((phones for _, said in split["train"] for phones in said), "symbol"),
     )
-    return pairs(split, vocabularies, origin, "cmudict", buckets=buckets, reverse=reverse)
+    whole = split.pop("test")
+    if train_length:
+        split["train"] = [(word, said) for word, said in split["train"] if len(word) <= train_length]
+    for low, high in itertools.pairwise((0, *lengths)):
+        split[f"test_{low + 1}_to_{high}"] = [(word, said) for word, said in whole if low < len(word) <= high]
+    empty = [which for which, part in split.items() if not part]
+    if empty:
+        raise ValueError(f"{'train_length' if 'train' in empty else 'lengths'}: no word for {', '.join(empty)}")
+    return pairs(split | {"test": whole}, vocabularies, origin, "cmudict", buckets=buckets, reverse=reverse)
 
 
 def kjv_reina_valera(
