@@ -25,6 +25,8 @@ TABLE = Table(
         "data.lengths": (4, 6, 8, 10, 34),
         "model.name": "seq2seq",
         "model.cell": "gru_reset_before",
+        "model.attend": "before",
+        "model.bridge": "backward",
         "model.hidden": 128,
         "model.embedding": 64,
         "optim.name": "adam",
