@@ -7,6 +7,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
 from train import log
+from train.errors import BadInput
 
 
 class Bucket(MemoryFileSystem):
@@ -46,3 +47,11 @@ def test_a_resumed_log_holds_each_record_once_and_drops_what_will_be_made_again(
 def test_a_line_that_a_kill_cut_short_ends_the_records(tmp_path):
     (tmp_path / log.FILE).write_text('{"step": 1, "split": "train"}\n{"step": 2, "spl')
     assert log.read(epath.Path(tmp_path)) == [{"step": 1, "split": "train"}]
+
+
+def test_a_damaged_line_before_the_last_is_refused_by_its_number(tmp_path):
+    (tmp_path / log.FILE).write_bytes(
+        b'{"step": 1, "split": "train"}\n{"step": 2, "spl\xff": 3}\n{"step": 3, "split": "train"}\n'
+    )
+    with pytest.raises(BadInput, match="line 2 of .*metrics.jsonl is damaged; delete it"):
+        log.read(epath.Path(tmp_path))

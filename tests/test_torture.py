@@ -1,5 +1,6 @@
 """A short form of scripts.torture: a few kills, each at another moment, and damages to checkpoints."""
 
+import os
 import random
 import signal
 
@@ -24,3 +25,8 @@ def test_a_run_ends_with_the_bits_of_one_left_alone_whenever_it_is_ended_and_res
 
 def test_a_damaged_checkpoint_never_gives_wrong_values(tmp_path, whole):
     assert torture.corrupt("lstm", 5, whole, tmp_path, random.Random(1))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
+def test_a_full_disk_and_a_read_only_one_end_a_run_in_one_line_and_earlier_checkpoints_stay(tmp_path):
+    assert torture.disk(tmp_path)
