@@ -226,11 +226,16 @@ class GRUCell(Cell):
     def step(self, w, carry, p):
         if self.one_product:
             return super().step(w, carry, p)
-        hidden = self.hidden
-        r, z = jnp.split(nn.sigmoid(p[:, : 2 * hidden] + self.product(carry, w["recurrent"][:, : 2 * hidden])), 2, axis=-1)
-        n = jnp.tanh(p[:, 2 * hidden :] + self.product(r * carry, w["recurrent"][:, 2 * hidden :]))
-        h = n + z * (carry - n)
+        h, _ = self.reset_before(w["recurrent"], carry, p)
         return h, h
+
+    @nn.nowrap
+    def reset_before(self, recurrent, h, p):
+        """h' and r * h, the operand of the second product."""
+        hidden = self.hidden
+        r, z = jnp.split(nn.sigmoid(p[:, : 2 * hidden] + self.product(h, recurrent[:, : 2 * hidden])), 2, axis=-1)
+        n = jnp.tanh(p[:, 2 * hidden :] + self.product(r * h, recurrent[:, 2 * hidden :]))
+        return n + z * (h - n), r * h
 
     @nn.nowrap
     def gates(self, w, carry, p, q):

@@ -28,7 +28,7 @@ class Recurrent(nn.Module):
 
     carry: the initial one; the cell's own, if None.  reverse: from the last step to the first.
     scan: "plain", an nn.scan of the cell that autodiff goes through; "fused", the same arithmetic, but each weight's gradient
-    is one product over all steps (for cells of one product; others are as "plain" either way).
+    is one product over all steps.
     remat: time steps to a chunk whose activations are computed again in the backward pass, or 0.
     """
 
@@ -42,11 +42,12 @@ class Recurrent(nn.Module):
         carry = self.cell.initial_carry(x.shape[0]) if carry is None else carry
         w = self.cell.weights(x.shape[-1])
         xs = jnp.swapaxes(x, 0, 1), jnp.swapaxes(mask, 0, 1)
-        fused = choose("scan", self.scan, dict(fused=True, plain=False)) and self.cell.one_product
+        fused = choose("scan", self.scan, dict(fused=True, plain=False))
+        unroll = (_fused if self.cell.one_product else _fused_reset_before) if fused else self._plain
 
         def run(w, carry, xs):
             x, valid = xs
-            return (_fused if fused else self._plain)(self.cell, w, carry, self.cell.project(w, x), valid, self.reverse)
+            return unroll(self.cell, w, carry, self.cell.project(w, x), valid, self.reverse)
 
         carry, outputs = _in_chunks(run, w, carry, xs, self.remat, self.reverse) if self.remat else run(w, carry, xs)
         return carry, jnp.swapaxes(outputs, 0, 1)
@@ -126,6 +127,38 @@ def _fused(cell, w, carry, p, valid, reverse):
     run = jax.custom_vjp(lambda *arguments: forward(*arguments, keep=False))
     run.defvjp(keeping, backward)
     return run(recurrent, small, carry, p, valid)
+
+
+def _fused_reset_before(cell, w, carry, p, valid, reverse):
+    """As `_fused`, for a GRU whose reset gate is before the second product.
+
+    Both products are added to p, so their gradients are those of p, and the backward scan, in which the weights are constants,
+    has no product for the weights.
+    """
+
+    def forward(recurrent, carry, p, valid):
+        def step(h, inputs):
+            p, valid = inputs
+            new, reset = cell.reset_before(recurrent, h, p)
+            return held(valid, new, h), (jnp.where(valid[:, None], new, 0), (h, reset))
+
+        carry, (outputs, operands) = jax.lax.scan(step, carry, (p, valid), reverse=reverse)
+        return (carry, outputs), operands
+
+    def keeping(recurrent, carry, p, valid):
+        out, pullback, operands = jax.vjp(lambda carry, p: forward(recurrent, carry, p, valid), carry, p, has_aux=True)
+        return out, (recurrent, pullback, operands)
+
+    def backward(kept, cotangents):
+        recurrent, pullback, (h, reset) = kept
+        d_carry, dp = pullback(cotangents)
+        dq = jnp.split(dp.astype(cell.dtype), [2 * cell.hidden], axis=-1)
+        each = [jnp.einsum("tbu,tbg->ug", u.astype(cell.dtype), d) for u, d in zip((h, reset), dq, strict=True)]
+        return jnp.concatenate(each, axis=-1).astype(recurrent.dtype), d_carry, dp, None
+
+    run = jax.custom_vjp(lambda *arguments: forward(*arguments)[0])
+    run.defvjp(keeping, backward)
+    return run(w["recurrent"], carry, p, valid)
 
 
 class Bidirectional(nn.Module):
