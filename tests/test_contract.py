@@ -30,10 +30,10 @@ def recomputing(name) -> dict:
 
 @EACH
 def test_eight_devices_that_recompute_activations_learn_what_one_that_keeps_them_does(name):
-    one, _, carry = helpers.losses(experiment(name), 1)
-    many, _, eight = helpers.losses(experiment(name, devices=8, **recomputing(name)), 1)
+    one, alone, carry = helpers.losses(experiment(name), 1)
+    many, together, eight = helpers.losses(experiment(name, devices=8, **recomputing(name)), 1)
     np.testing.assert_allclose(many, one, rtol=1e-4)
-    ours, theirs = jax.device_get(eight)[0], jax.device_get(carry)[0]
+    ours, theirs = together.state(eight), alone.state(carry)
     helpers.close(ours.params, theirs.params, 1e-4)
     helpers.close(ours.model_state, theirs.model_state, 1e-4)
 
@@ -61,10 +61,10 @@ def recurrent(cell, **changes):
 
 @pytest.mark.parametrize("cell", cells.CELLS)
 def test_eight_devices_that_recompute_chunks_of_time_learn_what_one_that_keeps_them_does(cell):
-    one, _, carry = helpers.losses(recurrent(cell, parallel__devices=1, model__scan="plain"), 2)
-    many, _, eight = helpers.losses(recurrent(cell, parallel__devices=8, model__remat=4), 2)
+    one, alone, carry = helpers.losses(recurrent(cell, parallel__devices=1, model__scan="plain"), 2)
+    many, together, eight = helpers.losses(recurrent(cell, parallel__devices=8, model__remat=4), 2)
     np.testing.assert_allclose(many, one, rtol=1e-4)
-    helpers.close(jax.device_get(eight)[0].params, jax.device_get(carry)[0].params, 1e-4)
+    helpers.close(together.state(eight).params, alone.state(carry).params, 1e-4)
 
 
 @pytest.mark.parametrize("cell", cells.CELLS)

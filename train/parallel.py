@@ -51,8 +51,8 @@ class Layout:
 
     @property
     def axis(self) -> str | None:
-        """The axis that the batch is divided over, if it is."""
-        return AXIS if SEEDS[self.seeds][0] == "batch" else None
+        """The axis that the batch is divided over, if it is. One device has none: a sum over one costs a copy of its terms."""
+        return AXIS if SEEDS[self.seeds][0] == "batch" and len(self.devices) > 1 else None
 
 
 def layout(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:

@@ -52,21 +52,23 @@ def gradients(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, a
             rngs={"dropout": stream(seed, state.step, DROPOUT)},
         )
         sums = experiment.task.sums(outputs, batch)
-        return sums["loss"], (sums, model_state)
+        own = sums["loss"]
+        if axis:
+            sums = jax.lax.psum(sums, axis)
+        return own / jnp.maximum(sums["count"], 1), (sums, model_state)
 
     grads, (sums, model_state) = jax.grad(loss, has_aux=True)(state.params)
     if axis:
-        grads, sums = jax.lax.psum((grads, sums), axis)
+        grads = jax.lax.psum(grads, axis)
         whole = {name: jax.lax.all_gather(model_state[name], axis, tiled=True) for name in memory}
         model_state = jax.lax.pmean({k: v for k, v in model_state.items() if k not in memory}, axis) | whole
-    count = jnp.maximum(sums["count"], 1)
-    return jax.tree.map(lambda g: g / count, grads), sums, model_state
+    return grads, sums, model_state
 
 
 def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None) -> tuple[TrainState, Sums]:
     """One update from this device's share of the global batch; `axis` names the devices that hold the other shares.
 
-    The gradient is that of the loss summed over the global batch, divided once by the global count of valid items:
+    The gradient is that of the loss summed over the global batch and divided by the global count of valid items:
     shares with unequal counts weigh right, and any number of devices gives the same update. The sums returned are those
     of the global batch, and beside the task's: "steps", "lr" and "grad_norm" (of the mean loss, before any clipping).
     A memory is that of all rows of the global batch, the same on every device.
