@@ -89,7 +89,7 @@ class Checkpoints:
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(arrays),
-                    meta=ocp.args.JsonSave(_sealed(meta | {"step": step, "digest": digest(arrays)})),
+                    meta=ocp.args.JsonSave(sealed(meta | {"step": step, "digest": digest(arrays)})),
                 ),
                 metrics={"score": score},
             )
@@ -120,7 +120,7 @@ class Checkpoints:
                 )
                 arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
                 meta = {key: value for key, value in saved.meta.items() if key != "seal"}
-                if digest(arrays) != meta["digest"] or ("seal" in saved.meta and _sealed(meta) != saved.meta):
+                if digest(arrays) != meta["digest"] or ("seal" in saved.meta and sealed(meta) != saved.meta):
                     raise ValueError("its contents do not match its digest")
                 if meta.get("step", step) != step:
                     raise ValueError(f"it is that of step {meta['step']}, moved")
@@ -134,7 +134,7 @@ class Checkpoints:
         return None
 
 
-def _sealed(meta: dict) -> dict:
+def sealed(meta: dict) -> dict:
     """With a digest of its own."""
     return meta | {"seal": hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()}
 
