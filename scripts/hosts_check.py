@@ -4,7 +4,6 @@ python -m scripts.hosts_check [--steps=50] [--networks=LeNet-5,LSTM,Seq2Seq,...]
 2 x 2 and 4 x 1 must end with the same bits, and within 1e-6 of 1 x 4; exit code 1 where they do not.
 """
 
-import argparse
 import os
 import pathlib
 import subprocess
@@ -16,7 +15,7 @@ import numpy as np
 from configs import base, load
 from train import __main__ as command
 from train import hosts
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 TOLERANCE = 1e-6  # of the largest difference of a parameter; momentum and no Adam, which makes steps of last bits
 COMMON = {"optim.name": "momentum", "optim.lr": 0.01, "seeds": (0,), "steps_per_dispatch": 10}
@@ -40,8 +39,7 @@ LAYOUTS = ((1, 4), (2, 2), (4, 1))  # processes, devices of each
 
 
 def main(arguments: list[str]) -> int:
-    parser = command.Parser(prog="python -m scripts.hosts_check", description=__doc__, allow_abbrev=False)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser("python -m scripts.hosts_check", __doc__)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--networks", default="LeNet-5,LSTM,Seq2Seq,four seeds", metavar="NAME,...")
     parser.add_argument("--into", help=argparse.SUPPRESS)  # of the processes that this one starts
