@@ -4,6 +4,7 @@ python -m scripts.hosts_check [--steps=50] [--networks=LeNet-5,LSTM,Seq2Seq,...]
 2 x 2 and 4 x 1 must end with the same bits, and within 1e-6 of 1 x 4; exit code 1 where they do not.
 """
 
+import argparse
 import os
 import pathlib
 import subprocess
