@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -205,6 +206,25 @@ def test_a_run_trains_evaluates_and_imports_no_tensorflow(folder, tmp_path):
     assert done.stdout.endswith("False\n"), done.stderr
     assert "imagenet2012, tfds" in done.stdout and f"{TRAIN} train, {VALIDATION} validation" in done.stdout
     assert "validation/error" in (tmp_path / "result.json").read_text()
+
+
+def test_two_hosts_train_and_evaluate_as_one_does_on_as_many_devices(folder, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = [f"--config.{key}={str(value).strip('()')}" for key, value in SMALL.items()]
+    command = [sys.executable, "-m", "train", f"--config={CONFIG}", *flags]
+    pod = [f"--coordinator=127.0.0.1:{port}", "--num_processes=2", f"--workdir={tmp_path / 'two'}"]
+    one_device = os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1")
+    hosts = [subprocess.Popen([*command, *pod, f"--process_id={i}"], env=one_device, stderr=subprocess.PIPE) for i in range(2)]
+    alone = helpers.train(*command[3:], f"--workdir={tmp_path / 'one'}", devices=2)
+    assert [host.wait() for host in hosts] == [0, 0], [host.stderr.read() for host in hosts]
+    assert alone.returncode == 0, alone.stderr
+    runs = [[json.loads(line) for line in (tmp_path / run / "metrics.jsonl").open()] for run in ("two", "one")]
+    assert len(runs[0]) == len(runs[1]) > 2
+    for two, one in zip(*runs, strict=True):
+        assert (two["step"], two["split"]) == (one["step"], one["split"])
+        np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -20,7 +20,7 @@ import shlex  # noqa: E402
 from train.errors import BadInput, Parser, exit_with  # noqa: E402
 
 RESULT_FREE = (  # may change when a run is resumed
-    *("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch", "optim.skip_nonfinite"),
+    *("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch", "optim.skip_nonfinite", "data.workers"),
 )
 
 

@@ -185,12 +185,16 @@ class Program:
             waiting.append(ticket)
             if len(waiting) > 1:  # at most two dispatches hold their batches
                 jax.block_until_ready(waiting.popleft())
+        if source.stream:
+            self._readers[id(source)].close()
         return (state, kept), sums
 
     def close(self) -> None:
         """Ends what reads streamed data ahead."""
         for reader in self._readers.values():
             reader.close()
+        if "_of_ensembles" in vars(self):
+            self._of_ensembles.close()
 
     @property
     def _seed_axes(self) -> int:
