@@ -27,6 +27,7 @@ told=false sweep=''
 trap 'told=true; trap : TERM; [ -z "$sweep" ] || kill -TERM "$sweep" || true' TERM
 "${VENV:-.venv}/bin/python" -m scripts.sweep "$@" --shard="$shard/$shards" &
 sweep=$!
+if $told; then kill -TERM "$sweep" || true; fi  # told before there was a sweep to tell
 wait "$sweep" || true  # a signal ends this one early
 code=0
 wait "$sweep" || code=$?

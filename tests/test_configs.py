@@ -197,7 +197,7 @@ def test_choosing_another_name_brings_its_keys_and_keeps_the_common_ones():
         ("del c.eval", "eval.batch_size: is missing"),
         ("del c.model", "model is no section with a name"),
         ("c.optim = dict(c.optim, lr='big')", "optim.lr: 'big' is a str, must be a number"),
-        ("c.eval = dict(every=1.5, batch_size=5)", "eval.every: 1.5 is a float, must be a duration"),
+        ("c.eval = dict(every=1.5, batch_size=5, ensemble=1)", "eval.every: 1.5 is a float, must be a duration"),
     ],
 )
 def test_what_a_file_does_to_an_unlocked_config_is_checked_all_the_same(tmp_path, change, words):
