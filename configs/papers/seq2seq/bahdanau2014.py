@@ -68,6 +68,9 @@ TABLE = Table(
     figures=("length",),
     scales=dict(
         full=Scale("256 units, 10 epochs", {"model.hidden": 256, "optim.steps": "10 epochs", "eval.every": "1 epoch"}),
-        small=Scale("128 units, 600 steps of 256 words", {"optim.steps": 600, "eval.every": 300, "checkpoint.every": 300}),
+        small=Scale(
+            "128 units, 800 steps of 64 words",
+            {"data.batch_size": 64, "optim.steps": 800, "eval.every": 400, "checkpoint.every": 400},
+        ),
     ),
 )

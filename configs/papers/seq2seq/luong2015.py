@@ -67,6 +67,9 @@ TABLE = Table(
     ),
     scales=dict(
         full=Scale("256 units, 10 epochs", {"model.hidden": 256, "optim.steps": "10 epochs", "eval.every": "1 epoch"}),
-        small=Scale("450 steps of 256 words, 1 epoch", {"optim.steps": 450, "eval.every": 225, "checkpoint.every": 225}),
+        small=Scale(
+            "600 steps of 64 words, a third of an epoch",
+            {"data.batch_size": 64, "optim.steps": 600, "eval.every": 300, "checkpoint.every": 300},
+        ),
     ),
 )
