@@ -39,7 +39,8 @@ class ResNet(nn.Module):
     width: maps of the first stage's 3 x 3 layers, doubled from stage to stage; 0: the paper's, 64 or 16.
     batch_norm: one of BATCH_NORMS but "none".  initialiser: one of INITIALISERS.
     scan_from: a stage with at least this many identical units runs them as a loop over stacked parameters; with fewer the
-    loop is unrolled. The parameters are stacked in both cases, so checkpoints fit both.
+    loop is unrolled. The parameters are stacked in both cases, so checkpoints fit both. 6: from there on a step of the loop was
+    the faster one on a CPU too (`python -m scripts.bench depth`).
     remat: what is computed inside a unit is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice and a depth that is none.
     """
@@ -64,7 +65,7 @@ class ResNet(nn.Module):
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
     initialiser: str = "he_fan_out"
-    scan_from: int = 8
+    scan_from: int = 6
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None

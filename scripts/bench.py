@@ -5,6 +5,7 @@ python -m scripts.bench loop        replicated dispatch against plain jit; the l
 python -m scripts.bench cnn         training steps of the convolutional networks against PyTorch's (extra `parity`)
 python -m scripts.bench rnn         the same of recurrent layers
 python -m scripts.bench decode      greedy and beam-5 decoding against a loop in PyTorch
+python -m scripts.bench depth       CIFAR ResNets with units in a loop against unrolled: init, compilation, step
 python -m scripts.bench seeds       N seeds in one program, by each layout, against N trainings in PyTorch
 python -m scripts.bench input       streamed photographs against a bare loop that decodes them (extra `images`)
 """
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from scripts import bench_cnn, bench_decode, bench_input, bench_rnn, bench_seeds
+from scripts import bench_cnn, bench_decode, bench_depth, bench_input, bench_rnn, bench_seeds
 
 EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
 CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
@@ -95,9 +96,10 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
-    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "seeds", "input"))
+    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "depth", "seeds", "input"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--models", default=",".join(bench_cnn.MODELS), help="of cnn: which networks, by commas")
+    parser.add_argument("--depths", default="20,32,44,56,110,1202", help="of depth: which networks, by commas")
     parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
     flags = parser.parse_args()
     if flags.what == "cnn":
@@ -108,6 +110,12 @@ def main() -> int:
         if any(v.startswith("torch") for v in variants) and not importlib.util.find_spec("torch"):
             parser.error("--variants: those of PyTorch need it; pip install -e '.[parity]'")
         bench_cnn.compare(models, flags.rounds, variants)
+        return 0
+    if flags.what == "depth":
+        depths = flags.depths.split(",")
+        for wrong in (d for d in depths if not d.isdecimal() or int(d) % 6 != 2 or int(d) < 8):
+            parser.error(f"--depths: {wrong!r} is not 6n + 2")
+        bench_depth.compare(flags.rounds, [*map(int, depths)])
         return 0
     commands = dict(rnn=bench_rnn.compare, decode=bench_decode.compare, seeds=bench_seeds.compare)
     if flags.what in commands and not importlib.util.find_spec("torch"):

@@ -23,36 +23,48 @@ STEPS = 10  # in a dispatch of ours, the default of a config: the memory of a st
 
 def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
     """A function that trains `steps` steps in one dispatch and waits for them; devices: as parallel.devices."""
-    import jax
-
-    import architectures
-    from architectures import convolution
-    from configs import base
-    from train import experiment, parallel
-    from train.data.source import Dataset, Source
     from train.loop import fresh_state
 
-    model, batch, image = MODELS[name]
+    e = experiment(*MODELS[name], steps=steps, devices=devices)
+    return trainer(e, fresh_state(e), stock=stock)
+
+
+def experiment(model: dict, batch: int, image: tuple[int, int, int], *, steps: int, devices: int | None):
+    """The training of a model by momentum on one batch of noise."""
+    import architectures
+    from configs import base
+    from train import experiment
+    from train.data.source import Dataset, Source
+
     changes = {"optim.name": "momentum", "optim.lr": 1e-4, "data.source": "embedded", "data.batch_size": batch}
     changes |= {"steps_per_dispatch": steps, "parallel.devices": devices}
     e = experiment.build(base.override(base.get_config(), changes))
-    images, labels = batch_of(name)
+    images, labels = batch_of(batch, image)
 
     def make(arrays, index, keys):
         return dict(input=arrays["image"][index], target=arrays["label"][index])
 
     source = Source(batch, dict(image=images, label=labels), make)
-    e = dataclasses.replace(
+    return dataclasses.replace(
         e,
         model=architectures.build(**model, outputs=classes(image), axis_name=e.layout.axis),
         dataset=Dataset("image", "class", classes(image), source, {"test": source}, "random", {}),
     )
+
+
+def trainer(e, state, *, stock: bool = False):
+    """A function that takes the steps of one dispatch from `state` on, and waits for them."""
+    import jax
+
+    from architectures import convolution
+    from train import parallel
+
     with convolution.stock() if stock else contextlib.nullcontext():
         program = parallel.Program(e)
-        carry = program.start(fresh_state(e))
-        index = np.tile(np.arange(batch, dtype=np.int32), (1, steps, 1))
+        carry, steps = program.start(state), e.steps_per_dispatch
+        index = np.tile(np.arange(e.batch_size, dtype=np.int32), (1, steps, 1))
         feeds = dict(index=index, valid=np.ones(index.shape, bool))
-        own, shared = program.divide(**feeds), program.shared(source, steps, np.zeros(steps, np.int32))
+        own, shared = program.divide(**feeds), program.shared(e.dataset.train, steps, np.zeros(steps, np.int32))
         compiled = program.compiled.lower(carry, own, shared).compile()
     carry = [carry]
 
@@ -71,15 +83,14 @@ def theirs(name: str, *, channels_last: bool, compiled: bool):
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = getattr(bench_torch, name)(classes(MODELS[name][2]))
-    return bench_torch.trainer(network, *batch_of(name), channels_last=channels_last, compiled=compiled)
+    return bench_torch.trainer(network, *batch_of(*MODELS[name][1:]), channels_last=channels_last, compiled=compiled)
 
 
 def classes(image) -> int:
     return 10 if image[0] == 32 else 1000
 
 
-def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
-    _, batch, image = MODELS[name]
+def batch_of(batch: int, image) -> tuple[np.ndarray, np.ndarray]:
     images = np.random.default_rng(0).normal(size=(batch, *image))
     return images.astype(np.float32), (np.arange(batch) % 10).astype(np.int32)
 
