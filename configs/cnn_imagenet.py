@@ -131,16 +131,24 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
 }
 
 
-def get_config(argument: str = ""):
-    c = base.get_config()
-    family = arguments(argument, model="resnet")["model"]
+def recipe(family: str) -> dict[str, object]:
+    """The changes of the defaults that a family of FAMILIES trains with. Raises BadInput for an unknown one."""
     if family not in FAMILIES:
         raise BadInput(f"model: unknown {family!r}; {base.nearest(family, FAMILIES)}")
-    optimizer, schedule, recipe = FAMILIES[family]
-    base.override(c, {"model.name": family, "data.name": "imagenet2012", "optim.name": optimizer, "schedule.name": schedule})
-    c.data.flip = True
-    c.data.scale = "mean_colour"
-    c.steps_per_dispatch = 1  # a batch of 256 photographs is 39 MB
-    c.eval.every = "5 epochs"
-    c.checkpoint.every = 2000
-    return base.override(c, recipe)
+    optimizer, schedule, own = FAMILIES[family]
+    return {
+        "model.name": family,
+        "data.name": "imagenet2012",
+        "data.flip": True,
+        "data.scale": "mean_colour",
+        "optim.name": optimizer,
+        "schedule.name": schedule,
+        "steps_per_dispatch": 1,  # a batch of 256 photographs is 39 MB
+        "eval.every": "5 epochs",
+        "checkpoint.every": 2000,
+        **own,
+    }
+
+
+def get_config(argument: str = ""):
+    return base.override(base.get_config(), recipe(arguments(argument, model="resnet")["model"]))
