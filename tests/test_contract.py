@@ -1,15 +1,22 @@
 """What holds for every image network and recurrent cell: devices, seeds, bfloat16 and recomputing change nothing they should
 not."""
 
+import dataclasses
+import functools
 import inspect
 
 import helpers
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 import architectures
 from architectures import cells
+from architectures.lstm1997 import LSTM1997Cell
+from architectures.recurrent import Recurrent
+from train.data.source import Dataset, Source
 
 NAMES = [name for name in architectures.MODELS if "image" in architectures.takes(name)]
 QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")  # one of each family; others with --full
@@ -50,28 +57,78 @@ def test_only_networks_without_blocks_cannot_recompute_activations():
     assert {name for name in NAMES if not recomputing(name)} == {"lenet1", "lenet4", "lenet5", "lenet5_1998", "alexnet_cifar"}
 
 
-# recurrent cells: masks, reversal, bfloat16 carries and step by step are in test_recurrent.py
+# recurrent cells
 
 
-def recurrent(cell, **changes):
-    """An experiment with both directions of a cell on the adding problem."""
-    changes = {"model__cell": cell, "model__directions": "both", "model__forget_bias": None, "optim__lr": 0.001} | changes
-    return helpers.build(**changes)
+CELLS = {name: cells.make(name, 6, initialiser=None if name == "irnn" else "torch") for name in cells.CELLS} | {
+    "lstm1997": LSTM1997Cell(6, size=2),
+    "lstm1997, inputs only": LSTM1997Cell(6, connections="inputs", bias="none", output_gate=False, squash_output="identity"),
+}
+LENGTHS = np.array([7, 4, 1, 6] * 4)
 
 
-@pytest.mark.parametrize("cell", cells.CELLS)
-def test_eight_devices_that_recompute_chunks_of_time_learn_what_one_that_keeps_them_does(cell):
-    one, alone, carry = helpers.losses(recurrent(cell, parallel__devices=1, model__scan="plain"), 2)
-    many, together, eight = helpers.losses(recurrent(cell, parallel__devices=8, model__remat=4), 2)
-    np.testing.assert_allclose(many, one, rtol=1e-4)
-    helpers.close(together.state(eight).params, alone.state(carry).params, 1e-4)
+class Answer(nn.Module):
+    """Three numbers a sequence, read from the final carry and from all outputs of a cell."""
+
+    cell: cells.Cell
+    options: dict
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
+        carry, y = Recurrent(self.cell, **self.options)(x, mask)
+        return nn.Dense(3)(jnp.concatenate([self.cell.operand(carry), y.sum(axis=1)], axis=-1))
 
 
-@pytest.mark.parametrize("cell", cells.CELLS)
-def test_four_seeds_of_a_cell_learn_as_one_batched_program_in_bfloat16(cell):
-    changes = dict(seeds=(0, 1, 2, 3), parallel__devices=2, parallel__seeds="vmap")
-    curve, program, carry = helpers.losses(recurrent(cell, dtype="bfloat16", **changes), 2)
-    assert np.isfinite(curve).all() and len(set(curve[-1].tolist())) == 4
-    assert {leaf.dtype for leaf in jax.tree.leaves(program.state(carry).params)} == {np.dtype("float32")}
-    full, _, _ = helpers.losses(recurrent(cell, **changes), 2)
-    np.testing.assert_allclose(curve, full, rtol=0.1)
+def learned(cell, *, dtype="float32", padding=(0, 0), flip=False, options=None, seeds=(0,), devices=1, how="map"):
+    """The loss of two steps on 16 sequences of 1 to 7 steps, [2, S], and the parameters after them.
+
+    padding: steps of large numbers before and after, beside those that fill up short sequences.  flip: the last step first.
+    """
+    before, after = padding
+    x = np.random.default_rng(0).normal(size=(16, 7, 4)).astype(np.float32)
+    mask = np.arange(7) < LENGTHS[:, None]
+    x = np.pad(np.where(mask[..., None], x, 0), [(0, 0), padding, (0, 0)])
+    mask = np.pad(mask, [(0, 0), padding])
+    x = np.where(mask[..., None], x, 1e3 if before or after else 0).astype(np.float32)
+    if flip:
+        x, mask = x[:, ::-1], mask[:, ::-1]
+    arrays = dict(x=x, mask=mask, target=np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32))
+
+    def make(arrays, index, keys):
+        return dict(input=arrays["x"][index], mask=arrays["mask"][index], target=arrays["target"][index])
+
+    source = Source(16, arrays, make)
+    changes = dict(optim__name="momentum", optim__lr=0.1, seeds=seeds, parallel__devices=devices, parallel__seeds=how)
+    e = helpers.build(data__batch_size=16, **changes)
+    dataset = Dataset("sequence", "real", 3, source, {"test": source}, "random", {})
+    e = dataclasses.replace(e, model=Answer(CELLS[cell].clone(dtype=dtype), options or {}), dataset=dataset)
+    curve, program, state = helpers.losses(e, 2)
+    return curve, program.state(state).params
+
+
+once = functools.cache(learned)
+CONTRACT = {  # what may be done -> the arguments of `learned`, and how near it is to what is learned without
+    "mask": (dict(padding=(2, 3)), 1e-5),
+    "reverse": (dict(flip=True, options=dict(reverse=True)), 1e-5),
+    "vmap over seeds": (dict(seeds=(0, 1, 2, 3), devices=2, how="vmap"), 1e-5),
+    "bfloat16": (dict(dtype="bfloat16"), 0.05),
+    "8 devices": (dict(devices=8), 1e-5),
+    "remat": (dict(options=dict(remat=3)), 1e-5),
+}
+
+
+@pytest.mark.parametrize("way", CONTRACT)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_learns_the_same_whatever_the_padding_direction_seeds_precision_devices_and_recomputing(cell, way):
+    changes, tolerance = CONTRACT[way]
+    curve, params = learned(cell, **changes)
+    expected, plain = once(cell)
+    np.testing.assert_allclose(curve[:, :1], expected, rtol=tolerance)
+    helpers.close(jax.tree.map(lambda p: p[:1], params), plain, tolerance)
+    assert len(set(curve[-1].tolist())) == len(changes.get("seeds", (0,)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float32")}
+    cell = CELLS[cell].clone(dtype=changes.get("dtype", "float32"))
+    (carry, _), _ = jax.eval_shape(
+        Recurrent(cell).init_with_output, jax.random.key(0), np.ones([1, 2, 4]), np.ones([1, 2], bool)
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves(carry)} == {np.dtype("float32")}

@@ -1,4 +1,4 @@
-"""Recurrence: a scan equals a loop, its own gradient equals autodiff's, padding and devices have no influence."""
+"""Recurrence: a scan equals a loop, its own gradient equals autodiff's, layers and directions are what they are made of."""
 
 import functools
 import json
@@ -91,41 +91,12 @@ def test_the_fused_gradient_and_the_recomputed_one_are_those_of_autodiff_through
                     )
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("reverse", [False, True])
-def test_padding_on_either_side_changes_nothing_and_its_outputs_are_zero(name, reverse):
-    layer, variables = recurrent(CELLS[name], reverse)
-    x, mask = sequences()
-    carry, outputs = layer.apply(variables, x, mask)
-    assert not np.asarray(outputs)[~np.asarray(mask)].any()
-    before, between = jnp.full([3, 2, 4], -1e3), jnp.zeros([3, 2], bool)
-    later = layer.apply(variables, jnp.concatenate([before, x], axis=1), jnp.concatenate([between, mask], axis=1))
-    close((later[0], later[1][:, 2:]), (carry, outputs))
-    for row, length in enumerate(LENGTHS):
-        alone = layer.apply(variables, x[row : row + 1, :length], jnp.ones([1, length], bool))
-        here = jax.tree.map(lambda a, row=row: a[row : row + 1], (carry, outputs[:, :length]))
-        close(here, alone)
-
-
-def test_reverse_is_forward_over_the_flipped_sequence():
-    layer, variables = recurrent()
-    x, mask = sequences()[0], jnp.ones([3, 7], bool)
-    carry, outputs = layer.apply(variables, x[:, ::-1], mask)
-    close(Recurrent(CELL, reverse=True).apply(variables, x, mask), (carry, outputs[:, ::-1]))
-
-
 def test_a_sequence_in_two_parts_with_the_carry_between_them_is_the_whole_sequence():
     (layer, variables), (x, _) = recurrent(), sequences()
     mask = jnp.ones([3, 7], bool)
     middle, first = layer.apply(variables, x[:, :3], mask[:, :3])
     end, second = layer.apply(variables, x[:, 3:], mask[:, 3:], middle)
     close(layer.apply(variables, x, mask), (end, jnp.concatenate([first, second], axis=1)))
-
-
-def test_the_carry_is_float32_under_bfloat16_compute():
-    layer, variables = recurrent(LSTMCell(5, dtype=jnp.bfloat16))
-    carry, _ = layer.apply(variables, *sequences())
-    assert [a.dtype for a in carry] == [jnp.float32] * 2
 
 
 # what cells start with
