@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from architectures.convolution import Conv, avg_pool, convolve, max_pool
-from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, choose
+from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, batch_norm, choose
 
 LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))  # LeCun et al. 1989
 # LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about 260,000 connections and
@@ -77,7 +77,8 @@ class LeNet(nn.Module):
     c3: "sparse", the paper's connections, or "dense".  subsampling: one of SUBSAMPLING ("trainable" is the paper's).
     activation: one of ACTIVATIONS, after every layer but the last.  output: "rbf" (LeNet-5), the negative penalties
     -y_i = -sum_j (x_j - w_ij)^2 (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or "dense",
-    logits.  initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.
+    logits.  initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.  batch_norm: "none" as in the
+    paper, or whose statistics, one of BATCH_NORMS: before the activations of C1, C3, C5 and F6.
     Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other than 10 with "rbf".
     """
 
@@ -88,8 +89,9 @@ class LeNet(nn.Module):
     activation: str = "scaled_tanh"
     output: str = "rbf"
     initialiser: str = "lecun_1998"
+    batch_norm: str = "none"
     dtype: jnp.dtype = jnp.float32
-    axis_name: str | None = None  # nothing here looks across the batch
+    axis_name: str | None = None
     takes: ClassVar[tuple[str, ...]] = ("image",)
 
     @property
@@ -98,7 +100,8 @@ class LeNet(nn.Module):
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        squash = choose("activation", self.activation, ACTIVATIONS)
+        activation = choose("activation", self.activation, ACTIVATIONS)
+        norm = batch_norm(self.batch_norm, axis_name=self.axis_name)
         init = choose("initialiser", self.initialiser, INITIALISERS)
         for what, have in dict(c3=("dense", "sparse"), output=("dense", "rbf"), subsampling=SUBSAMPLING).items():
             choose(what, getattr(self, what), have)
@@ -125,24 +128,27 @@ class LeNet(nn.Module):
                 return conv(len(connections), name)
             return SparseConv(connections, init, self.dtype, name=name)
 
-        x = squash(conv(6 if self.number == 5 else 4, "C1")(x))
+        def squash(x, name):
+            return activation(norm(name=f"{name}_bn")(x, train=train) if norm else x)
+
+        x = squash(conv(6 if self.number == 5 else 4, "C1")(x), "C1")
         if self.number == 4:
             x = jnp.repeat(x, 2, axis=-1)  # two subsampling maps to each map of C1
-        x = self._subsample(x, "S2", squash)
-        x = squash(sparse({1: LENET1_C3, 4: LENET4_C3, 5: LENET5_C3}[self.number], "C3")(x))
-        x = self._subsample(x, "S4", squash)
+        x = self._subsample(x, "S2", activation)
+        x = squash(sparse({1: LENET1_C3, 4: LENET4_C3, 5: LENET5_C3}[self.number], "C3")(x), "C3")
+        x = self._subsample(x, "S4", activation)
         if self.number == 4:
-            x = squash(sparse(LENET4_C5, "C5")(x))
+            x = squash(sparse(LENET4_C5, "C5")(x), "C5")
         x = x.reshape(x.shape[0], -1)
         if self.number == 5:
-            x = squash(dense(120, "C5")(x))  # a 5 x 5 convolution of a 5 x 5 map
-            x = squash(dense(84, "F6")(x))
+            x = squash(dense(120, "C5")(x), "C5")  # a 5 x 5 convolution of a 5 x 5 map
+            x = squash(dense(84, "F6")(x), "F6")
         if self.output == "dense":
             return dense(self.outputs, "OUTPUT")(x).astype(jnp.float32)
         distance = x.astype(jnp.float32)[:, :, None] - rbf_centres()  # [B, 84, 10]
         return -jnp.square(distance).sum(axis=1)
 
-    def _subsample(self, x, name, squash):
+    def _subsample(self, x, name, activation):
         if self.subsampling == "trainable":
-            return squash(Subsample(dtype=self.dtype, name=name)(x))
+            return activation(Subsample(dtype=self.dtype, name=name)(x))
         return max_pool(x, 2, 2) if self.subsampling == "max" else avg_pool(x, 2, 2)

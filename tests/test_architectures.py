@@ -71,6 +71,7 @@ def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name
     ("name", "choice", "valid"),
     [
         ("lenet", {}, ", ".join(sorted(architectures.MODELS))),
+        ("lenet5", {"batch_norm": "x"}, "none, per_device, synchronised"),
         ("lenet5", {"c3": "x"}, "dense, sparse"),
         ("lenet5", {"subsampling": "x"}, "average, max, trainable"),
         ("lenet5", {"activation": "x"}, "relu, scaled_tanh, sigmoid, tanh"),
@@ -101,6 +102,12 @@ def test_lenet5_1998_has_the_papers_60_000_parameters_layer_by_layer():
 def test_todays_lenet5_has_61_706_parameters():
     counts = sizes(initialised("lenet5")[1])
     assert counts == dict(C1=156, C3=2416, C5=48120, F6=10164, OUTPUT=850) and sum(counts.values()) == 61_706
+
+
+def test_a_lenet5_with_batch_norm_has_one_before_each_activation_and_none_before_its_answer():
+    counts = sizes(initialised("lenet5", batch_norm="synchronised")[1])
+    norms = {name: count for name, count in counts.items() if name.endswith("_bn")}
+    assert norms == dict(C1_bn=2 * 6, C3_bn=2 * 16, C5_bn=2 * 120, F6_bn=2 * 84)
 
 
 def test_a_c3_map_sees_exactly_its_inputs_in_table_1():

@@ -91,7 +91,7 @@ def finished(tmp_path_factory):
 def test_two_hosts_and_four_give_the_same_bits_and_what_one_gives():
     flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.hosts_check", "--networks=LeNet-5,LSTM,Seq2Seq"],
+        [sys.executable, "-m", "scripts.hosts_check", "--networks=LeNet-5 with batch norm,LSTM,Seq2Seq"],
         env=os.environ | flags,
         capture_output=True,
         text=True,
