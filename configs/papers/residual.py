@@ -1,4 +1,6 @@
-"""How He et al. 2015 (section 4.2) and 2016 (appendix) train on CIFAR: a recipe that tables of both share, and a small one."""
+"""How He et al. 2015 and 2016 train, on CIFAR (section 4.2 and appendix) and on ImageNet (section 3.4), and smaller recipes."""
+
+from configs.papers.imagenet import full
 
 RECIPE = {
     "optim.name": "momentum",
@@ -7,14 +9,14 @@ RECIPE = {
     "data.flip": True,
     "steps_per_dispatch": 25,
 }
-CIFAR10 = {
-    "data.name": "cifar10",
-    "data.scale": "mean_image",
+SCHEDULE = {
     "data.shift": 4,
     "optim.steps": 64_000,
     "schedule.name": "step",
     "schedule.boundaries": (32_000, 48_000),
 }
+CIFAR10 = {**SCHEDULE, "data.name": "cifar10", "data.scale": "mean_image"}
+FULL = {**SCHEDULE, "data.name": "fashion_mnist", "data.source": "files"}
 WARM_UP = {"schedule.warmup": 400}
 SMALL = {  # the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps
     "data.name": "fashion_mnist",
@@ -28,4 +30,23 @@ SMALL = {  # the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps
     "eval.every": "1 epoch",
     "log.every": "1 epoch",
     "checkpoint.every": "2 epochs",
+}
+
+
+def rescaled(crop: int) -> dict[str, object]:
+    """Fashion-MNIST in ImageNet's protocol, all sizes times crop / 224: 224 of 256 to 480 in training, of 256 in evaluation."""
+    low, high = (round(size * crop / 224) for size in (256, 480))
+    return {"data.pad": 0, "data.shift": 0, "data.crop": crop, "data.jitter": (low, high), "data.eval_scales": (low,)}
+
+
+FULL_IMAGENET = full("resnet", {**rescaled(64), "log.every": "0.1 epochs"})
+SMALL_IMAGENET = {
+    **SMALL,
+    **rescaled(32),
+    "data.views": "ten",
+    "model.width": 16,
+    "optim.steps": "4 epochs",
+    "eval.every": "4 epochs",
+    "eval.batch_size": 100,
+    "log.every": "0.1 epochs",
 }
