@@ -231,13 +231,15 @@ def on_random_images(e, model: str, **hyperparameters):
     return dataclasses.replace(e, model=network, dataset=dataset, batch_size=16)
 
 
-def or_a_little_brown(load):
-    """texts.load, with 2,000 sentences in the place of the Brown corpus, which is not in the repository."""
+def or_a_little_text(load):
+    """texts.load, with 2,000 lines in the place of the Brown corpus and of the two bibles, which are not in the repository."""
+    lines = dict(
+        brown=["The/at dog/nn saw/vbd it/ppo ./.", "It/pps ran/vbd"] * 1000,
+        kjv_reina_valera=["The LORD is good.\tBueno es Jehová.", "And it was so.\tY fué así."] * 1000,
+    )
 
     def loaded(name, source="auto"):
-        if name != "brown":
-            return load(name, source)
-        return ["The/at dog/nn saw/vbd it/ppo ./.", "It/pps ran/vbd"] * 1000, load("kjv")[1]
+        return (lines[name], load("kjv")[1]) if name in lines else load(name, source)
 
     return loaded
 
@@ -258,7 +260,7 @@ def stand_in_data(monkeypatch) -> None:
     scaling = images.scaling
     monkeypatch.setattr(files, "load", load)
     monkeypatch.setattr(images, "scaling", lambda scale, image: scaling(scale, image[:2]))  # they are all one image
-    monkeypatch.setattr(texts, "load", or_a_little_brown(texts.load))
+    monkeypatch.setattr(texts, "load", or_a_little_text(texts.load))
     monkeypatch.setattr(prepared, "directory", pathlib.Path)
     counts = dict(train=1_281_167, validation=50_000)
     monkeypatch.setattr(photographs, "_contents", lambda *_: (counts, 1000, ""))

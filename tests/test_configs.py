@@ -28,7 +28,7 @@ def refused(*arguments) -> str:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_config_is_what_its_golden_dump_says(config):
-    """After a change that is meant: python -m tests.test_configs writes the dumps anew."""
+    """After a change that is meant: PYTHONPATH=tests python -m tests.test_configs writes the dumps anew."""
     golden = (GOLDEN / pathlib.Path(config).with_suffix(".txt").name).read_text()
     assert dump(config) == golden
 
@@ -80,7 +80,7 @@ def test_no_key_goes_unread(config, monkeypatch, tmp_path):
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
         base.override(resolved, {"eval.every": 1})  # not epochs, which have less than a batch here
         helpers.prepare_photographs({split: [(helpers.jpeg(helpers.photograph(0)), 0)] for split in ("train", "validation")})
-    monkeypatch.setattr(texts, "load", helpers.or_a_little_brown(texts.load))
+    monkeypatch.setattr(texts, "load", helpers.or_a_little_text(texts.load))
     if resolved.data.name.startswith("cifar"):  # not in the repository; one builder reads all image sets
         base.override(resolved, {"data.name": "fashion_mnist"})
     experiment.build(Recorder(resolved, read))

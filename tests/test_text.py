@@ -140,7 +140,7 @@ def test_each_of_browns_472_tags_has_a_universal_one_and_a_suffix_of_a_place_in_
 
 
 def test_a_tagged_sentence_is_its_words_and_their_tags_word_by_word(monkeypatch):
-    monkeypatch.setattr(texts, "load", helpers.or_a_little_brown(texts.load))
+    monkeypatch.setattr(texts, "load", helpers.or_a_little_text(texts.load))
     for tagset, expected in dict(universal="DET NOUN VERB PRON .", full="at nn vbd ppo .").items():
         data = DATASETS["brown_tags"](tagset=tagset)
         source, words, tags = data.evals["test"], *(data.vocabularies[name] for name in ("tokens", "tags"))
