@@ -4,7 +4,7 @@ python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
 python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
-    --errors=FILE.csv writes the errors of each length with it
+    --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with those of greedy decodes
 Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
 """
 
@@ -20,6 +20,7 @@ from train.errors import BadInput, Parser, exit_with
 from train.log import write_whole
 
 BATCH = 64  # texts decoded together
+ROUNDING = 1e-4  # nats: the same output scores so much apart in searches of other sizes
 
 
 class Transducer:
@@ -103,8 +104,12 @@ def draw(weights: np.ndarray, source: list[str], target: list[str]) -> bytes:
     return png.getvalue()
 
 
-def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, length_norm: float):
-    """(lines to print, rows for a CSV of the error by length). Raises BadInput for an unknown split."""
+def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, length_norm: float, against=None):
+    """(lines to print, rows for a CSV of the error by length). Raises BadInput for an unknown split.
+
+    against: beams of a second search, or None; a line says on which share of the sources the first one scores at least as
+    high, up to rounding.
+    """
     import jax
 
     from train.data import DATASETS
@@ -123,7 +128,7 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
     rows = [row[:n] for row, n in zip(arrays["source"], arrays["source_length"], strict=True)][:limit]
     rows = [row[::-1] for row in rows] if transducer.data.get("reverse") else rows
     texts = [transducer.source.decode(row) for row in rows]
-    outputs = [best[0][0] for best in transducer.decode(texts, beams, length_norm)]
+    outputs, scores = zip(*(best[0] for best in transducer.decode(texts, beams, length_norm)), strict=True)
     references = arrays["references"][: len(texts)]
     tokens = padded([transducer.target.encode(output) for output in outputs])
     edits, lengths = map(np.asarray, jax.jit(nearest_reference)(tokens, references))
@@ -139,6 +144,10 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
         f"sequence error  {100 * (edits > 0).mean():.2f}%",
         f"BLEU            {score.score:.2f}  ({bleu.get_signature()})",
     ]
+    if against:
+        others = [best[0][1] for best in transducer.decode(texts, against, length_norm)]
+        share = 100 * (np.array(scores) >= np.array(others) - ROUNDING).mean()
+        lines.append(f"beam {beams} scores at least as high as beam {against} on {share:.1f}% of {len(texts):,} sources")
     sizes = np.array(list(map(len, rows)))
     table = [
         dict(
@@ -164,6 +173,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--evaluate", metavar="SPLIT", help="error rates on a split of the run's data")
     parser.add_argument("--limit", type=int, metavar="N", help="of --evaluate: the first N sources alone")
     parser.add_argument("--errors", metavar="FILE.csv", help="of --evaluate: edits and tokens for each length of the source")
+    parser.add_argument("--against", type=int, metavar="BEAMS", help="of --evaluate: compare the scores with this many")
     flags = parser.parse_args(arguments)
     if not 1 <= flags.best <= flags.beams <= 100:
         raise BadInput(f"--best: {flags.best} must be from 1 to --beams={flags.beams}, and that at most 100")
@@ -171,8 +181,11 @@ def main(arguments: list[str]) -> int:
         raise BadInput(f"--length_norm: {flags.length_norm} must be at least 0")
     if flags.limit is not None and flags.limit < 1:
         raise BadInput(f"--limit: {flags.limit} must be at least 1")
-    if flags.errors and not flags.evaluate:
-        raise BadInput("--errors: needs --evaluate")
+    for flag, value in (("--errors", flags.errors), ("--against", flags.against)):
+        if value is not None and not flags.evaluate:
+            raise BadInput(f"{flag}: needs --evaluate")
+    if flags.against is not None and not 1 <= flags.against <= 100:
+        raise BadInput(f"--against: {flags.against} must be from 1 to 100")
     for flag, file in (("--errors", flags.errors), ("--alignment", flags.alignment)):
         if file and not epath.Path(file).parent.is_dir():
             raise BadInput(f"{flag}: there is no folder {epath.Path(file).parent}")
@@ -181,7 +194,7 @@ def main(arguments: list[str]) -> int:
     prepare_jax()
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
-        lines, table = evaluate(transducer, flags.evaluate, flags.limit, flags.beams, flags.length_norm)
+        lines, table = evaluate(transducer, flags.evaluate, flags.limit, flags.beams, flags.length_norm, flags.against)
         if flags.errors:
             text = io.StringIO()
             writer = csv.DictWriter(text, table[0], lineterminator="\n")

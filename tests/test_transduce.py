@@ -69,6 +69,14 @@ def test_error_rates_of_a_split_are_those_that_training_found_and_are_tabled_by_
     assert min(errors) <= error <= max(errors)
 
 
+def test_a_wide_search_is_said_to_score_as_high_as_a_narrow_one_more_often_than_the_other_way_round(runs):
+    found = transduce.Transducer([str(runs / "seq2seq")])
+    lines = [transduce.evaluate(found, "test", 64, beams, 0.0, against)[0][-1] for beams, against in ((5, 1), (1, 5), (5, 5))]
+    assert lines[0].startswith("beam 5 scores at least as high as beam 1 on ") and lines[0].endswith("% of 64 sources")
+    wide, narrow, same = (float(line.split(" on ")[1].split("%")[0]) for line in lines)
+    assert narrow < wide <= same == 100
+
+
 def test_a_run_says_a_few_of_its_decodes_in_its_log(runs):
     lines = [line for line in (runs / "seq2seq.txt").read_text().splitlines() if line.startswith("sample")]
     assert len(lines) == 3 and all(" -> " in line and line.endswith(")") for line in lines)
@@ -93,6 +101,7 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, ca
         (transduce, ["--workdir={}/seq2seq", "--evaluate=tset"], "unknown split 'tset'; have validation, test"),
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),
+        (transduce, ["--workdir={}/seq2seq", "--against=1", "a"], "--against: needs --evaluate"),
         (generate, ["--workdir={}/seq2seq"], "holds a seq2seq; what is needed is a language_model of text"),
         (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be at least 1"),
         (weights, ["torch.nn/LSTM", "{}/seq2seq", "x.npz", "--reverse"], "is one stack of layers, not a run's network"),
