@@ -12,10 +12,11 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 
 import architectures
 from configs import load
-from train import experiment
+from train import experiment, hosts, log
 from train.data import DATASETS, files, images, photographs, prepared, texts
 from train.data.source import Dataset, Source
 from train.loop import fresh_state
@@ -63,9 +64,29 @@ def differ(a, b) -> float:
 
 def train(*arguments, devices: int = 2, **environment) -> types.SimpleNamespace:
     """python -m train in a process of its own."""
+    return python("-m", "train", *map(str, arguments), devices=devices, **environment)
+
+
+def python(*arguments, devices: int, **environment) -> types.SimpleNamespace:
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    command = [sys.executable, "-m", "train", *map(str, arguments)]
+    command = [sys.executable, *arguments]
     return subprocess.run(command, env=os.environ | flags | environment, capture_output=True, text=True)
+
+
+def pod(processes: int, *arguments) -> list[subprocess.Popen]:
+    """python -m train in several processes of one device each."""
+    port, one_device = hosts.free_port(), os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1")
+    commands = [[sys.executable, "-m", "train", *arguments, *hosts.flags(port, i, processes)] for i in range(processes)]
+    return [subprocess.Popen(c, env=one_device, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
+
+
+def assert_same_records(workdir, other) -> None:
+    """Of the steps and splits, with losses equal to 1e-5."""
+    records, others = (log.read(epath.Path(run)) for run in (workdir, other))
+    assert len(records) == len(others) > 2
+    for one, two in zip(records, others, strict=True):
+        assert (one["step"], one["split"]) == (two["step"], two["split"])
+        np.testing.assert_allclose(one["loss"], two["loss"], rtol=1e-5)
 
 
 def drawn(name, count=4000, split="train", **options) -> dict[str, np.ndarray]:

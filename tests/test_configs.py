@@ -10,7 +10,7 @@ import pytest
 from configs import base, load
 from train import __main__ as command
 from train import experiment
-from train.data import texts
+from train.data import texts, tfds_text
 from train.duration import next_due, resolver
 from train.errors import BadInput
 
@@ -80,6 +80,11 @@ def test_no_key_goes_unread(config, monkeypatch, tmp_path):
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
         base.override(resolved, {"eval.every": 1})  # not epochs, which have less than a batch here
         helpers.prepare_photographs({split: [(helpers.jpeg(helpers.photograph(0)), 0)] for split in ("train", "validation")})
+    if resolved.data.name == "wmt14_translate":
+        monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+        helpers.prepare_tfds_text(
+            "wmt14_translate/fr-en", {split: [dict(en="a cat", fr="un chat")] for split in tfds_text.SPLITS}
+        )
     monkeypatch.setattr(texts, "load", helpers.or_a_little_text(texts.load))
     if resolved.data.name.startswith("cifar"):  # not in the repository; one builder reads all image sets
         base.override(resolved, {"data.name": "fashion_mnist"})

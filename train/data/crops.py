@@ -4,6 +4,7 @@ A rectangle of whole pixels is drawn first; only it is rescaled. OpenCV where it
 both decode to the same pixels, but rescale differently, by about a grey level.
 """
 
+import functools
 import importlib.util
 import io
 
@@ -25,6 +26,7 @@ def decoder(name: str) -> str:
     return ("cv2" if there else "pillow") if name == "auto" else name
 
 
+@functools.cache
 def set_up(how: str) -> None:
     """Once a process: OpenCV has no threads of its own beside the reader's, and says nothing of damaged files; we do."""
     if how == "cv2":

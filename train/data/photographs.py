@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
-import json
 import pathlib
 
 import jax
@@ -33,9 +31,8 @@ class Photographs:
     jitter, central, area, aspect: as in image_stream. eval_side: of the central square that evaluation gets.
     """
 
-    name: str
-    folder: pathlib.Path
-    split: str
+    records: prepared.Records
+    classes: int
     side: int
     jitter: tuple
     central: bool
@@ -45,35 +42,16 @@ class Photographs:
     decoder: str
     seed: int
 
-    @functools.cached_property
-    def _opened(self):
-        """TFDS's records and its number of classes; opened anew in each process."""
-        import tensorflow_datasets as tfds
-
-        crops.set_up(self.decoder)
-        try:
-            found = prepared.builder(self.folder)
-            records = found.as_data_source(self.split, decoders=dict(image=tfds.decode.SkipDecoding()))
-            return records, found.info.features["label"].num_classes
-        except Exception as error:
-            raise prepared.damaged(self.name, self.folder, error) from None
-
-    def __getstate__(self):
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
     def __call__(self, index: np.ndarray, positions: np.ndarray | None) -> dict[str, np.ndarray]:
         """{"image": uint8 [n, side, side, 3], "label": int32 [n]}; the crop at a position of training depends on (seed, it)."""
-        records, classes = self._opened
-        try:
-            examples = records.__getitems__([int(i) for i in index])
-        except Exception as error:
-            raise prepared.damaged(self.name, self.folder, error) from None
+        crops.set_up(self.decoder)
+        examples = self.records(index)
         side = self.eval_side if positions is None else self.side
         image, label = np.empty([len(index), side, side, 3], np.uint8), np.empty([len(index)], np.int32)
         for n, example in enumerate(examples):
             label[n] = example["label"]
-            if not 0 <= label[n] < classes:
-                raise self._refused(index[n], example, f"has label {label[n]}, must be from 0 to {classes - 1}")
+            if not 0 <= label[n] < self.classes:
+                raise self._refused(index[n], example, f"has label {label[n]}, must be from 0 to {self.classes - 1}")
             box = crops.central_square if positions is None else functools.partial(self._drawn, int(positions[n]))
             try:
                 crops.cut(example["image"], box, image[n], self.decoder)
@@ -89,8 +67,9 @@ class Photographs:
 
     def _refused(self, index: int, example: dict, what: str) -> DataError:
         name = example.get("file_name", b"").decode()
-        remedy = f"python -m scripts.prepare_data {self.name} --check looks for more"
-        return DataError(f"{self.folder}: record {index} of {self.split}{f' ({name})' if name else ''} {what}; {remedy}")
+        of = self.records
+        remedy = f"python -m scripts.prepare_data {of.name} --check looks for more"
+        return DataError(f"{of.folder}: record {index} of {of.split}{f' ({name})' if name else ''} {what}; {remedy}")
 
 
 def image_stream(
@@ -158,7 +137,7 @@ def image_stream(
 
         cuts = (crop, tuple(jitter), central, tuple(area), tuple(aspect), eval_side, how, seed)
         blank = dict(image=np.zeros([1, side, side, 3], np.uint8), label=np.zeros([1], np.int32))
-        read = Photographs(name, folder, which, *cuts)
+        read = Photographs(prepared.Records(name, folder, which, raw="image"), classes, *cuts)
         return Source(counts[which], blank, make, stream=Stream(read, seed, workers))
 
     note = f"TFDS {folder.name} in {folder.parent}, streamed, decoded by {how}"
@@ -174,22 +153,19 @@ def image_stream(
 
 
 def _contents(name: str, folder: pathlib.Path) -> tuple[dict[str, int], int, str]:
-    """Examples of each split, the number of classes, and a digest: of the files' names and sizes, as they are too large to be
-    read at every start. Raises BadInput for a folder that is not whole, or of something else.
-    """
+    """Examples of each split, the number of classes, and a digest. Raises BadInput for a folder that is not whole, or of
+    something else."""
     try:
-        info = prepared.builder(folder).info
-        splits = {which: info.splits[which] for which in ("train", EVALUATION) if which in info.splits}
-        sizes = {
-            which: [(path.name, path.stat().st_size) for path in map(pathlib.Path, s.filepaths)] for which, s in splits.items()
-        }
+        found = prepared.builder(folder)
+        splits, features = found.info.splits, found.info.features
+        whole = {"train", EVALUATION} <= set(splits)
+        counts, digest = prepared.contents(found, ("train", EVALUATION)) if whole else ({}, "")
     except Exception as error:
         raise prepared.damaged(name, folder, error) from None
-    if len(splits) < 2 or not {"image", "label"} <= set(info.features) or not hasattr(info.features["label"], "num_classes"):
-        found = f"splits {', '.join(info.splits)} and features {', '.join(info.features)}"
-        raise BadInput(f"{folder} has {found}; needs train, {EVALUATION} and image, label")
-    counts = {which: split.num_examples for which, split in splits.items()}
-    return counts, info.features["label"].num_classes, hashlib.sha256(json.dumps([counts, sizes]).encode()).hexdigest()
+    if not whole or not {"image", "label"} <= set(features) or not hasattr(features["label"], "num_classes"):
+        has = f"splits {', '.join(splits)} and features {', '.join(features)}"
+        raise BadInput(f"{folder} has {has}; needs train, {EVALUATION} and image, label")
+    return counts, features["label"].num_classes, digest
 
 
 imagenet2012 = functools.partial(image_stream, "imagenet2012")  # Russakovsky et al. 2015: 1,281,167/50,000, 1,000 classes

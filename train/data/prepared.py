@@ -1,6 +1,12 @@
 """Folders that TFDS prepared as array_record, read without TensorFlow and without a network."""
 
+import dataclasses
+import functools
+import hashlib
+import json
 import pathlib
+
+import numpy as np
 
 from train.data import files
 from train.data.files import DataError
@@ -24,6 +30,42 @@ def builder(folder: pathlib.Path):
     if not found.is_prepared():
         raise FileNotFoundError("TFDS says it is not prepared")
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """The records of one split, opened anew in each process.  raw: an image feature that stays as encoded, if any."""
+
+    name: str
+    folder: pathlib.Path
+    split: str
+    raw: str = ""
+
+    @functools.cached_property
+    def _opened(self):
+        import tensorflow_datasets as tfds
+
+        decoders = {self.raw: tfds.decode.SkipDecoding()} if self.raw else None
+        return builder(self.folder).as_data_source(self.split, decoders=decoders)
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __call__(self, index: np.ndarray) -> list[dict]:
+        """Raises DataError, one line, where the folder is damaged."""
+        try:
+            return self._opened.__getitems__([int(i) for i in index])
+        except Exception as error:
+            raise damaged(self.name, self.folder, error) from None
+
+
+def contents(found, splits: tuple[str, ...]) -> tuple[dict[str, int], str]:
+    """Examples of each split of a builder, and a digest: of the files' names and sizes, as they are too large to be read at
+    every start."""
+    counts = {split: found.info.splits[split].num_examples for split in splits}
+    paths = {split: map(pathlib.Path, found.info.splits[split].filepaths) for split in splits}
+    sizes = {split: [(path.name, path.stat().st_size) for path in of] for split, of in paths.items()}
+    return counts, hashlib.sha256(json.dumps([counts, sizes]).encode()).hexdigest()
 
 
 def damaged(name: str, folder: pathlib.Path, error: Exception) -> DataError:

@@ -83,9 +83,9 @@ def mask_of(tokens, lengths):
     return jnp.arange(tokens.shape[1]) < lengths[:, None]
 
 
-def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool) -> Dataset:
+def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool, train: Source | None = None) -> Dataset:
     """{split: [(source, [targets])]}: in training an example is a source and one target; in evaluation a source, and any of
-    its targets is right."""
+    its targets is right. train: instead of that split, if it is streamed."""
     source, target = vocabularies["source"], vocabularies["target"]
 
     def batch(rows, others):
@@ -114,7 +114,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
         targets="text",
         outputs=len(target),
         symbols=len(source),
-        train=sources["train"],
+        train=train or sources["train"],
         evals={which: source for which, source in sources.items() if which != "train"},
         about=f"{name}, {origin.source} ({origin.note})",
         metadata=origin.metadata,

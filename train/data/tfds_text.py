@@ -1,19 +1,23 @@
 """Text of TFDS, from folders that it prepared as array_record. Reading imports no TensorFlow and never goes on the network.
 
 The examples lie in memory: `limit` says how many of a training split are read. TFDS keeps examples in a fixed order without
-meaning, so that the first ones are a sample; evaluation splits are always whole.
+meaning, so that the first ones are a sample; evaluation splits are always whole. Training pairs may be streamed instead.
 """
 
+import dataclasses
+import functools
 import hashlib
 import json
+import pathlib
 
 import numpy as np
 
 from train.data import prepared
 from train.data.files import Origin
 from train.data.source import Dataset, Source, hold_out
+from train.data.streamed_pairs import Pairs, fits, numbered, streamed_source
 from train.data.text import at_least, mask_of, pairs, source_of, streams
-from train.data.vocabulary import KINDS, Vocabulary
+from train.data.vocabulary import Vocabulary
 
 OTHERS = ("cs", "de", "fr", "hi", "ru")  # languages that WMT 2014 translates from and to English
 SPLITS = ("train", "validation", "test")
@@ -60,34 +64,51 @@ def wmt14_translate(
     limit: int = 100_000,
     buckets: int = 6,
     reverse: bool = False,
+    streamed: bool = False,
+    workers: int = 0,
+    seed: int = 0,
 ) -> Dataset:
     """News translation of WMT 2014: trained on sentences of at most `max_length` words and marks, tested on newstest2014.
 
     languages: from which to which, one of them English.  vocabulary: a kind of Vocabulary for each, of `size`; 30,000 words and
     50 a sentence are those of Bahdanau et al. 2014, section 4.  limit: training pairs that are read, before the long ones
-    go.  Pairs with an empty side are left out everywhere.
+    go.  Pairs with an empty side are left out everywhere.  streamed: trained on all pairs, read as they are needed, in rows as
+    wide as the longest of the first `limit`, of which the vocabularies are made; the place in a batch of a pair that is left
+    out stays empty.  workers: processes that read them; 0: threads.  seed: of their order, the same for all seeds of a run.
     """
     both = [f"{a}-{b}" for other in OTHERS for a, b in (("en", other), (other, "en"))]
     if languages not in both:
         raise ValueError(f"languages: unknown {languages!r}; have {', '.join(both)}")
     at_least(max_length=max_length, limit=limit)
+    for key, value in dict(workers=workers, seed=seed).items():
+        if value < 0 or (value and not streamed):
+            raise ValueError(f"{key}: {value} must be at least 0" if streamed else f"{key}: {value} needs streamed=true")
     start, end = languages.split("-")
-    rows, origin = load(f"wmt14_translate/{end if start == 'en' else start}-en", limit)
-    words = KINDS["word"][0]
+    name = f"wmt14_translate/{end if start == 'en' else start}-en"
+    rows, origin = load(name, limit)
     split = {}
     for which, examples in rows.items():
         turned = [(english, other) if start == "en" else (other, english) for other, english in examples]
-        lengths = [[len(words(text)) for text in pair] for pair in turned]
         longest = max_length if which == "train" else float("inf")
-        both_said = zip(turned, lengths, strict=True)
-        split[which] = [(s, [t]) for (s, t), n in both_said if min(n) > 0 and max(n) <= longest]
+        split[which] = [(pair[0], [pair[1]]) for pair in turned if fits(pair, longest)]
         if not split[which]:
             raise ValueError(f"max_length: no pair of {which} has at most {longest} words")
     vocabularies = dict(
         source=Vocabulary.build((source for source, _ in split["train"]), vocabulary, size=size),
         target=Vocabulary.build((target for _, (target,) in split["train"]), vocabulary, size=size),
     )
-    return pairs(split, vocabularies, origin, f"wmt14_translate {languages}", buckets=buckets, reverse=reverse)
+    of_pairs = functools.partial(pairs, name=f"wmt14_translate {languages}", buckets=buckets, reverse=reverse)
+    if not streamed:
+        return of_pairs(split, vocabularies, origin)
+    both = tuple(vocabularies.values())
+    sample = [numbered((source, target), both, reverse=reverse) for source, (target,) in split.pop("train")]
+    widths = tuple(max(map(len, rows)) for rows in zip(*sample, strict=True))
+    folder = pathlib.Path(origin.path)
+    counts, digest = prepared.contents(prepared.builder(folder), SPLITS)
+    read = Pairs(prepared.Records(name, folder, "train"), (start, end), both, widths, max_length, reverse)
+    note = f"TFDS {folder.name} in {folder.parent}, streamed; vocabularies of the first {min(limit, counts['train']):,} pairs"
+    origin = dataclasses.replace(origin, note=note, examples=counts, digest=digest)
+    return of_pairs(split, vocabularies, origin, train=streamed_source(read, counts["train"], seed=seed, workers=workers))
 
 
 def lm1b(*, vocabulary: str = "word", size: int | None = 10_000, limit: int = 100_000, window: int = 35) -> Dataset:
