@@ -203,14 +203,18 @@ def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, 
     )
 
 
-def kjv(*, vocabulary: str = "word", size: int | None = None, window: int = 35) -> Dataset:
+def kjv(*, vocabulary: str = "word", size: int | None = None, window: int = 35, limit: int | None = None) -> Dataset:
     """The King James Version, 31,102 verses in order, as a stream; each verse ends with EOS.
 
     vocabulary: "word" (words with their case, and marks), "char" or "bpe", of the training verses and of `size`; other
-    words are UNK.  window: tokens to a step of training.  Blocks of 100 verses are split 18/1/1.
+    words are UNK.  window: tokens to a step of training.  limit: the training verses that are read, the first ones; all, if
+    None.  Blocks of 100 verses are split 18/1/1.
     """
+    at_least(limit=1 if limit is None else limit)
     lines, origin = texts.load("kjv")
-    return streams(by_blocks(lines), origin, "kjv", vocabulary=vocabulary, size=size, window=window)
+    split = by_blocks(lines)
+    split["train"] = split["train"][:limit]
+    return streams(split, origin, "kjv", vocabulary=vocabulary, size=size, window=window)
 
 
 def brown(*, vocabulary: str = "word", size: int | None = 10_000, window: int = 35) -> Dataset:

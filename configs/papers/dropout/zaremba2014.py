@@ -40,5 +40,23 @@ TABLE = Table(
     ),
     scales=dict(
         full=Scale("the whole King James Version, 13 epochs", {"optim.steps": "13 epochs", "eval.every": "1 epoch"}),
+        small=Scale(
+            "3,000 verses of training and their 2,000 words, 10 epochs, networks of 2 x 64, 2 x 200 and 2 x 300",
+            {
+                "data.limit": 3000,
+                "data.size": 2000,
+                "data.batch_size": 32,
+                "optim.lr": 0.005,
+                "optim.steps": "10 epochs",
+                "eval.every": "5 epochs",
+                "checkpoint.every": "5 epochs",
+            },
+            rows={
+                "small without dropout": {"model.hidden": 64, "model.embedding": 64},
+                "medium without dropout": {"model.hidden": 200, "model.embedding": 200},
+                "medium with dropout 0.5": {"model.hidden": 200, "model.embedding": 200},
+                "large with dropout 0.65": {"model.hidden": 300, "model.embedding": 300},
+            },
+        ),
     ),
 )
