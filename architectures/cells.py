@@ -248,6 +248,7 @@ class GRUCell(Cell):
 
 CELLS = dict(
     elman=ElmanCell,
+    elman_logistic=functools.partial(ElmanCell, activation="sigmoid"),
     elman_1990=functools.partial(ElmanCell, activation="sigmoid", context=0.5, truncated_gradient=True),
     irnn=functools.partial(ElmanCell, activation="relu", initialiser="irnn", init_scale=0.001),  # Le et al. 2015
     lstm=LSTMCell,

@@ -121,7 +121,7 @@ def test_an_irnn_starts_as_the_identity_and_pytorchs_weights_within_one_over_the
 def test_each_cell_has_the_parameters_of_its_equations():
     inputs, hidden = 4, 6
     linear = hidden * (inputs + hidden + 1)
-    expected = dict.fromkeys(CELLS, 3 * linear) | dict.fromkeys(("elman", "elman_1990", "irnn"), linear)
+    expected = dict.fromkeys(CELLS, 3 * linear) | dict.fromkeys(("elman", "elman_logistic", "elman_1990", "irnn"), linear)
     expected |= dict(lstm=4 * linear, lstm_peephole=4 * linear + 3 * hidden, gru=3 * linear + hidden)
     for name in cells.CELLS:
         params = recurrent(CELLS[name])[1]["params"]

@@ -5,7 +5,7 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/long_lag.py --scale=paper
 2a: the same sequence every time but for its first and last symbol; right is every output within 0.25 at every step of the last
 10,000 sequences, which are counted. 2b: the symbols between are random, and the last step alone is judged. The paper adds cell
 and gate once the error stops falling; here they are there at once.
-RTRL and BPTT on 2a have one gradient, and stand here as back-propagation through time of p + 1 tanh units and logistic outputs;
+RTRL and BPTT on 2a have one gradient, and stand here as back-propagation through time of p + 1 logistic units and outputs;
 the paper's networks have (p + 2)^2 weights, and up to 5,000,000 sequences.
 2c: q distractors of p symbols and a geometric tail; right is within 0.2 at the end, of the last 10,000 sequences.
 """
@@ -45,7 +45,7 @@ LOCAL = {  # sequences of p symbols, and one cell
 
 def before(p: int, lr: float) -> dict:
     """A recurrent network without memory cells on 2a."""
-    network = {"model.name": "tagger", "model.cell": "elman", "model.hidden": p + 1, "model.directions": "forward"}
+    network = {"model.name": "tagger", "model.cell": "elman_logistic", "model.hidden": p + 1, "model.directions": "forward"}
     network |= {"model.output": "logistic", "model.initialiser": "uniform", "optim.lr": lr, "task.tolerance": 0.25}
     cadences = {f"{what}.every": LOCAL[f"{what}.every"] for what in ("log", "checkpoint", "eval")}
     return {"data.variant": "a", "data.p": p, **network, **cadences}
