@@ -4,6 +4,8 @@
 No row of a batch sees another, so that what else is in the batch does not change a decode.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -87,13 +89,11 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
     encoded, memories = networks.encode(source, mask)
     batch, k = source.shape[0], beams
 
-    def flat(tree):
-        return jax.tree.map(lambda x: x.reshape(batch * k, *x.shape[2:]), tree)
-
     def score(log_p, tokens):
         return log_p / ((5 + tokens) / 6) ** length_norm
 
-    encoded, memories = jax.tree.map(lambda x: jnp.repeat(x, k, axis=0), (encoded, memories))
+    memories = jax.tree.map(lambda x: jnp.repeat(x[:, None], k, axis=1), memories)
+    step_of_all = jax.vmap(functools.partial(networks.step, encoded), in_axes=1, out_axes=1)  # hypotheses share the source
     live = dict(
         log_p=jnp.full([batch, k], -jnp.inf).at[:, 0].set(0.0),  # one hypothesis to begin with
         tokens=jnp.zeros([batch, k, length], jnp.int32),
@@ -116,9 +116,9 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
 
     def advance(state):
         step, live, ended, memories, count = state
-        memories, log_p = networks.step(encoded, memories, live["last"].reshape(-1))
+        memories, log_p = step_of_all(memories, live["last"])
         vocabulary = log_p.shape[-1]
-        total = (live["log_p"][..., None] + log_p.reshape(batch, k, vocabulary)).reshape(batch, -1)
+        total = (live["log_p"][..., None] + log_p).reshape(batch, -1)
         best, places = jax.lax.top_k(total, 2 * k)  # at most K of them end, so K can live on
         parent, token = places // vocabulary, (places % vocabulary).astype(jnp.int32)
         tokens = pick(live["tokens"], parent).at[:, :, step].set(token)  # [B, 2K, length]
@@ -126,8 +126,7 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
         counts = ends & (jnp.arange(2 * k) < k) & running & jnp.isfinite(best)
         ended = keep(ended, jnp.where(counts, score(best, step + 1), -jnp.inf), tokens)
         onward, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, best), k)
-        memories = jax.tree.map(lambda x: x.reshape(batch, k, *x.shape[1:]), memories)
-        memories = flat(pick(memories, jnp.take_along_axis(parent, chosen, axis=1)))
+        memories = pick(memories, jnp.take_along_axis(parent, chosen, axis=1))
         new = dict(log_p=onward, tokens=pick(tokens, chosen), last=pick(token, chosen))
         live = jax.tree.map(lambda n, o: jnp.where(running.reshape(-1, *[1] * (n.ndim - 1)), n, o), new, live)
         return step + 1, live, ended, memories, count + counts.sum(axis=1)

@@ -11,6 +11,7 @@ python -m scripts.bench input       streamed photographs against a bare loop tha
 """
 
 import argparse
+import functools
 import importlib.util
 import os
 import re
@@ -100,6 +101,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--models", default=",".join(bench_cnn.MODELS), help="of cnn: which networks, by commas")
     parser.add_argument("--depths", default="20,32,44,56,110,1202", help="of depth: which networks, by commas")
+    parser.add_argument("--cells", default=",".join(bench_rnn.CELLS), help="of rnn: which cells, by commas")
     parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
     flags = parser.parse_args()
     if flags.what == "cnn":
@@ -117,7 +119,10 @@ def main() -> int:
             parser.error(f"--depths: {wrong!r} is not 6n + 2")
         bench_depth.compare(flags.rounds, [*map(int, depths)])
         return 0
-    commands = dict(rnn=bench_rnn.compare, decode=bench_decode.compare, seeds=bench_seeds.compare)
+    cells = flags.cells.split(",")
+    for unknown in sorted(set(cells) - set(bench_rnn.CELLS)):
+        parser.error(f"--cells: unknown {unknown!r}; have {', '.join(bench_rnn.CELLS)}")
+    commands = dict(rnn=functools.partial(bench_rnn.compare, cells), decode=bench_decode.compare, seeds=bench_seeds.compare)
     if flags.what in commands and not importlib.util.find_spec("torch"):
         parser.error(f"{flags.what}: PyTorch is needed; pip install -e '.[parity]'")
     if flags.what == "input" and not importlib.util.find_spec("cv2"):

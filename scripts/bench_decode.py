@@ -10,8 +10,11 @@ from scripts import rounds
 BATCH, SOURCE, LENGTH, HIDDEN, EMBEDDING, SYMBOLS, PHONES, BEAMS = 64, 12, 20, 256, 64, 32, 44, 5
 
 
-def ours(beams: int):
-    """A function that decodes a batch to LENGTH tokens: an additive-attention LSTM network, both directions in the encoder."""
+def ours(beams: int, *, devices: int):
+    """A function that decodes a batch to LENGTH tokens, its rows divided over devices, as an evaluation in training does.
+
+    An additive-attention LSTM network, both directions in the encoder.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -31,8 +34,12 @@ def ours(beams: int):
             return decoding.greedy(model, variables, source, mask, length=LENGTH)
         return decoding.beam_search(model, variables, source, mask, beams=beams, length=LENGTH)
 
-    compiled = jax.jit(decode)
-    return lambda: jax.block_until_ready(compiled(variables, source, mask))
+    chosen = jax.devices()[:devices]
+    run = jax.pmap(decode, in_axes=(None, 0, 0), devices=chosen)
+    source, mask = (x.reshape(devices, -1, SOURCE) for x in (source, mask))
+    everywhere = jax.sharding.NamedSharding(jax.sharding.Mesh(chosen, "d"), jax.sharding.PartitionSpec())
+    variables = jax.device_put(variables, everywhere)  # as they are in training
+    return lambda: jax.block_until_ready(run(variables, source, mask))
 
 
 def theirs(beams: int):
@@ -83,16 +90,18 @@ def compare(count: int) -> None:
     from train.__main__ import prepare_jax
 
     prepare_jax()
+    import jax
+
     for name, beams in (("greedy", 1), ("beam 5", BEAMS)):
-        times, skipped = rounds.quiet({"torch": theirs(beams), "ours": ours(beams)}, count)
-        if not times["torch"]:
+        runs = {f"{n} of our devices": ours(beams, devices=n) for n in sorted({jax.device_count(), 1}, reverse=True)}
+        times, skipped = rounds.quiet({"PyTorch": theirs(beams)} | runs, count)
+        torchs = times.pop("PyTorch")
+        if not torchs:
             print(f"{name}: no quiet round; other processes use the machine")
             continue
-        ratio = statistics.median(a / b for a, b in zip(times["torch"], times["ours"], strict=True))
-        torchs, mine = (1000 * statistics.median(times[who]) for who in ("torch", "ours"))
-        quiet = len(times["torch"])
-        print(
-            f"{name}, batch {BATCH}, {SOURCE} letters to {LENGTH} phones: PyTorch {torchs:.1f} ms, ours {mine:.1f} ms on one "
-            f"device: {ratio:.1f} times faster; {quiet} quiet rounds of {quiet + skipped}",
-            flush=True,
-        )
+        shown = [f"PyTorch {1000 * statistics.median(torchs):.1f} ms"]
+        for run, seconds in times.items():
+            ratio = statistics.median(a / b for a, b in zip(torchs, seconds, strict=True))
+            shown.append(f"{run} {1000 * statistics.median(seconds):.1f} ms, {ratio:.2f} times faster")
+        quiet, what = len(torchs), f"{name}, batch {BATCH}, {SOURCE} letters to {LENGTH} phones"
+        print(f"{what}: {'; '.join(shown)}; {quiet} quiet rounds of {quiet + skipped}", flush=True)

@@ -65,12 +65,12 @@ def theirs(cell: str, shape: tuple[int, int, int]):
     return call
 
 
-def compare(count: int) -> None:
+def compare(cells, count: int) -> None:
     """Prints, for each cell and shape, PyTorch's milliseconds and the median ratio of ours to them."""
     from train.__main__ import prepare_jax
 
     prepare_jax()
-    for cell in CELLS:
+    for cell in cells:
         for shape in SHAPES:
             runs = {
                 "torch": theirs(cell, shape),
