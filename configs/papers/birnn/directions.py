@@ -47,7 +47,7 @@ TABLE = Table(
             row="forward delayed by 1",
             than="forward",
             notes={
-                "small": "the delayed networks' training errors are as much higher (20, 32 and 59% against 15%) and still fall: in "
+                "small": "the delayed networks' errors in training are as much higher (20, 32, 59%; 15%) and still fall: in "
                 "200 steps they do not learn to carry a word to a later step"
             },
         ),
