@@ -16,7 +16,7 @@ import types
 from ml_collections import ConfigDict, config_dict
 
 import architectures
-from train import data, optim, parallel, tasks
+from train import data, layout, optim, tasks
 from train.duration import Duration
 from train.errors import BadInput
 
@@ -81,7 +81,7 @@ def get_config() -> ConfigDict:
     c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
     c.parallel = dict(
         devices=config_dict.placeholder(int),  # None: as many as divide the work
-        seeds="map",  # one of train.parallel.SEEDS: the devices divide the batch (map, vmap) or the seeds (devices...)
+        seeds="map",  # one of train.layout.SEEDS: the devices divide the batch (map, vmap) or the seeds (devices...)
     )
     return c.lock()
 
@@ -106,7 +106,7 @@ CHOICES = {
     "dtype": ("float32", "bfloat16"),
     "optim.decay": optim.DECAYS,
     "optim.decay_mask": optim.DECAY_MASKS,
-    "parallel.seeds": tuple(parallel.SEEDS),
+    "parallel.seeds": tuple(layout.SEEDS),
 }
 
 

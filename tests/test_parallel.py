@@ -11,8 +11,9 @@ from helpers import build, differ, losses, trained
 
 from train import step
 from train.data.source import Dataset, Source
+from train.layout import AXIS
 from train.loop import fresh_state
-from train.parallel import AXIS, Program
+from train.parallel import Program
 from train.tasks import TASKS
 
 

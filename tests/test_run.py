@@ -260,6 +260,29 @@ def test_a_run_that_is_interrupted_at_every_turn_ends_with_the_bits_and_records_
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
 
 
+def test_an_interruption_within_an_evaluation_is_heard_before_it_is_over_and_the_run_ends_with_the_same_bits(
+    tmp_path, monkeypatch
+):
+    command = [*VOWELS, "--config.optim.steps=60", "--config.eval.batch_size=10", "--config.steps_per_dispatch=10"]
+    main([*command, f"--workdir={tmp_path / 'whole'}"])
+    asked = []
+
+    def requested(step: int) -> bool:
+        asked.append(step)
+        return step == 40 and asked.count(40) > 3  # once before the evaluation, then before each of its four dispatches
+
+    monkeypatch.setattr(interruption, "requested", requested)
+    with pytest.raises(Interrupted, match="at step 40;"):
+        main([*command, f"--workdir={tmp_path / 'parts'}"])
+    assert asked.count(40) == 5  # and once more, to save
+    assert not any(record["split"] == "test" for record in log.read(epath.Path(tmp_path / "parts")))
+    monkeypatch.undo()
+    main([*command, f"--workdir={tmp_path / 'parts'}"])
+    expected, found = final_arrays(tmp_path / "whole"), final_arrays(tmp_path / "parts")
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
+
+
 def test_a_typo_exits_with_2_and_one_line_and_no_workdir(tmp_path):
     refused = train(VOWELS[0], "--config.optim.lrr=1", f"--workdir={tmp_path / 'x'}")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -12,14 +12,14 @@ from flax.errors import ScopeParamShapeError
 
 import architectures
 from architectures import convolution
-from train import flops, optim, parallel, step
+from train import flops, optim, step
 from train.data import DATASETS
 from train.data.source import Dataset
 from train.duration import resolver
 from train.errors import BadInput
+from train.layout import Layout, choose_devices
 from train.metrics import finish
 from train.optim import OPTIMIZERS, SCHEDULES
-from train.parallel import Layout
 from train.stop import SLIDING, Stop
 from train.tasks import TASKS, Batch, Task
 
@@ -142,7 +142,7 @@ def build(config) -> Experiment:
             f"{dataset.inputs} ones; have {', '.join(fitting)}"
         )
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
-    layout = parallel.layout(p.devices, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
+    layout = choose_devices(p.devices, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
     model = _call(
         "model",
         architectures.build,

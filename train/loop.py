@@ -175,8 +175,8 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         nonlocal carry
         totals = {}
         for split in experiment.dataset.evals:
+            carry, totals[split] = program.evaluate(carry, split, lambda: interruption.requested(step))
             end_if_requested()
-            carry, totals[split] = program.evaluate(carry, split)
         pending.extend((step, split, of) for split, of in totals.items())
         for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
             log.say(f"sample  {line}")

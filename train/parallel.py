@@ -11,6 +11,7 @@ the same way whatever the count, so a seed gives the same bits alone, in a group
 import collections
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -20,58 +21,12 @@ from jax.experimental import multihost_utils
 from train import step as step_lib
 from train.data.source import Source, evaluation_order, training_order
 from train.data.streamed import Reader
-from train.errors import BadInput
+from train.layout import AXIS, SEEDS
 from train.metrics import Sums, merge
 from train.state import DATA, TrainState, stream
 from train.step import eval_step, train_step
 
-AXIS = "devices"
 EVALUATION_SEED = 2**31 - 1  # of generated evaluation examples: the same for every training seed, and none of them
-
-SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)
-    "map": ("batch", "map"),  # one after the other, each over all devices
-    "vmap": ("batch", "vmap"),  # as one batched program over all devices
-    "devices": ("seeds", "map"),  # each device its own seeds, one after the other
-    "devices+vmap": ("seeds", "vmap"),  # each device its own seeds, as one batched program
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """What each device holds."""
-
-    devices: tuple[jax.Device, ...]  # of all processes, as many of each, in the order of the processes
-    seeds: str  # one of SEEDS
-
-    @property
-    def own(self) -> slice:
-        """Which of the devices are this process's."""
-        each = len(self.devices) // jax.process_count()
-        return slice(each * jax.process_index(), each * (jax.process_index() + 1))
-
-    @property
-    def axis(self) -> str | None:
-        """The axis that the batch is divided over, if it is. One device has none: a sum over one costs a copy of its terms."""
-        return AXIS if SEEDS[self.seeds][0] == "batch" and len(self.devices) > 1 else None
-
-
-def layout(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
-    """Chooses devices: the given number, or the most that divide the work evenly, as many of each process. Raises BadInput
-    where they cannot."""
-    available, processes = jax.devices(), jax.process_count()
-    of_process = [[d for d in available if d.process_index == p] for p in range(processes)]
-    if len({len(own) for own in of_process}) > 1:
-        counts = ", ".join(f"process {p} has {len(own)}" for p, own in enumerate(of_process))
-        raise BadInput(f"parallel.devices: processes must have equal numbers of devices, but {counts}")
-    work, name = (batch_size, "data.batch_size") if SEEDS[seeds][0] == "batch" else (n_seeds, "the number of seeds")
-    fitting = [d for d in range(processes, len(available) + 1, processes) if work % d == 0]
-    count = devices or max(fitting, default=len(available))
-    if count > len(available):
-        raise BadInput(f"parallel.devices: {count}, but there are {len(available)} ({available[0].device_kind})")
-    if count not in fitting:
-        of_all = f" of {processes} processes" if processes > 1 else ""
-        raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices{of_all}; {fitting or 'none'} do")
-    return Layout(tuple(d for own in of_process for d in own[: count // processes]), seeds)
 
 
 def each_seed(body, how: str):
@@ -117,7 +72,7 @@ class Program:
         self.seeds = np.asarray(experiment.seeds, np.int32)
         data = experiment.dataset
         self.compiled = self.compile(self.train_body)
-        self._evaluate = {split: self.compile(functools.partial(self._eval_body, data.evals[split])) for split in data.evals}
+        self._evaluate = {split: self.compile(functools.partial(self._eval_body, of), 1) for split, of in data.evals.items()}
         self._resident, self._readers = {}, {}
         self._zeros = no_sums(experiment)
         self._eval_zeros = _zeros(experiment.shapes[-1], len(self.seeds))
@@ -170,18 +125,23 @@ class Program:
         stream = self._stream(e.dataset.train, step, steps, e.batch_size, e.steps_per_dispatch)
         return (compiled or self.compiled)(carry, own, self.shared(e.dataset.train, steps, bucket, stream))
 
-    def evaluate(self, carry, split: str):
-        """The carry, and the totals of a whole split, on the devices: each example counted once."""
+    def evaluate(self, carry, split: str, stopped: Callable[[], bool] = lambda: False):
+        """The carry, and the totals of a whole split, on the devices: each example counted once. stopped(): asked before each
+        dispatch; once it is so, the totals are those of a part, for nobody."""
         source, batch_size = self.experiment.dataset.evals[split], self.experiment.eval_batch_size
         feeds, bucket = evaluation_order(source, batch_size)
-        (state, kept), sums = carry, self._to_devices(self._eval_zeros[split])
-        at_a_time, waiting = 1 if source.stream else len(bucket), collections.deque()
-        for first in range(0, len(bucket), at_a_time):
-            these = slice(first, first + at_a_time)
-            own = self.divide(**{k: np.broadcast_to(x[these], (len(self.seeds), *x[these].shape)) for k, x in feeds.items()})
-            stream = self._stream(source, first, at_a_time, batch_size, at_a_time)
-            shared = self.shared(source, at_a_time, bucket[these], stream)
-            (state, sums), ticket = self._evaluate[split]((state, sums), own, shared)
+        (state, kept), sums, memory = carry, self._to_devices(self._eval_zeros[split]), self._memory()
+        length = 1 if source.stream else min(len(bucket), self.experiment.steps_per_dispatch)
+        waiting = collections.deque()
+        for first in range(0, len(bucket), length):
+            if stopped():
+                break
+            steps = min(length, len(bucket) - first)
+            part = {k: np.pad(x[first : first + steps], [(0, length - steps), (0, 0)]) for k, x in feeds.items()}
+            own = self.divide(**{k: np.broadcast_to(x, (len(self.seeds), *x.shape)) for k, x in part.items()})
+            stream = self._stream(source, first, steps, batch_size, length)
+            shared = self.shared(source, steps, np.pad(bucket[first : first + steps], (0, length - steps)), stream)
+            (state, sums, memory), ticket = self._evaluate[split]((state, sums, memory), own, shared)
             waiting.append(ticket)
             if len(waiting) > 1:  # at most two dispatches hold their batches
                 jax.block_until_ready(waiting.popleft())
@@ -200,6 +160,14 @@ class Program:
     def _seed_axes(self) -> int:
         """Leading axes of a carry's leaves on the devices: [S, ...], or [D, S/D, ...] where devices divide the seeds."""
         return 1 if self.layout.axis else 2
+
+    def _memory(self) -> dict:
+        """Room for what a model that reads a stream keeps from batch to batch, [D, S or S/D, rows, ...], of own devices."""
+        rows, seeds, count = self.experiment.eval_batch_size, len(self.seeds), len(self.layout.devices)
+        rows, seeds = (rows // count, seeds) if self.layout.axis else (rows, seeds // count)
+        shapes = jax.eval_shape(lambda: step_lib.initial_memory(self.experiment.model, rows))
+        own = self.layout.own.stop - self.layout.own.start
+        return jax.tree.map(lambda s: np.zeros([own, seeds, *s.shape], s.dtype), shapes)
 
     def _to_devices(self, tree):
         count = len(self.layout.devices)
@@ -246,8 +214,10 @@ class Program:
         arrays = self._resident[id(source)]
         return dict(arrays=arrays, steps=np.int32(steps), seeds=np.int32(seeds), bucket=bucket, stream=stream or {})
 
-    def compile(self, body):
+    def compile(self, body, of_devices: int = 0):
+        """of_devices: how many of a carry's parts, its last ones, each device has of its own."""
         axis = None if self.layout.axis else 0
+        parts = (axis, axis) + (0,) * of_devices
         all_seeds = each_seed(body, SEEDS[self.layout.seeds][1])
 
         shared_axes = dict(arrays=None, steps=None, seeds=None, bucket=None, stream=0 if self.layout.axis else None)
@@ -259,8 +229,8 @@ class Program:
         return jax.pmap(
             on_one_device,
             axis_name=AXIS,
-            in_axes=(axis, 0, shared_axes),
-            out_axes=(axis, axis),
+            in_axes=(parts, 0, shared_axes),
+            out_axes=(parts, axis),
             donate_argnums=0,
             devices=self.layout.devices,
         )
@@ -306,10 +276,8 @@ class Program:
         return carry
 
     def _eval_body(self, source, carry, own, shared):
-        """One pass over `source` of one seed on one device. own: feeds [K, B/D]."""
-        state, sums = carry
-        rows = own["feeds"]["index"].shape[1]
-        memory = step_lib.initial_memory(self.experiment.model, rows)
+        """shared["steps"] batches of `source` for one seed on one device. own: feeds [K, B/D]."""
+        state, sums, memory = carry
 
         def one(k, carry):
             sums, memory = carry
@@ -318,5 +286,4 @@ class Program:
             new, memory = self.batches(source, k, own, shared, key, lambda index: index, step)
             return merge(sums, new), memory
 
-        sums, _ = jax.lax.fori_loop(0, shared["steps"], one, (sums, memory))
-        return state, sums
+        return state, *jax.lax.fori_loop(0, shared["steps"], one, (sums, memory))

@@ -1,0 +1,53 @@
+"""Layout: which devices train, and what they divide, the batch or the seeds."""
+
+import dataclasses
+
+import jax
+
+from train.errors import BadInput
+
+AXIS = "devices"
+SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)
+    "map": ("batch", "map"),  # one after the other, each over all devices
+    "vmap": ("batch", "vmap"),  # as one batched program over all devices
+    "devices": ("seeds", "map"),  # each device its own seeds, one after the other
+    "devices+vmap": ("seeds", "vmap"),  # each device its own seeds, as one batched program
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What each device holds."""
+
+    devices: tuple[jax.Device, ...]  # of all processes, as many of each, in the order of the processes
+    seeds: str  # one of SEEDS
+
+    @property
+    def own(self) -> slice:
+        """Which of the devices are this process's."""
+        each = len(self.devices) // jax.process_count()
+        return slice(each * jax.process_index(), each * (jax.process_index() + 1))
+
+    @property
+    def axis(self) -> str | None:
+        """The axis that the batch is divided over, if it is. One device has none: a sum over one costs a copy of its terms."""
+        return AXIS if SEEDS[self.seeds][0] == "batch" and len(self.devices) > 1 else None
+
+
+def choose_devices(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
+    """The given number of devices, or the most that divide the work evenly, as many of each process. Raises BadInput
+    where they cannot."""
+    available, processes = jax.devices(), jax.process_count()
+    of_process = [[d for d in available if d.process_index == p] for p in range(processes)]
+    if len({len(own) for own in of_process}) > 1:
+        counts = ", ".join(f"process {p} has {len(own)}" for p, own in enumerate(of_process))
+        raise BadInput(f"parallel.devices: processes must have equal numbers of devices, but {counts}")
+    work, name = (batch_size, "data.batch_size") if SEEDS[seeds][0] == "batch" else (n_seeds, "the number of seeds")
+    fitting = [d for d in range(processes, len(available) + 1, processes) if work % d == 0]
+    count = devices or max(fitting, default=len(available))
+    if count > len(available):
+        raise BadInput(f"parallel.devices: {count}, but there are {len(available)} ({available[0].device_kind})")
+    if count not in fitting:
+        of_all = f" of {processes} processes" if processes > 1 else ""
+        raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices{of_all}; {fitting or 'none'} do")
+    return Layout(tuple(d for own in of_process for d in own[: count // processes]), seeds)
