@@ -1,6 +1,7 @@
 """Tables of papers: every row builds and takes steps, sweeps lose nothing, verdicts follow from intervals."""
 
 import csv
+import functools
 import json
 import os
 import pathlib
@@ -32,11 +33,31 @@ def name(case):
     return "/".join(str(part.relative_to(table_report.PAPERS)) if isinstance(part, pathlib.Path) else part for part in case)
 
 
+SHAPES = {}  # as text: network and examples -> what Experiment.shapes came to
+
+
+def traced_once(monkeypatch):
+    """Has rows with the same network on the same shapes share one trace of it; tracing is what building costs."""
+    trace = experiment.Experiment.shapes.func
+
+    def shapes(e):
+        examples = [e.example_shapes(split) for split in ("train", *e.dataset.evals)]
+        key = f"{e.model} {e.task.sums.__qualname__} {examples}"
+        if key not in SHAPES:
+            SHAPES[key] = trace(e)
+        return SHAPES[key]
+
+    shared = functools.cached_property(shapes)
+    shared.__set_name__(experiment.Experiment, "shapes")
+    monkeypatch.setattr(experiment.Experiment, "shapes", shared)
+
+
 @pytest.mark.parametrize("case", ROWS, ids=name)
 def test_every_row_of_every_scale_builds_and_has_the_papers_parameters(case, monkeypatch):
     file, scale, row = case
     table = TABLES[file]
     helpers.stand_in_data(monkeypatch)
+    traced_once(monkeypatch)
     config = table.config(row, scale)
     base.validate(config)
     parameters = experiment.build(config).parameters

@@ -8,6 +8,8 @@ changes of the row above. The network is that of the authors' code, whose outlin
 network's docstring).
 """
 
+from configs.cnn_imagenet import recipe
+from configs.papers.imagenet import full
 from configs.papers.inception import SMALL
 from configs.table import Better, Row, Scale, Table
 
@@ -16,6 +18,22 @@ RMSPROP = {**V2, "optim.name": "rmsprop", "optim.rms_decay": 0.9, "optim.eps": 1
 SMOOTH = {**RMSPROP, "task.label_smoothing": 0.1}
 FACTORISED = {**SMOOTH, "model.factorised7": True}
 V3 = {**FACTORISED, "model.auxiliary_norm": True}
+CUMULATIVE = (
+    "Inception-v2",
+    "Inception-v2 RMSProp",
+    "Inception-v2 label smoothing",
+    "Inception-v2 factorised 7x7",
+    "Inception-v3",
+)
+FIRST = {"optim.name": "momentum", "optim.lr": 0.045}  # Inception-v2, before the changes
+
+
+def of_rows(googlenet: dict, bn_inception: dict, inception_v3: dict) -> dict[str, dict[str, object]]:
+    """The recipes of the rows, without what these change one after the other."""
+    shared = {key: value for key, value in inception_v3.items() if key not in SMOOTH and key != "model.name"}
+    first = {"GoogLeNet": googlenet, "BN-GoogLeNet": googlenet, "BN-Inception": bn_inception}
+    return first | {name: shared for name in CUMULATIVE}
+
 
 TABLE = Table(
     title="Table 3, from GoogLeNet to Inception v3. Szegedy et al. 2015",
@@ -42,6 +60,20 @@ TABLE = Table(
         Better("altogether: Inception-v3 beats GoogLeNet", row="Inception-v3", than="GoogLeNet"),
     ),
     scales=dict(
+        paper=Scale(
+            "ImageNet-2012, batch 32: 10,000,000 steps of GoogLeNet, 6,000,000 of BN-Inception, 100 epochs of the others",
+            {**FIRST, "eval.batch_size": 64},
+            rows=of_rows(*map(recipe, ("googlenet", "bn_inception", "inception_v3"))),
+        ),
+        full=Scale(
+            "all 60,000 images of Fashion-MNIST, as many epochs as on ImageNet",
+            FIRST,
+            rows=of_rows(
+                full("googlenet", {"model.auxiliary_pool": "adaptive"}),
+                full("bn_inception", {}),
+                full("inception_v3", {"data.pad": 0, "data.crop": 28, "model.stem": "small"}),
+            ),
+        ),
         small=Scale(
             "the embedded 6,000 images of Fashion-MNIST at 28 x 28, a quarter of the width, v2 and v3 an eighth, 4 epochs",
             {
@@ -55,16 +87,7 @@ TABLE = Table(
                 "GoogLeNet": {"model.auxiliary_pool": "adaptive", "data.pad": 2},
                 "BN-GoogLeNet": {"model.auxiliary_pool": "adaptive", "data.pad": 2},
                 "BN-Inception": {"data.pad": 2, "optim.lr": 0.1},
-                **{
-                    name: {"model.stem": "small", "model.width": 0.125}
-                    for name in (
-                        "Inception-v2",
-                        "Inception-v2 RMSProp",
-                        "Inception-v2 label smoothing",
-                        "Inception-v2 factorised 7x7",
-                        "Inception-v3",
-                    )
-                },
+                **{name: {"model.stem": "small", "model.width": 0.125} for name in CUMULATIVE},
             },
         ),
     ),
