@@ -76,6 +76,9 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
     if isinstance(table.measure, Steps):
         right.set_xscale("log")
+        right.tick_params(axis="x", which="minor", labelsize="x-small", labelrotation=40)
+    else:
+        right.locator_params(axis="x", nbins=6)
     right.grid(alpha=0.3, axis="x")
     figure.suptitle(f"{table.title} ({scale})", fontsize="medium")
     figure.savefig(file, dpi=110, metadata={"Software": None})
