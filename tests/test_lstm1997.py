@@ -62,6 +62,20 @@ def test_256_strings_are_trained_on_and_256_others_tested_with_and_data_seed_cho
     assert (one == same).all() and (one.shape != other.shape or (one != other).any())
 
 
+def test_strings_without_end_follow_each_other_with_nothing_between_and_the_legal_symbols_are_those_of_the_next_place():
+    arrays = DATASETS["continual_reber"](examples=50).train.arrays
+    stream = "".join(SYMBOLS[k] for k in arrays["symbol"])
+    ways = ["".join(s for s, may in zip(SYMBOLS, row, strict=True) if may) for row in arrays["legal"]]
+    place, found = 0, 0
+    while place < len(stream):
+        kind, inner = stream[place + 1], stream.index("E", place) + 1  # the inner string ends with the first E
+        of_string = ["TP", "B", *legal(stream[place + 2 : inner])[:-1], kind, "E", "B"]
+        assert [sorted(w) for w in ways[place : inner + 2]] == [sorted(w) for w in of_string]
+        assert stream[place] == "B" and stream[inner : inner + 2] == kind + "E"
+        place, found = inner + 2, found + 1
+    assert found == 50
+
+
 def test_a_reber_target_is_the_next_symbol_and_the_legal_ones_are_all_that_may_be_next(grammar):
     source, index = grammar.evals["test"], jnp.arange(256)
     arrays = {k: jnp.asarray(v) for k, v in source.arrays.items()}
@@ -185,6 +199,7 @@ def test_the_class_is_the_order_of_x_and_y_at_the_papers_times(bits, times):
     [
         ("embedded_reber", dict(strings_per_set=0), r"strings_per_set: 0 is outside \[1, 2000\]"),
         ("embedded_reber", dict(data_seed=-1), "data_seed: -1 must be at least 0"),
+        ("continual_reber", dict(examples=0), "examples: 0 must be at least 1"),
         ("noise_free_long_lag", dict(variant="d"), "variant: unknown 'd'; have a, b, c"),
         ("noise_free_long_lag", dict(p=1), "p: 1 must be at least 2"),
         ("noise_free_long_lag", dict(q=0), "q: 0 must be at least 1"),

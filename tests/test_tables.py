@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -92,7 +93,7 @@ def test_the_papers_numbers_are_those_of_the_sheet():
         for row in table.rows
         if row.paper is not None
     }
-    assert {key: f"{float(text):g}" if text[0].isdigit() else text for key, text in sheet.items()} == ours
+    assert {key: f"{float(text):g}" if re.fullmatch(r"[\d.]+", text) else text for key, text in sheet.items()} == ours
 
 
 # statistics

@@ -5,7 +5,7 @@ from train.data.images import cifar10, cifar100, fashion_mnist
 from train.data.lstm1997 import lstm_adding, lstm_multiplication, lstm_temporal_order, noise_free_long_lag, two_sequence
 from train.data.photographs import imagenet2012
 from train.data.pixels import sequential_fashion_mnist
-from train.data.reber import embedded_reber
+from train.data.reber import continual_reber, embedded_reber
 from train.data.sequences import japanese_vowels
 from train.data.synthetic import (
     adding,
@@ -27,6 +27,7 @@ DATASETS = dict(
     cifar10=cifar10,
     cifar100=cifar100,
     cmudict=cmudict,
+    continual_reber=continual_reber,
     copy_memory=copy_memory,
     elman_letters=elman_letters,
     elman_sentences=elman_sentences,

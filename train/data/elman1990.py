@@ -13,7 +13,9 @@ import numpy as np
 from train.data.source import Dataset, Source
 
 
-def _streams(make, codes: np.ndarray, name: str, *, least: dict, window: int, data_seed: int, train_as: str = "") -> Dataset:
+def vector_streams(
+    make, codes: np.ndarray, name: str, *, least: dict, window: int, data_seed: int, train_as: str = ""
+) -> Dataset:
     """The data set of make(rng) -> arrays [n]: "symbol" (a row of `codes`), others for the batch, and "first", if it has words:
     the symbols that begin one, of which the test stream is judged as the split "onsets", and of the others as "inside".
 
@@ -63,7 +65,7 @@ def temporal_xor(*, triples: int = 1000, window: int = 1, data_seed: int = 0) ->
         return dict(symbol=np.column_stack([bits, bits[:, 0] ^ bits[:, 1]]).reshape(-1))
 
     codes = np.array([[0], [1]])
-    return _streams(make, codes, "temporal XOR", least=dict(triples=triples), window=window, data_seed=data_seed)
+    return vector_streams(make, codes, "temporal XOR", least=dict(triples=triples), window=window, data_seed=data_seed)
 
 
 LETTERS = dict(  # table 1: consonant, vowel, interrupted, high, back, voiced
@@ -89,7 +91,7 @@ def elman_letters(*, consonants: int = 1000, window: int = 1, data_seed: int = 0
         return dict(symbol=np.array([list(LETTERS).index(letter) for letter in text + text[0]], np.int8))
 
     codes = np.array(list(LETTERS.values()))
-    return _streams(make, codes, "ba, dii, guuu", least=dict(consonants=consonants), window=window, data_seed=data_seed)
+    return vector_streams(make, codes, "ba, dii, guuu", least=dict(consonants=consonants), window=window, data_seed=data_seed)
 
 
 LEXICON = "many years ago a boy and girl they lived by the sea play happily children".split()  # from "lived" on it is ours
@@ -112,7 +114,7 @@ def elman_words(*, sentences: int = 200, window: int = 1, data_seed: int = 0) ->
         return dict(symbol=np.array([ord(letter) - ord("a") for letter in "".join(words)], np.int8), first=first)
 
     codes = np.arange(1, 27)[:, None] >> np.arange(5)[::-1] & 1
-    return _streams(make, codes, "letters in words", least=dict(sentences=sentences), window=window, data_seed=data_seed)
+    return vector_streams(make, codes, "letters in words", least=dict(sentences=sentences), window=window, data_seed=data_seed)
 
 
 CATEGORIES = dict(  # table 3; the words after a bar are not printed there, but are leaves of figure 7 that fit nowhere else
@@ -172,7 +174,7 @@ def elman_sentences(*, sentences: int = 10_000, window: int = 1, data_seed: int 
         return dict(symbol=symbol, likelihood=likelihoods(corpus))
 
     sizes = dict(least=dict(sentences=sentences), window=window, data_seed=data_seed)
-    return _streams(make, np.eye(31), "simple sentences", **sizes, train_as="train_sentences")
+    return vector_streams(make, np.eye(31), "simple sentences", **sizes, train_as="train_sentences")
 
 
 def likelihoods(corpus: list[list[str]]) -> np.ndarray:

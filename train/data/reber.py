@@ -1,8 +1,10 @@
-"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1: from Reber 1967 and Cleeremans et al. 1989."""
+"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1: from Reber 1967 and Cleeremans et al. 1989; and
+without ends, of Gers, Schmidhuber & Cummins 2000."""
 
 import jax
 import numpy as np
 
+from train.data.elman1990 import vector_streams
 from train.data.source import Dataset, Source
 
 SYMBOLS = "BTPSXVE"
@@ -89,3 +91,21 @@ def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset
         about=f"embedded Reber grammar, {strings_per_set} strings to train on and to test with, number {data_seed}",
         metadata=dict(source="generated", data_seed=data_seed),
     )
+
+
+def continual_reber(*, examples: int = 10_000, window: int = 30, data_seed: int = 0) -> Dataset:
+    """Predicting the next symbol of embedded Reber strings that follow each other without a mark or a reset, Gers, Schmidhuber
+    & Cummins 2000: a stream, as of elman1990.vector_streams, with "legal" as in `embedded_reber`.
+
+    examples: strings of the stream that is trained on, and of another one to test with; mean length 12.  window: symbols to a
+    step of training; it is wrong where any of its symbols is.  data_seed: at least 0. Raises ValueError, one line.
+    The paper's streams are endless, and begin anew at the first mistake.
+    """
+
+    def make(rng):
+        symbols, ways = zip(*(pair for _ in range(examples) for pair in embedded(rng)), strict=True)
+        legal = np.array([[s in of for s in SYMBOLS] for of in ways])
+        return dict(symbol=np.array([SYMBOLS.index(s) for s in symbols]), legal=np.roll(legal, -1, axis=0))
+
+    sizes = dict(least=dict(examples=examples), window=window, data_seed=data_seed)
+    return vector_streams(make, np.eye(7), "embedded Reber strings without end", **sizes)

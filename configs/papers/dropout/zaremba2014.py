@@ -41,15 +41,15 @@ TABLE = Table(
     scales=dict(
         full=Scale("the whole King James Version, 13 epochs", {"optim.steps": "13 epochs", "eval.every": "1 epoch"}),
         small=Scale(
-            "3,000 verses of training and their 2,000 words, 10 epochs, networks of 2 x 64, 2 x 200 and 2 x 300",
+            "1,000 verses of training and their 2,000 words, 30 epochs, networks of 2 x 64, 2 x 200 and 2 x 300",
             {
-                "data.limit": 3000,
+                "data.limit": 1000,
                 "data.size": 2000,
                 "data.batch_size": 32,
                 "optim.lr": 0.005,
-                "optim.steps": "10 epochs",
-                "eval.every": "5 epochs",
-                "checkpoint.every": "5 epochs",
+                "optim.steps": "30 epochs",
+                "eval.every": "10 epochs",
+                "checkpoint.every": "10 epochs",
             },
             rows={
                 "small without dropout": {"model.hidden": 64, "model.embedding": 64},

@@ -61,7 +61,7 @@ TABLE = Table(
         Row(
             "RTRL with 12 units at 0.1",
             {**BEFORE, "model.cell": "elman_logistic", "model.hidden": 12},
-            paper="in some trials 25,000",
+            paper="25,000 in some trials",
         ),
         Row("Elman network of 15 units", {**BEFORE, "model.cell": "elman_1990", "model.hidden": 15}, paper="> 200,000"),
     ),
