@@ -80,7 +80,7 @@ def get_config() -> ConfigDict:
     c.log = dict(every=_steps(100))
     c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
     c.parallel = dict(
-        devices=config_dict.placeholder(int),  # None: as many as divide the work
+        devices=config_dict.placeholder(int),  # None: as many as divide the work, but see HEAVY in train/layout.py
         seeds="map",  # one of train.layout.SEEDS: the devices divide the batch (map, vmap) or the seeds (devices...)
     )
     return c.lock()

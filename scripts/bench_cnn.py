@@ -140,8 +140,9 @@ def report(name: str, times: dict[str, list[float]], skipped: int) -> None:
     _, batch, image = MODELS[name]
     quiet = len(times[best])
     print(f"{name}, batch {batch}, {image[0]} px; {quiet} quiet rounds of {skipped + quiet}; ratios to {best}")
+    for v, seconds in times.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds, times[best], strict=True))
+        print(f"  {v:<30} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}", flush=True)
     with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        for v, seconds in times.items():
-            ratio = statistics.median(a / b for a, b in zip(seconds, times[best], strict=True))
-            megabytes = pool.submit(peak, name, v).result()
-            print(f"  {v:<30} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}  peak {megabytes:,} MB", flush=True)
+        for v in times:
+            print(f"  {v:<30} peak {pool.submit(peak, name, v).result():,} MB", flush=True)

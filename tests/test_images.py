@@ -300,8 +300,9 @@ def test_a_network_whose_weights_do_not_fit_the_size_in_evaluation_is_refused_in
         _ = e.shapes
 
 
-def test_an_ensemble_is_judged_by_the_mean_of_its_members_softmaxes_and_each_seed_is_in_one():
-    e = build(LENET, data__source="embedded", seeds=(3, 4, 5, 6), eval__ensemble=2)
+@pytest.mark.parametrize("devices", [1, 8])
+def test_an_ensemble_is_judged_by_the_mean_of_its_members_softmaxes_and_each_seed_is_in_one(devices):
+    e = build(LENET, data__source="embedded", seeds=(3, 4, 5, 6), eval__ensemble=2, parallel__devices=devices)
     program = Program(e)
     state = fresh_state(e)
     state = state.replace(params=jax.tree.map(lambda x: 3 * x, state.params))  # else every softmax is flat

@@ -23,6 +23,13 @@ def test_devices_that_divide_the_batch_give_the_loss_curve_of_one_device_with_dr
     np.testing.assert_allclose(losses(many, 30)[0], losses(one, 30)[0], rtol=1e-5)
 
 
+def test_a_network_of_many_parameters_and_a_small_batch_stays_on_one_device_of_a_cpu_unless_told():
+    wide = {"model__hidden": 1500, "data__batch_size": 8}  # 9 million parameters
+    counts = [len(build(**wide | more).layout.devices) for more in ({}, {"data__batch_size": 16}, {"parallel__devices": 4})]
+    assert counts == [1, 8, 4]
+    assert build(**wide).model.axis_name is None
+
+
 @pytest.mark.parametrize("how", ["devices", "devices+vmap"])
 def test_devices_that_divide_the_seeds_give_what_one_device_gives(how):
     one, many = (build(parallel__devices=n, parallel__seeds=h, seeds=tuple(range(8))) for n, h in ((1, "map"), (4, how)))

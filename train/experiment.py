@@ -17,7 +17,7 @@ from train.data import DATASETS
 from train.data.source import Dataset
 from train.duration import resolver
 from train.errors import BadInput
-from train.layout import Layout, choose_devices
+from train.layout import SEEDS, Layout, choose_devices, is_heavy
 from train.metrics import finish
 from train.optim import OPTIMIZERS, SCHEDULES
 from train.stop import SLIDING, Stop
@@ -192,6 +192,10 @@ def build(config) -> Experiment:
         _check_ensemble(config, experiment)
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
+    if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):
+        one = choose_devices(1, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
+        alone = dict(layout=one, model=model.clone(axis_name=None), eval_batch_size=config.eval.batch_size)
+        experiment = dataclasses.replace(experiment, **alone)
     _, _, train, evals = experiment.shapes
     metrics = [
         f"{split}/{metric}"
@@ -217,7 +221,7 @@ def _check_ensemble(config, experiment: Experiment) -> None:
         raise BadInput(f"{where} does not divide {seeds} seeds; give another number of seeds")
     if config.task.name != "classify":
         raise BadInput(f"{where} needs probabilities; have task.name='classify'")
-    if not experiment.layout.axis:
+    if SEEDS[config.parallel.seeds][0] != "batch":
         raise BadInput(f"{where}, but parallel.seeds={config.parallel.seeds!r} divides the seeds over devices; have map, vmap")
     if config.stop.metric and not config.stop.metric.startswith("train/"):
         raise BadInput(f"{where}, but stop.metric={config.stop.metric!r} is one of every seed; have train/...")

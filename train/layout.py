@@ -13,6 +13,7 @@ SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one de
     "devices": ("seeds", "map"),  # each device its own seeds, one after the other
     "devices+vmap": ("seeds", "vmap"),  # each device its own seeds, as one batched program
 }
+HEAVY = 1_000_000  # parameters to an example of the batch, above which one CPU device was faster than two: scripts.bench cnn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,3 +52,10 @@ def choose_devices(devices: int | None, seeds: str, *, batch_size: int, n_seeds:
         of_all = f" of {processes} processes" if processes > 1 else ""
         raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices{of_all}; {fitting or 'none'} do")
     return Layout(tuple(d for own in of_process for d in own[: count // processes]), seeds)
+
+
+def is_heavy(layout: Layout, parameters: int, batch_size: int) -> bool:
+    """Whether a CPU's devices that divide a batch lose more to the parameters, which each holds and updates, than they gain."""
+    if not layout.axis or layout.devices[0].platform != "cpu" or jax.process_count() > 1:
+        return False
+    return parameters > HEAVY * batch_size
