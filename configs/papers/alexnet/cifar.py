@@ -42,7 +42,7 @@ TABLE = Table(
             by=6.0,
             notes={
                 "small": "both are below 25% in the second pass over Fashion-MNIST, at steps 117 to 164; on CIFAR-10, which "
-                "the paper's figure is of, tens of passes are needed"
+                "the figure of the paper is of, tanh needs tens of passes"
             },
         ),
         Better("response normalisation helps", row="ReLU with LRN", than="ReLU"),
