@@ -176,6 +176,53 @@ def test_a_host_that_is_alone_says_for_whom_it_waits(tmp_path):
         process[0].communicate()
 
 
+STUCK = """
+import argparse, time
+from train import hosts
+hosts.SAY = 1
+parser = argparse.ArgumentParser()
+hosts.add_flags(parser)
+flags = parser.parse_args()
+hosts.initialise(flags, "python -m test")
+for step in range(5 if flags.process_id == 0 else 3):
+    hosts.requested(step, False)
+print("stuck", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def stuck(tmp_path, monkeypatch):
+    """Starts two processes of which each comes to a standstill, the second one two steps earlier."""
+    (tmp_path / "stuck.py").write_text(STUCK)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.getcwd()}")
+
+    def begin(*arguments):
+        started = start(2, 1, *arguments, module="stuck")
+        assert [process.stdout.readline() for process in started] == ["stuck\n"] * 2
+        return started
+
+    return begin
+
+
+def test_who_is_ahead_says_for_whom_it_waits_and_the_watchdog_ends_a_stuck_process_and_shows_where(stuck):
+    started = stuck("--watchdog=15")
+    errors = [process.communicate(timeout=PATIENCE)[1] for process in started]
+    assert "python -m test: at step 4, waiting for process 1 (" in errors[0] and ") at step 2\n" in errors[0]
+    assert "at step 2, waiting for" not in errors[1]
+    assert all("Timeout (0:00:15)!" in text and "stuck.py" in text for text in errors)
+    assert all(process.returncode not in (0, None) for process in started)
+
+
+def test_where_process_0_is_killed_the_other_ends_at_once_with_a_message(stuck):
+    started = stuck("--heartbeat=60")
+    started[0].kill()
+    _, errors = started[1].communicate(timeout=30)
+    started[0].communicate()
+    assert started[1].returncode in (-signal.SIGABRT, hosts.LOST)  # JAX's end, or ours
+    assert "coordination service" in errors or "is lost" in errors
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
