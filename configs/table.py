@@ -1,72 +1,17 @@
-"""How a paper's table is written down: Table, Row, Claim. Its own numbers are in the file, ours in results.csv beside it.
+"""How a paper's table is written down: Table, Row, Scale, and here for its file too configs/measures.py and configs/claims.py.
 
-A measure is what a row is judged by, one number a seed: a metric of the run's last step such as "test/error";
-`AtBest("test/error", "validation/error")`, the same of the step whose validation error was lowest;
-`Until("train/error", 25.0)`, the training steps until that metric of the log first was at most 25; or `Stopped()`, those until
-the stop rule of the run was met. There is none for the best epoch on the test set.
+Its own numbers are in the file, ours in results.csv beside it.
 """
 
-import abc
 import dataclasses
 from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
-from configs import base, statistics
-from configs.statistics import Verdict
+from configs import base
+from configs.claims import Alike, Better, Claim, Lower, Monotone, Ordered, Solves  # noqa: F401, for the files of tables
+from configs.measures import AtBest, Measure, Steps, Stopped, Until  # noqa: F401, for these
 from train.errors import BadInput
-
-
-class Steps:
-    """A measure that is a number of training steps, of which fewer are better and ratios count.
-
-    examples: how many make a step, if the measure is to be in those (sequences) and not in steps.
-    """
-
-    examples: int
-    unit: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Until(Steps):
-    """Steps until `metric` of metrics.jsonl first was at most `level`; a seed that never came there counts with all of them."""
-
-    metric: str
-    level: float
-    examples: int = 1
-    unit: str = "steps"
-
-    def __str__(self):
-        return f"{self.unit} to {self.metric} <= {self.level:g}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Stopped(Steps):
-    """Steps until a seed was done by the run's stop rule (the config's section `stop`); one that never was counts with all."""
-
-    examples: int = 1
-    unit: str = "steps"
-
-    def __str__(self):
-        return f"{self.unit} to the stop"
-
-
-@dataclasses.dataclass(frozen=True)
-class AtBest:
-    """`metric` in the evaluation in which `by`, of a split held out of training, was lowest, as in papers that stop early."""
-
-    metric: str
-    by: str
-
-    def __post_init__(self):
-        if self.by.split("/")[0] in ("train", "test"):
-            raise ValueError(f"by: {self.by!r} must be a metric of a validation split: no result is chosen by the test set")
-
-    def __str__(self):
-        return f"{self.metric} at the lowest {self.by}"
-
-
-Measure = str | AtBest | Until | Stopped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,138 +43,6 @@ class Scale:
     rows: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
     without: tuple[str, ...] = ()
     seeds: int = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim(abc.ABC):
-    """What the paper says of its rows, in `says`, with the place. notes: scale -> why it does not hold there."""
-
-    says: str
-    measure: Measure | None = dataclasses.field(default=None, kw_only=True)  # None: the table's
-    notes: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
-
-    @abc.abstractmethod
-    def rows(self) -> tuple[str, ...]:
-        """The rows that it is about."""
-
-    def measures(self, table: "Table") -> tuple[Measure, ...]:
-        """What it is judged by."""
-        return (self.measure or table.measure,)
-
-    def verdict(self, values: Mapping[str, Mapping[int, float]], table: "Table", *others: Mapping) -> Verdict:
-        """values: row -> {seed: value}, of the rows that were run; others: the same of its other measures. Raises nothing."""
-        missing = [row for row in self.rows() if not all(of.get(row) for of in (values, *others))]
-        return Verdict("not run", f"no run of {', '.join(missing)}") if missing else self.judge(values, table, *others)
-
-    @abc.abstractmethod
-    def judge(self, values, table, *others) -> Verdict:
-        """The verdict, where all its rows were run."""
-
-    def difference(self, values, table, row: str, than: str) -> statistics.Interval:
-        """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio."""
-        steps = self.of_steps(table)
-        first, second = (than, row) if table.better == "lower" or steps else (row, than)
-        return statistics.paired(values[first], values[second], logarithm=steps)
-
-    def of_steps(self, table) -> bool:
-        return isinstance(self.measure or table.measure, Steps)
-
-
-@dataclasses.dataclass(frozen=True)
-class Better(Claim):
-    """`row` is better than `than`, by more than `by` (of steps: in fewer, by a ratio of more than `by`)."""
-
-    row: str = dataclasses.field(kw_only=True)
-    than: str = dataclasses.field(kw_only=True)
-    by: float | None = dataclasses.field(default=None, kw_only=True)
-
-    def rows(self):
-        return self.row, self.than
-
-    def judge(self, values, table):
-        return statistics.above(self.difference(values, table, self.row, self.than), self.by, ratio=self.of_steps(table))
-
-
-@dataclasses.dataclass(frozen=True)
-class Ordered(Claim):
-    """Each of `order`, best first, is better than the next."""
-
-    order: tuple[str, ...] = dataclasses.field(kw_only=True)
-
-    def rows(self):
-        return self.order
-
-    def judge(self, values, table):
-        return statistics.all_of(self.neighbours(values, table))
-
-    def neighbours(self, values, table) -> list[Verdict]:
-        pairs, ratio = zip(self.order, self.order[1:], strict=False), self.of_steps(table)
-        return [statistics.above(self.difference(values, table, *pair), None, ratio=ratio) for pair in pairs]
-
-
-@dataclasses.dataclass(frozen=True)
-class Monotone(Ordered):
-    """The rows of `order`, best first, differ in a hyper-parameter, and the further along it the worse: no row is better than
-    the one before beyond doubt, and the last is worse than the first. Neighbours may be alike, where `Ordered` allows none."""
-
-    def judge(self, values, table):
-        ends = self.difference(values, table, self.order[0], self.order[-1])
-        whole = statistics.above(ends, None, ratio=self.of_steps(table))
-        reversed_ = any(v.word == statistics.NOT_HELD for v in self.neighbours(values, table))
-        return Verdict(statistics.NOT_HELD if reversed_ else whole.word, f"first against last {whole.evidence}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Lower(Claim):
-    """Of `row`, `measure` is lower than the measure `than`, by a ratio of more than `by` if that is given."""
-
-    row: str = dataclasses.field(kw_only=True)
-    than: Measure = dataclasses.field(kw_only=True)
-    by: float | None = dataclasses.field(default=None, kw_only=True)
-
-    def rows(self):
-        return (self.row,)
-
-    def measures(self, table):
-        return self.measure or table.measure, self.than
-
-    def judge(self, values, table, than):
-        ratio = self.by is not None
-        return statistics.above(statistics.paired(than[self.row], values[self.row], logarithm=ratio), self.by, ratio=ratio)
-
-
-@dataclasses.dataclass(frozen=True)
-class Alike(Claim):
-    """`row` and `than` differ by less than `within`, whichever is better."""
-
-    row: str = dataclasses.field(kw_only=True)
-    than: str = dataclasses.field(kw_only=True)
-    within: float = dataclasses.field(kw_only=True)
-
-    def rows(self):
-        return self.row, self.than
-
-    def judge(self, values, table):
-        return statistics.inside(self.difference(values, table, self.row, self.than), self.within)
-
-
-@dataclasses.dataclass(frozen=True)
-class Solves(Claim):
-    """More than `share` of the seeds of `row` have a value of at most `level` (at least, where higher is better); with
-    solves=False, fewer than that."""
-
-    row: str = dataclasses.field(kw_only=True)
-    level: float = dataclasses.field(kw_only=True)
-    share: float = dataclasses.field(default=0.5, kw_only=True)
-    solves: bool = dataclasses.field(default=True, kw_only=True)
-
-    def rows(self):
-        return (self.row,)
-
-    def judge(self, values, table):
-        lower = table.better == "lower" or self.of_steps(table)
-        right = [value <= self.level if lower else value >= self.level for value in values[self.row].values()]
-        return statistics.share(right, self.share, above=self.solves)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -363,6 +363,25 @@ def test_a_wrong_flag_of_a_sweep_is_refused_in_one_line(tiny, arguments, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("table", "scale", "words"),
+    [
+        ("vgg/depth", "paper", "imagenet2012 is not prepared"),
+        ("vgg/depth", "full", "fashion_mnist is not prepared as 'files'"),
+        ("resnet/depth", "paper", "cifar10 is not prepared"),
+    ],
+)
+def test_a_scale_whose_data_is_not_there_can_be_planned_and_is_refused_with_the_command_that_prepares_it(
+    table, scale, words, tmp_path, capsys
+):
+    arguments = [f"configs/papers/{table}.py", f"--scale={scale}", f"--workdir={tmp_path / 'runs'}"]
+    assert sweep.main([*arguments, "--dry_run"]) == 0 and f"scale {scale}: " in capsys.readouterr().out
+    with pytest.raises(BadInput, match=words) as error:
+        sweep.main(arguments)
+    assert f"run python -m scripts.prepare_data {words.split()[0]}" in str(error.value)
+    assert not list((tmp_path / "runs").rglob("*.json*"))
+
+
 def test_a_file_that_is_no_table_and_a_file_that_is_not_there_are_refused():
     with pytest.raises(BadInput, match="has no TABLE"):
         sweep.main(["configs/lstm_adding.py"])

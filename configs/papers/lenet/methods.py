@@ -47,7 +47,13 @@ TABLE = Table(
     scales=dict(
         full=Scale(
             "all 60,000 images of Fashion-MNIST, 20 passes",
-            {"optim.steps": "20 epochs", "eval.every": "1 epoch", "log.every": "1 epoch", "checkpoint.every": "5 epochs"},
+            {
+                "data.source": "files",
+                "optim.steps": "20 epochs",
+                "eval.every": "1 epoch",
+                "log.every": "1 epoch",
+                "checkpoint.every": "5 epochs",
+            },
             seeds=5,
         ),
         small=Scale(

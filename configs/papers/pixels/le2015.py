@@ -47,7 +47,10 @@ TABLE = Table(
         Better("permuted pixels are harder for IRNN", row="IRNN", than="IRNN permuted"),
     ),
     scales=dict(
-        full=Scale("all images, a pixel a step, 10 epochs", {"optim.steps": "10 epochs", "eval.every": "1 epoch"}),
+        full=Scale(
+            "all images, a pixel a step, 10 epochs",
+            {"data.source": "files", "optim.steps": "10 epochs", "eval.every": "1 epoch"},
+        ),
         small=Scale(
             "6,000 images, 14 pixels a step, 8 epochs",
             {
