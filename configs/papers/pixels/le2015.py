@@ -14,6 +14,10 @@ CELLS = {
     "LSTM": {"model.cell": "lstm", "model.forget_bias": 1.0, "optim.lr": 0.003},
 }
 PERMUTED = {"data.permuted": True}
+SHORT = {
+    "small": "14 pixels a step leave 56 steps, over which tanh units learn too (21% with permuted pixels; the paper's stay at 65% "
+    "over 784), and no network is trained to its end in 8 passes over 6,000"
+}
 
 TABLE = Table(
     title="Images pixel by pixel, in order and permuted. Le et al. 2015",
@@ -42,8 +46,8 @@ TABLE = Table(
     claims=(
         Better("IRNN beats tanh", row="IRNN", than="tanh"),
         Better("... and LSTM", row="IRNN", than="LSTM"),
-        Better("so it is with permuted pixels: tanh", row="IRNN permuted", than="tanh permuted"),
-        Better("... LSTM", row="IRNN permuted", than="LSTM permuted"),
+        Better("so it is with permuted pixels: tanh", row="IRNN permuted", than="tanh permuted", notes=SHORT),
+        Better("... LSTM", row="IRNN permuted", than="LSTM permuted", notes=SHORT),
         Better("permuted pixels are harder for IRNN", row="IRNN", than="IRNN permuted"),
     ),
     scales=dict(
