@@ -118,6 +118,7 @@ def image_stream(
         eval_scales=eval_scales,
     )  # fmt: skip
     how = crops.decoder(decoder)
+    crops.set_up(how)  # before the threads, which would import it side by side
     folder = prepared.directory(name)
     counts, classes, digest = _contents(name, folder)
     subtracted, divisor = (x.astype(np.float32) for x in SCALES[scale])
