@@ -283,6 +283,18 @@ def test_an_interruption_within_an_evaluation_is_heard_before_it_is_over_and_the
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
 
 
+def test_a_run_with_ensembles_ends_with_the_results_of_these_and_eval_only_gives_them_again(tmp_path, capsys):
+    command = [*VOWELS, "--config.seeds=0,1,2,3", "--config.eval.ensemble=2", "--config.optim.steps=40"]
+    command += [f"--workdir={tmp_path / 'x'}"]
+    assert main(command) == 0
+    errors = json.loads((tmp_path / "x" / "result.json").read_text())["metrics"]["test/error"]["per_seed"]
+    assert len(errors) == 2
+    capsys.readouterr()
+    assert main([*command, "--eval_only"]) == 0
+    shown = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("test/error"))
+    assert log.summary(errors) in shown
+
+
 def test_a_typo_exits_with_2_and_one_line_and_no_workdir(tmp_path):
     refused = train(VOWELS[0], "--config.optim.lrr=1", f"--workdir={tmp_path / 'x'}")
     assert (refused.returncode, refused.stdout) == (2, "")

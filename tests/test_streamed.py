@@ -181,6 +181,14 @@ def test_8_devices_give_the_training_and_the_evaluation_of_1(folder):
     np.testing.assert_allclose(totals[0]["loss"], totals[1]["loss"], rtol=1e-5)
 
 
+def test_an_evaluation_that_is_stopped_before_its_first_batch_reads_nothing_and_the_next_one_is_whole(folder):
+    e = experiment()
+    program = Program(e)
+    carry, sums = program.evaluate(program.start(fresh_state(e)), "validation", lambda: True)
+    assert program.fetch(sums)["count"] == 0
+    assert program.fetch(program.evaluate(carry, "validation")[1])["count"] == VALIDATION
+
+
 @pytest.mark.parametrize("layout", ["map", "vmap", "devices"])
 def test_a_seed_sees_in_a_group_the_photographs_that_it_sees_alone(folder, layout):
     alone, *_ = losses(experiment(seeds=(3,), parallel__seeds="map", parallel__devices=1), 2)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -50,17 +51,14 @@ def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str,
     return found
 
 
-def evaluate(program: Program, carry):
-    """The carry, and {split: totals on the devices}, of each seed or ensemble; each example counted once."""
-    totals = {}
-    if program.experiment.ensemble > 1:
-        judge, judged = program.ensembles(carry)
-        for split in program.experiment.dataset.evals:
-            judged, totals[split] = judge.evaluate(judged, split)
-        return carry, totals
+def evaluate(program: Program, carry, stopped: Callable[[], bool] = lambda: False):
+    """The carry, and {split: totals on the devices}, of each seed or ensemble; each example counted once. stopped: as in
+    Program.evaluate."""
+    ensembles, totals = program.experiment.ensemble > 1, {}
+    judge, judged = program.ensembles(carry) if ensembles else (program, carry)
     for split in program.experiment.dataset.evals:
-        carry, totals[split] = program.evaluate(carry, split)
-    return carry, totals
+        judged, totals[split] = judge.evaluate(judged, split, stopped)
+    return carry if ensembles else judged, totals
 
 
 def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, data_digest: str, started: float) -> dict:
@@ -173,10 +171,8 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
 
     def evaluate_all():
         nonlocal carry
-        totals = {}
-        for split in experiment.dataset.evals:
-            carry, totals[split] = program.evaluate(carry, split, lambda: interruption.requested(step))
-            end_if_requested()
+        carry, totals = evaluate(program, carry, lambda: interruption.requested(step))
+        end_if_requested()
         pending.extend((step, split, of) for split, of in totals.items())
         for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
             log.say(f"sample  {line}")

@@ -145,7 +145,7 @@ class Program:
             waiting.append(ticket)
             if len(waiting) > 1:  # at most two dispatches hold their batches
                 jax.block_until_ready(waiting.popleft())
-        if source.stream:
+        if id(source) in self._readers:
             self._readers[id(source)].close()
         return (state, kept), sums
 
