@@ -13,7 +13,7 @@ scripts/tpu.sh ACTION --name=NAME --zone=ZONE [FLAGS] [-- COMMAND...]
   logs       what COMMAND said
   delete     gives the TPU back
   babysit    all of this: creates the TPU, again whenever it was preempted, until COMMAND is done; then deletes it.
-             Where a babysitter was stopped, the same command takes over.
+             Where a babysitter was stopped, the same command takes over; where all was done at this commit, it ends at once.
 
   --name=NAME         of the queued resource and of its TPU
   --zone=ZONE         such as us-west4-a
@@ -78,6 +78,7 @@ pretend() {  # the answers of a cloud in which all goes well at once
     *" queued-resources create "*) echo ACTIVE >"$scratch/tpu" ;;
     *"tpu_host.sh state"*) echo "canon: $(cat "$scratch/hosts" 2>/dev/null || echo bare)" ;;
     *"tpu_host.sh start"*) echo "ended 0" >"$scratch/hosts" ;;
+    *"rev-parse HEAD"*) git -C "$root" rev-parse HEAD ;;
     *"storage ls"*) return 1 ;;
   esac
 }
@@ -166,12 +167,14 @@ failed() {  # WHAT: gives up when it is one too many in a row
 }
 
 babysit() {
+  local file
   failures=0 crashes=0 silent=0 hosts=
   trap 'say "no longer watching; the hosts go on. The same command takes over, scripts/tpu.sh delete ends it"; exit 130' INT TERM
   while look; do
     case $state in
       MISSING)
-        ! has_result || finish 0 "done: $workdir/result.json is there"
+        file=$(marker "$(git -C "$root" rev-parse HEAD)")
+        ! call storage ls "$file" >/dev/null 2>&1 || finish 0 "done before: $file is there"
         request || failed "no TPU could be asked for"
         ;;
       FAILED)
@@ -188,11 +191,18 @@ babysit() {
   done
 }
 
-has_result() {  # of a training, where process 0 writes it last; a sweep's rows are known to itself alone
+marker() {  # COMMIT: the file that is there when COMMAND is done: a training writes it last; for a sweep and the like we do
   case " ${command[*]} " in
-    *" -m train "*) call storage ls "$workdir/result.json" >/dev/null 2>&1 ;;
-    *) return 1 ;;
+    *" -m train "*) echo "$workdir/result.json" ;;
+    *) echo "$workdir/done-$(git hash-object --stdin <<<"$1 $(quoted "${command[@]}")")" ;;
   esac
+}
+
+mark() {  # with the commit that the hosts have, which may be older than ours
+  local commit
+  case $(marker any) in */result.json) return ;; esac
+  commit=$(on_hosts 0 "git -C canon rev-parse HEAD" | tail -n 1) || return 1
+  call storage cp - "$(marker "$commit")" <<<"$commit $(quoted "${command[@]}")"
 }
 
 attend() {
@@ -224,7 +234,10 @@ judge() {  # what to do now that COMMAND ended
   local codes
   codes=$(sed -n 's/^ended //p' <<<"$answers" | sort -nu | tr '\n' ' ')
   case " $codes" in
-    " 0 ") finish 0 "done: $(quoted "${command[@]}")" ;;
+    " 0 ")
+      mark || say "$workdir could not be told that this is done; started again, the babysitter would ask for a TPU once more"
+      finish 0 "done: $(quoted "${command[@]}")"
+      ;;
     *" 2 "* | *" 3 "*)
       logs all 20 || true
       codes=$(tr ' ' '\n' <<<"$codes" | grep -x '[23]' | head -n 1)

@@ -128,6 +128,12 @@ def ls(arguments):
         fail("One or more URLs matched no objects.")
 
 
+def cp(arguments):
+    file = CLOUD / "gs" / arguments[1].removeprefix("gs://")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(sys.stdin.read())
+
+
 COMMANDS = {
     ("compute", "tpus", "queued-resources", "create"): create,
     ("compute", "tpus", "queued-resources", "describe"): describe,
@@ -135,6 +141,7 @@ COMMANDS = {
     ("compute", "tpus", "tpu-vm", "ssh"): lambda arguments: ssh(arguments[1:]),
     ("compute", "tpus", "tpu-vm", "scp"): scp,
     ("storage", "ls"): ls,
+    ("storage", "cp"): cp,
 }
 
 if __name__ == "__main__":

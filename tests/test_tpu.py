@@ -85,6 +85,19 @@ def test_an_undisturbed_babysitter_calls_what_a_dry_run_printed_and_gives_the_tp
     assert again.returncode == 0 and "gs://b/it's/result.json is there" in again.stderr and cloud.count("create") == asked
 
 
+def test_a_sweep_that_is_done_asks_for_no_tpu_again_unless_its_command_or_the_commit_is_another(cloud):
+    sweep = ("--", "python", "-m", "scripts.sweep", "configs/x.py", "--workdir=gs://b/x")
+    cloud.write(outcomes="0\n" * 3)
+    assert cloud.tpu(*BABYSIT, "--dry_run", *sweep).stdout.count(" - gs://b/x/done-") == 1
+    assert cloud.tpu(*BABYSIT, *sweep).returncode == 0
+    again = cloud.tpu(*BABYSIT, *sweep)
+    assert again.returncode == 0 and "done before: gs://b/x/done-" in again.stderr and cloud.count("create") == 1
+    assert cloud.tpu(*BABYSIT, *sweep, "--seeds=9").returncode == 0 and cloud.count("create") == 2
+    commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "more rows"]
+    subprocess.run(["git", "-C", cloud.repository, *commit], check=True, capture_output=True)
+    assert cloud.tpu(*BABYSIT, *sweep).returncode == 0 and cloud.count("create") == 3
+
+
 def test_a_run_is_done_through_failing_creates_a_queue_preemptions_crashes_and_silence(cloud):
     cloud.write(fails="2\n", states="WAITING_FOR_RESOURCES\nPROVISIONING\n", silent="2\n")
     cloud.write(outcomes="preempt\n134\n75\n134\n134\npreempt\n134\n0\n")
