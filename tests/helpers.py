@@ -19,6 +19,7 @@ from configs import load
 from train import experiment, hosts, log
 from train.data import DATASETS, files, images, photographs, prepared, texts
 from train.data.source import Dataset, Source
+from train.data.streamed import Reader
 from train.loop import fresh_state
 from train.parallel import Program
 
@@ -97,6 +98,19 @@ def drawn(name, count=4000, split="train", **options) -> dict[str, np.ndarray]:
     feed = dict(index=index, valid=index == 0)
     batch = jax.jit(lambda: source.batch({}, feed, jax.random.key(0), jnp.arange(count)))()
     return {k: np.asarray(v) for k, v in batch.items()}
+
+
+def taken(source, step=0, steps=1, rows=(0, 40), *, training=True, batch_size=40) -> dict[str, np.ndarray]:
+    """The batches of some steps of a streamed source, from a reader that begins there."""
+    reader = Reader(source, batch_size, rows, training=training)
+    try:
+        return reader.take(step, steps, steps)
+    finally:
+        reader.close()
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
 def close(a, b, tolerance=1e-5):

@@ -1,13 +1,14 @@
 """Streamed sentence pairs: every pair in its place, whatever the workers and hosts, and a config that trains on them."""
 
+import functools
+
 import helpers
 import numpy as np
 import pytest
-from helpers import prepare_tfds_text
+from helpers import prepare_tfds_text, same
 
 from train.data import DATASETS
 from train.data.source import permutation
-from train.data.streamed import Reader
 from train.tasks import EOS
 
 BATCH, MOST = 12, 6
@@ -27,6 +28,7 @@ SMALL = {
     "checkpoint.every": 9,
     "steps_per_dispatch": 2,
 }
+taken = functools.partial(helpers.taken, rows=(0, BATCH), batch_size=BATCH)
 FLAGS = [f"--config.{key}={value}" for key, value in SMALL.items()]
 
 
@@ -40,18 +42,6 @@ def folder(tmp_path_factory):
 
 def pairs(**options):
     return DATASETS["wmt14_translate"](**dict(streamed=True, limit=50, max_length=MOST) | options)
-
-
-def taken(source, step=0, steps=1, rows=(0, BATCH)):
-    reader = Reader(source, BATCH, rows, training=True)
-    try:
-        return reader.take(step, steps, steps)
-    finally:
-        reader.close()
-
-
-def same(a, b) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -75,7 +65,7 @@ def test_0_1_and_4_worker_processes_and_4_hosts_give_the_same_batches():
     whole = taken(pairs().train, 1, 3)
     for workers in (1, 4):
         assert same(taken(pairs(workers=workers).train, 1, 3), whole)
-    parts = [taken(pairs().train, 1, 3, (3 * host, 3 * host + 3)) for host in range(4)]
+    parts = [taken(pairs().train, 1, 3, rows=(3 * host, 3 * host + 3)) for host in range(4)]
     assert same({k: np.concatenate([part[k] for part in parts], axis=1) for k in whole}, whole)
 
 
