@@ -15,7 +15,8 @@ import functools
 import json
 import pathlib
 import re
-import shutil
+
+from etils import epath
 
 from configs import base, load, statistics
 from configs.table import Table
@@ -116,16 +117,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def hand_over(before: pathlib.Path, where: pathlib.Path) -> None:
+def hand_over(before: epath.Path, where: epath.Path) -> None:
     """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of the finished run `before`."""
-    if (where / "checkpoints").exists():
+    if (where / "config.json").exists():  # written when a run begins; a copy that was cut short is made again
         return
-    part = where / "checkpoints.part"
-    shutil.rmtree(part, ignore_errors=True)
-    newest = max((before / "checkpoints").glob("[0-9]*"), key=lambda folder: int(folder.name))
-    shutil.copytree(newest, part / newest.name)
-    shutil.copy(before / log.FILE, where / log.FILE)
-    part.rename(where / "checkpoints")  # last: now the run has begun
+    newest = max(int(folder.name) for folder in (before / "checkpoints").iterdir() if folder.name.isdigit())
+    copy(before / "checkpoints" / str(newest), where / "checkpoints" / str(newest))
+    (before / log.FILE).copy(where / log.FILE, overwrite=True)
+
+
+def copy(folder: epath.Path, to: epath.Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        copy(path, to / path.name) if path.is_dir() else path.copy(to / path.name, overwrite=True)
 
 
 def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Path) -> None:

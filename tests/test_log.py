@@ -3,31 +3,15 @@
 import numpy as np
 import pytest
 from etils import epath
-from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.registry import _registry
+from helpers import bucket
 
 from train import log
 from train.errors import BadInput
 
 
-class Bucket(MemoryFileSystem):
-    """Stands in for Google Cloud Storage: it cannot append either, as far as epath goes."""
-
-    protocol = ("gs", "gcs")
-    store = {}  # noqa: RUF012
-    pseudo_dirs = [""]  # noqa: RUF012
-
-    @classmethod
-    def _strip_protocol(cls, path):
-        return "/" + path.split("://")[-1].strip("/")
-
-
 @pytest.fixture(params=["disk", "bucket"])
 def workdir(request, tmp_path, monkeypatch):
-    if request.param == "disk":
-        return epath.Path(tmp_path)
-    monkeypatch.setitem(_registry, "gcs", Bucket)
-    return epath.Path("gs://bucket/run")
+    return epath.Path(tmp_path) if request.param == "disk" else bucket(monkeypatch) / "run"
 
 
 def test_a_resumed_log_holds_each_record_once_and_drops_what_will_be_made_again(workdir):

@@ -16,6 +16,7 @@ import helpers
 import numpy as np
 import pytest
 import scipy.stats
+from etils import epath
 
 from configs import base, load, statistics
 from configs.table import Alike, AtBest, Better, Lower, Monotone, Ordered, Row, Scale, Solves, Stopped, Table, Until
@@ -299,6 +300,27 @@ def test_a_row_that_goes_on_from_another_evaluates_its_last_checkpoint_or_trains
     assert last["further"]["step"] == 80 and log.read(alone)[-1]["mse"] == last["further"]["mse"]
     results = {row["row"]: row for row in table_report.collect(tiny, load.load_table(str(tiny))[1], "small", runs)}
     assert float(results["at T=8"]["run_seconds"]) < float(results["base"]["run_seconds"])
+
+
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_a_row_is_handed_the_last_checkpoint_of_another_until_its_run_has_begun(where, tmp_path, monkeypatch):
+    runs = epath.Path(tmp_path) if where == "disk" else helpers.bucket(monkeypatch)
+    before, row = runs / "base", runs / "more"
+    for step in ("20", "100"):
+        (before / "checkpoints" / step / "state").mkdir(parents=True)
+        (before / "checkpoints" / step / "state" / "array").write_text(step)
+    (before / log.FILE).write_text("records")
+    array = row / "checkpoints" / "100" / "state" / "array"
+    sweep.hand_over(before, row)
+    assert [folder.name for folder in (row / "checkpoints").iterdir()] == ["100"]
+    assert (array.read_text(), (row / log.FILE).read_text()) == ("100", "records")
+    array.write_text("cut")  # as by a kill
+    sweep.hand_over(before, row)
+    assert array.read_text() == "100"
+    (row / "config.json").write_text("{}")
+    array.write_text("trained on")
+    sweep.hand_over(before, row)
+    assert array.read_text() == "trained on"
 
 
 def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tmp_path):
