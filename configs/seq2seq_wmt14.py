@@ -30,7 +30,7 @@ def get_config(argument: str = ""):
     c.data.batch_size = 80
     c.optim.lr = 1.0
     c.optim.clip_norm = 1.0
-    c.optim.steps = 288_000  # table 2
+    c.optim.steps = 600_000 if c.model.attention == "none" else 288_000  # table 2
     c.eval.every = 10_000
     c.eval.batch_size = 80
     c.log.every = 100

@@ -93,7 +93,8 @@ def compare(count: int) -> None:
     import jax
 
     for name, beams in (("greedy", 1), ("beam 5", BEAMS)):
-        runs = {f"{n} of our devices": ours(beams, devices=n) for n in sorted({jax.device_count(), 1}, reverse=True)}
+        most = max(n for n in range(1, jax.device_count() + 1) if BATCH % n == 0)
+        runs = {f"{n} of our devices": ours(beams, devices=n) for n in sorted({most, 1}, reverse=True)}
         times, skipped = rounds.quiet({"PyTorch": theirs(beams)} | runs, count)
         torchs = times.pop("PyTorch")
         if not torchs:

@@ -10,6 +10,7 @@ from flax import linen as nn
 from helpers import build, differ, losses, trained
 
 from train import step
+from train.__main__ import _header
 from train.data.source import Dataset, Source
 from train.layout import AXIS
 from train.loop import fresh_state
@@ -27,7 +28,8 @@ def test_a_network_of_many_parameters_and_a_small_batch_stays_on_one_device_of_a
     wide = {"model__hidden": 1500, "data__batch_size": 8}  # 9 million parameters
     counts = [len(build(**wide | more).layout.devices) for more in ({}, {"data__batch_size": 16}, {"parallel__devices": 4})]
     assert counts == [1, 8, 4]
-    assert build(**wide).model.axis_name is None
+    e = build(**wide)
+    assert e.model.axis_name is None and _header(e, "wide")[1] == "device  cpu x 1 of 8; seeds by map"
 
 
 @pytest.mark.parametrize("how", ["devices", "devices+vmap"])

@@ -212,13 +212,17 @@ def _evaluate(experiment, workdir) -> int:
 def _header(experiment, name) -> list[str]:
     import jax
 
+    from train.layout import SEEDS
+
     layout, macs = experiment.layout, experiment.multiply_adds
+    divided = SEEDS[layout.seeds][0]
     examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.examples.items())
     return [
         f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, "
         f"seeds {', '.join(map(str, experiment.seeds))}",
-        f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}, dividing the "
-        + (f"batch; seeds by {layout.seeds}" if layout.axis else "seeds"),
+        f"device  {layout.devices[0].device_kind} x {len(layout.devices)} of {jax.device_count()}"
+        + (f", dividing the {divided}" if len(layout.devices) > 1 else "")
+        + (f"; seeds by {layout.seeds}" if divided == "batch" else ""),
         f"data    {experiment.dataset.about}: {examples}; digest {_data_digest(experiment)[:12]}",
         f"model   {type(experiment.model).__name__}: {experiment.parameters:,} parameters, {2 * macs:,} FLOPs per example "
         "forward (two to a multiply-add)",

@@ -3,8 +3,8 @@
 Run:   python -m scripts.sweep configs/papers/forget_gate/jozefowicz2015.py
 
 The paper's numbers are test perplexities on the Penn Treebank of networks of 20M parameters with dropout. Here: the King James
-Version, one layer of 128 units. Its other tasks and its MUT cells are not here; the forget bias on a long lag is a row of
-adding/le2015.py.
+Version, one layer of 128 units, at scale `full` two of 650 with dropout. Its other tasks and its MUT cells are not here; the
+forget bias on a long lag is a row of adding/le2015.py.
 """
 
 from configs.table import Better, Row, Scale, Table
