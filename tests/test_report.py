@@ -91,11 +91,11 @@ def test_what_is_no_number_becomes_null_in_json():
     assert nan_to_none(dict(a=[float("nan"), 1.0], b=(float("inf"), "x"))) == dict(a=[None, 1.0], b=[None, "x"])
 
 
-def test_curves_draw_one_panel_a_metric_also_where_a_value_is_missing():
+def test_curves_draw_one_panel_a_metric_also_where_a_value_is_missing_and_where_ensembles_follow_seeds():
     records = [
         dict(step=s, split=split, loss=[1.0 / s, None], error=[50.0, 40.0]) for s in (1, 2) for split in ("train", "test")
     ]
-    png = report.curves(records)
+    png = report.curves([*records, dict(step=3, split="test", loss=[0.3], error=[45.0])])
     width, height = np.frombuffer(png[16:24], ">u4")
     assert png.startswith(b"\x89PNG") and width == 2 * 600 and height == 432
 

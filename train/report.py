@@ -129,7 +129,9 @@ def curves(records: list[dict]) -> bytes:
             rows = [r for r in records if r["split"] == split and metric in r]
             if not rows:
                 continue
-            values = np.ma.masked_invalid(np.array([r[metric] for r in rows], np.float64))  # [points, S]
+            most = max(len(r[metric]) for r in rows)  # a row that goes on may judge ensembles where the one before judged seeds
+            values = [r[metric] + [None] * (most - len(r[metric])) for r in rows]
+            values = np.ma.masked_invalid(np.array(values, np.float64))  # [points, S]
             steps = [r["step"] for r in rows]
             (line,) = axes.plot(steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None)
             axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)
