@@ -2,6 +2,7 @@
 
 python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
+python -m scripts.transduce --workdir=DIR --temperature=0.8 --best=3 "canon"     draws outputs instead of searching for the best
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
 python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
     --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with those of greedy decodes
@@ -56,17 +57,33 @@ class Transducer:
         """For each text its best outputs with their scores, best first."""
         from architectures import decoding
 
-        found = []
         search = _compiled(decoding.beam_search, self.model, beams=beams, length_norm=length_norm)
+        found = []
+        for tokens, scores in self._in_batches(texts, lambda tokens, mask: search(self.variables, tokens, mask)):
+            both = zip(tokens, scores, strict=True)
+            found.append([(self.target.decode(row), float(score)) for row, score in both if np.isfinite(score)])
+        return found
+
+    def sample(self, texts: list[str], temperature: float, seed: int) -> list[str]:
+        """For each text an output that is drawn, by its place among the texts and by `seed`."""
+        import jax
+
+        from architectures import decoding
+
+        draw = _compiled(decoding.sample, self.model, temperature=temperature)
+        key = iter(jax.random.split(jax.random.key(seed), -(-len(texts) // BATCH)))
+
+        def batch(tokens, mask):
+            return (draw(self.variables, tokens, mask, jax.random.split(next(key), len(tokens))),)
+
+        return [self.target.decode(row) for (row,) in self._in_batches(texts, batch)]
+
+    def _in_batches(self, texts: list[str], search):
+        """For each text its rows of the arrays that search(tokens, mask) returns."""
         for start in range(0, len(texts), BATCH):
             part = texts[start : start + BATCH]
-            part += [""] * (BATCH - len(part) if len(texts) > BATCH else 0)  # one shape, one compilation
-            tokens, scores = map(np.asarray, search(self.variables, *self.encoded(part)))
-            found += [
-                [(self.target.decode(row), float(s)) for row, s in zip(*of, strict=True) if np.isfinite(s)]
-                for of in zip(tokens, scores, strict=True)
-            ]
-        return found[: len(texts)]
+            filled = part + [""] * (BATCH - len(part) if len(texts) > BATCH else 0)  # one shape, one compilation
+            yield from list(zip(*map(np.asarray, search(*self.encoded(filled))), strict=True))[: len(part)]
 
     def alignment(self, text: str, output: str):
         """The weights [T, S] of the first network for an output's tokens, and both sides' symbols. Raises BadInput for none."""
@@ -168,6 +185,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--file", metavar="FILE", help="texts, one a line")
     parser.add_argument("--beams", type=int, default=5, help="hypotheses that are followed; 1 is greedy (default 5)")
     parser.add_argument("--best", type=int, default=1, help="outputs to show of each text, at most --beams (default 1)")
+    parser.add_argument("--temperature", type=float, metavar="T", help="draw --best outputs; 1: by the network's probabilities")
+    parser.add_argument("--seed", type=int, default=0, help="of --temperature: other draws (default 0)")
     parser.add_argument("--length_norm", type=float, default=0.0, help="alpha of Wu et al. 2016; 0: the log-probability")
     parser.add_argument("--alignment", metavar="FILE.png", help="draw where the network looked, for one text")
     parser.add_argument("--evaluate", metavar="SPLIT", help="error rates on a split of the run's data")
@@ -175,8 +194,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--errors", metavar="FILE.csv", help="of --evaluate: edits and tokens for each length of the source")
     parser.add_argument("--against", type=int, metavar="BEAMS", help="of --evaluate: compare the scores with this many")
     flags = parser.parse_args(arguments)
-    if not 1 <= flags.best <= flags.beams <= 100:
+    draws = flags.temperature is not None
+    if not 1 <= flags.best <= (100 if draws else flags.beams) or not 1 <= flags.beams <= 100:
         raise BadInput(f"--best: {flags.best} must be from 1 to --beams={flags.beams}, and that at most 100")
+    if draws and not 0 < flags.temperature < float("inf"):
+        raise BadInput(f"--temperature: {flags.temperature} must be above 0")
+    if draws and (flags.evaluate or flags.alignment):
+        raise BadInput(f"--temperature: {'--evaluate' if flags.evaluate else '--alignment'} needs the best output, not a draw")
     if not 0 <= flags.length_norm < float("inf"):
         raise BadInput(f"--length_norm: {flags.length_norm} must be at least 0")
     if flags.limit is not None and flags.limit < 1:
@@ -212,7 +236,12 @@ def main(arguments: list[str]) -> int:
         raise BadInput("no text; give one, or --file=FILE, or standard input")
     if flags.alignment and len(texts) > 1:
         raise BadInput(f"--alignment: draws one text, not {len(texts)}")
-    found = transducer.decode(list(texts), flags.beams, flags.length_norm)
+    if draws:
+        outputs = transducer.sample([text for text in texts for _ in range(flags.best)], flags.temperature, flags.seed)
+        for n, output in enumerate(outputs):
+            print(f"{texts[n // flags.best]}\t{output}")
+        return 0
+    found = transducer.decode(texts, flags.beams, flags.length_norm)
     for text, best in zip(texts, found, strict=True):
         for output, score in best[: flags.best]:
             print(f"{text}\t{output}\t{score:.3f}")

@@ -37,6 +37,17 @@ def test_each_text_has_its_best_outputs_in_order_whatever_else_is_asked(runs, ca
     assert capsys.readouterr().out.splitlines() == ["\t".join(lines[3])]
 
 
+def test_outputs_are_drawn_the_same_for_the_same_seed_and_without_temperature_they_are_the_greedy_ones(runs, capsys):
+    def said(*flags):
+        assert transduce.main([f"--workdir={runs / 'seq2seq'}", "canon", "a", *flags]) == 0
+        return [tuple(line.split("\t")[:2]) for line in capsys.readouterr().out.splitlines()]
+
+    first = said("--temperature=1", "--best=2", "--seed=1")
+    assert [text for text, _ in first] == ["canon"] * 2 + ["a"] * 2 and first[0] != first[1]
+    assert first == said("--temperature=1", "--best=2", "--seed=1") != said("--temperature=1", "--best=2", "--seed=2")
+    assert said("--temperature=1e-6") == said("--beams=1")
+
+
 def test_texts_come_from_a_file_too_and_an_alignment_is_drawn(runs, capsys, tmp_path):
     (tmp_path / "words.txt").write_text("canon\n\n")
     png = tmp_path / "alignment.png"
@@ -102,6 +113,8 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, ca
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),
         (transduce, ["--workdir={}/seq2seq", "--against=1", "a"], "--against: needs --evaluate"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=0", "a"], "--temperature: 0.0 must be above 0"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--evaluate=test"], "--evaluate needs the best output"),
         (generate, ["--workdir={}/seq2seq"], "holds a seq2seq; what is needed is a language_model of text"),
         (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be at least 1"),
         (weights, ["torch.nn/LSTM", "{}/seq2seq", "x.npz", "--reverse"], "is one stack of layers, not a run's network"),
