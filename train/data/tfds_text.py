@@ -100,12 +100,12 @@ def wmt14_translate(
     of_pairs = functools.partial(pairs, name=f"wmt14_translate {languages}", buckets=buckets, reverse=reverse)
     if not streamed:
         return of_pairs(split, vocabularies, origin)
-    both = tuple(vocabularies.values())
-    sample = [numbered((source, target), both, reverse=reverse) for source, (target,) in split.pop("train")]
-    widths = tuple(max(map(len, rows)) for rows in zip(*sample, strict=True))
+    of_both = tuple(vocabularies.values())
+    sample = (numbered((source, target), of_both, reverse=reverse) for source, (target,) in split.pop("train"))
+    widths = tuple(map(max, zip(*([*map(len, pair)] for pair in sample), strict=True)))
     folder = pathlib.Path(origin.path)
     counts, digest = prepared.contents(prepared.builder(folder), SPLITS)
-    read = Pairs(prepared.Records(name, folder, "train"), (start, end), both, widths, max_length, reverse)
+    read = Pairs(prepared.Records(name, folder, "train"), (start, end), of_both, widths, max_length, reverse)
     note = f"TFDS {folder.name} in {folder.parent}, streamed; vocabularies of the first {min(limit, counts['train']):,} pairs"
     origin = dataclasses.replace(origin, note=note, examples=counts, digest=digest)
     return of_pairs(split, vocabularies, origin, train=streamed_source(read, counts["train"], seed=seed, workers=workers))
