@@ -195,8 +195,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--against", type=int, metavar="BEAMS", help="of --evaluate: compare the scores with this many")
     flags = parser.parse_args(arguments)
     draws = flags.temperature is not None
-    if not 1 <= flags.best <= (100 if draws else flags.beams) or not 1 <= flags.beams <= 100:
-        raise BadInput(f"--best: {flags.best} must be from 1 to --beams={flags.beams}, and that at most 100")
+    if not 1 <= flags.beams <= 100:
+        raise BadInput(f"--beams: {flags.beams} must be from 1 to 100")
+    if not 1 <= flags.best <= (100 if draws else flags.beams):
+        raise BadInput(f"--best: {flags.best} must be from 1 to {'100' if draws else f'--beams={flags.beams}'}")
+    if flags.seed and not draws:
+        raise BadInput("--seed: needs --temperature")
     if draws and not 0 < flags.temperature < float("inf"):
         raise BadInput(f"--temperature: {flags.temperature} must be above 0")
     if draws and (flags.evaluate or flags.alignment):

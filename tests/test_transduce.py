@@ -113,6 +113,8 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, ca
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),
         (transduce, ["--workdir={}/seq2seq", "--against=1", "a"], "--against: needs --evaluate"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--best=101", "a"], "--best: 101 must be from 1 to 100"),
+        (transduce, ["--workdir={}/seq2seq", "--seed=1", "a"], "--seed: needs --temperature"),
         (transduce, ["--workdir={}/seq2seq", "--temperature=0", "a"], "--temperature: 0.0 must be above 0"),
         (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--evaluate=test"], "--evaluate needs the best output"),
         (generate, ["--workdir={}/seq2seq"], "holds a seq2seq; what is needed is a language_model of text"),
