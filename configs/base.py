@@ -111,12 +111,13 @@ CHOICES = {
 
 
 def nearest(word: str, words) -> str:
-    """'did you mean ...' for a mistyped word, else all the words there are."""
-    words = sorted(words)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
-    last = {w.rsplit(".", 1)[-1]: w for w in words}
+    """'did you mean ...' for a mistyped word, else the words there are; for a key of a section, the section's."""
+    words, section = sorted(words), word[: word.rfind(".") + 1]
+    own = [w for w in words if w.startswith(section)] or words
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5 if not section else 0.8)
+    last = {w.rsplit(".", 1)[-1]: w for w in (*words, *own)}
     close = close or [last[m] for m in difflib.get_close_matches(word.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)]
-    return f"did you mean {close[0]!r}?" if close else f"have {', '.join(words)}"
+    return f"did you mean {close[0]!r}?" if close else f"have {', '.join(own)}"
 
 
 def section(kind: str, name: str) -> ConfigDict:
