@@ -23,6 +23,13 @@ def test_a_padded_example_counts_neither_in_the_loss_nor_in_the_error():
         assert float(sums["loss"]) == pytest.approx(np.log(1 + np.exp(-2)), rel=1e-5)
 
 
+def test_of_a_sequence_with_a_hundred_classes_the_top_five_count_once():
+    logits = jnp.zeros([3, 100]).at[:, :5].set(1.0)
+    mask = jnp.arange(7) < jnp.array([7, 4, 0])[:, None]
+    sums = TASKS["classify"]().sums(logits, dict(target=jnp.array([0, 5, 0]), mask=mask))
+    assert (int(sums["among5"]), int(sums["count"])) == (1, 2)
+
+
 def test_squared_errors_are_averaged_over_an_examples_outputs_and_summed_over_examples():
     batch = dict(target=jnp.zeros([3, 2]), mask=jnp.array([True, True, False]))
     sums = TASKS["regress"]().sums(jnp.array([[1.0, 3.0], [2.0, 0.0], [9.0, 9.0]]), batch)

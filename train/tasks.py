@@ -62,7 +62,7 @@ def _top5(logits, batch) -> Sums:
     if logits.shape[-1] < 100 or logits.ndim > 2:
         return {}
     above = (logits > jnp.take_along_axis(logits, batch["target"][..., None], axis=-1)).sum(axis=-1)
-    return dict(among5=((above < 5) & batch["mask"]).sum())
+    return dict(among5=((above < 5) & valid(batch["mask"], above)).sum())
 
 
 def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
