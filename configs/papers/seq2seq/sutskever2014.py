@@ -34,9 +34,7 @@ TABLE = Table(
         Row("no attention"),
         Row("no attention and source reversed", {"data.reverse": True}),
     ),
-    claims=(
-        Better("reversing the source helps (section 3.3)", row="no attention and source reversed", than="no attention"),
-    ),
+    claims=(Better("reversing the source helps (section 3.3)", row="no attention and source reversed", than="no attention"),),
     scales=dict(
         full=Scale("all of CMUdict, 10 epochs", {"optim.steps": "10 epochs", "eval.every": "1 epoch", "model.hidden": 256}),
         small=Scale(
