@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import inspect
 import json
 import pathlib
 import re
@@ -9,6 +10,7 @@ import re
 import helpers
 import pytest
 
+import architectures
 from configs import base, load
 from scripts import table_report, table_runs
 from train import __main__ as command
@@ -16,6 +18,7 @@ from train import experiment
 
 FILES = sorted(table_report.PAPERS.glob("*/[a-z]*.py"))
 TABLES = {file: load.load_table(str(file))[1] for file in FILES}
+SCALES = [(file, scale) for file, table in TABLES.items() for scale in table.scales]
 ROWS = [(file, scale, row) for file, table in TABLES.items() for scale in table.scales for row in table.names(scale)]
 
 
@@ -53,6 +56,18 @@ def test_every_row_of_every_scale_builds_and_has_the_papers_parameters(case, mon
     parameters = experiment.build(config).parameters
     if table.row(row).parameters and scale == "paper":
         assert parameters == table.row(row).parameters
+
+
+@pytest.mark.parametrize("case", SCALES, ids=name)
+def test_no_two_rows_of_a_table_are_the_same_experiment(case):
+    file, scale = case
+    table, rows = TABLES[file], {}
+    for row in table.names(scale):
+        config = table.config(row, scale).to_dict()
+        model = config.pop("model")
+        symbols = {"symbols": 9} if "symbols" in inspect.signature(architectures.MODELS[model["name"]]).parameters else {}
+        same = rows.setdefault(f"{architectures.build(outputs=9, **symbols, **model)} {config} {table.row(row).of}", row)
+        assert same == row
 
 
 @pytest.mark.full

@@ -66,7 +66,7 @@ TABLE = Table(
             rows=rates(0.0015, {**SLOW, **in_epochs({"optim.steps": 32_000_000}, 32)}),
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, half the width, batch 64, 8 epochs, constant rates",
+            "the embedded 6,000 images of Fashion-MNIST, a quarter of the width, batch 64, 8 epochs, constant rates",
             {
                 **SMALL,
                 "model.initialiser": "xavier_caffe",

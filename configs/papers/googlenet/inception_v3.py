@@ -79,7 +79,6 @@ TABLE = Table(
             {
                 **SMALL,
                 "data.pad": 0,
-                "model.width": 0.25,
                 "optim.steps": "4 epochs",
                 "log.every": "0.5 epochs",
             },

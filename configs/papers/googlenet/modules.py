@@ -54,7 +54,7 @@ TABLE = Table(
             rows={"BN-Inception at 5 times the rate": {**full("bn_inception", {"log.every": "0.1 epochs"}), **BN}},
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, half the width, batch 64, 4 epochs",
+            "the embedded 6,000 images of Fashion-MNIST, a quarter of the width, batch 64, 4 epochs",
             {**SMALL, "schedule.name": "constant", "optim.steps": "4 epochs"},
         ),
     ),

@@ -64,8 +64,8 @@ TABLE = Table(
             seeds=9,
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST rescaled to 36, crops of 32, half the width, batch 64, 6 epochs; "
-            "ensembles of 3 of 9 seeds",
+            "the embedded 6,000 images of Fashion-MNIST rescaled to 36, crops of 32, a quarter of the width, batch 64, "
+            "6 epochs; ensembles of 3 of 9 seeds",
             {
                 **SMALL,
                 **SMALL_IMAGES,
