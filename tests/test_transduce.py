@@ -1,12 +1,15 @@
 """A trained network asked from its workdir: outputs, alignments, error rates, drawn text; and refusals in one line."""
 
 import csv
+import json
 
 import helpers
 import numpy as np
 import pytest
 
 from scripts import generate, length_figure, prepare_data, transduce, weights
+from train import __main__ as command
+from train.data import texts
 from train.errors import BadInput
 
 TINY = ["--config.model.hidden=8", "--config.optim.steps=2", "--config.schedule.warmup=0", "--config.seeds=0,1"]
@@ -54,7 +57,7 @@ def test_texts_come_from_a_file_too_and_an_alignment_is_drawn(runs, capsys, tmp_
     transduce.main([f"--workdir={runs / 'seq2seq'}", f"--file={tmp_path / 'words.txt'}", f"--alignment={png}"])
     assert capsys.readouterr().out.startswith("canon\t") and png.read_bytes()[:4] == b"\x89PNG"
     found = transduce.Transducer([str(runs / "seq2seq")])
-    weights, source, target = found.alignment("canon", "K AE N")
+    weights, source, target = found.alignment(*found.encode(["canon"]), found.target.encode("K AE N"))
     assert (source, target) == (list("canon"), ["K", "AE", "N", "<eos>"])
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
 
@@ -78,6 +81,16 @@ def test_error_rates_of_a_split_are_those_that_training_found_and_are_tabled_by_
     assert (tmp_path / "lengths.png").read_bytes()[:4] == b"\x89PNG"
     _, errors, _ = length_figure.points(str(path))
     assert min(errors) <= error <= max(errors)
+
+
+def test_unknown_words_stay_one_word_in_the_error_rates_of_a_split(tmp_path, monkeypatch):
+    monkeypatch.setattr(texts, "load", helpers.or_a_little_text(texts.load))
+    flags = ["--config=configs/seq2seq_kjv_reina_valera.py", "--config.data.vocabulary=word", "--config.data.size=3"]
+    flags += ["--config.model.embedding=8", "--config.eval.every=2", "--config.seeds=0", "--config.parallel.devices=1"]
+    assert command.main([*flags, *TINY[:3], f"--workdir={tmp_path / 'run'}"]) == 0
+    trained = json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]["test/token_error"]["per_seed"]
+    lines, table = transduce.evaluate(transduce.Transducer([str(tmp_path / "run")]), "test", None, 1, 0.0)
+    assert f"{trained[0]:.2f}%" in lines[1] and [row["length"] for row in table] == [5]  # "And it was so ."
 
 
 def test_a_wide_search_is_said_to_score_as_high_as_a_narrow_one_more_often_than_the_other_way_round(runs):
@@ -107,16 +120,27 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, ca
     [
         (transduce, ["--workdir={}/nothing", "a"], "no run with a readable config.json"),
         (transduce, ["--workdir={}/language_model", "a"], "holds a language_model, not a seq2seq"),
-        (transduce, ["--workdir={}/seq2seq", "--best=6", "a"], "--best: 6 must be from 1 to --beams=5"),
+        (transduce, ["--workdir={}/seq2seq", "--best=6", "a"], "--best: 6 is outside [1, 5]"),
         (transduce, ["--workdir={}/seq2seq", "--alignment=x.png", "a", "b"], "--alignment: draws one text, not 2"),
         (transduce, ["--workdir={}/seq2seq", "--evaluate=tset"], "unknown split 'tset'; have validation, test"),
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),
         (transduce, ["--workdir={}/seq2seq", "--against=1", "a"], "--against: needs --evaluate"),
-        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--best=101", "a"], "--best: 101 must be from 1 to 100"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--best=101", "a"], "--best: 101 is outside [1, 100]"),
         (transduce, ["--workdir={}/seq2seq", "--seed=1", "a"], "--seed: needs --temperature"),
         (transduce, ["--workdir={}/seq2seq", "--temperature=0", "a"], "--temperature: 0.0 must be above 0"),
-        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--evaluate=test"], "--evaluate needs the best output"),
+        (
+            transduce,
+            ["--workdir={}/seq2seq", "--temperature=1", "--evaluate=test"],
+            "--temperature: does not go with --evaluate",
+        ),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--beams=5", "a"], "--temperature: does not go with --beams"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--length_norm=0", "a"], "does not go with --length_norm"),
+        (transduce, ["--workdir={}/seq2seq", "--evaluate=test", "a"], "--evaluate: does not go with a TEXT"),
+        (transduce, ["--workdir={}/seq2seq", "--evaluate=test", "--best=2"], "--evaluate: does not go with --best"),
+        (transduce, ["--workdir={}/seq2seq", "--file=x", "a"], "--file: does not go with a TEXT"),
+        (transduce, ["--workdir={}/seq2seq", "--limit=3", "a"], "--limit: needs --evaluate"),
+        (transduce, ["--workdir={}/seq2seq", "--evaluate=test", "--limit=0"], "--limit: 0 is outside [1, inf]"),
         (generate, ["--workdir={}/seq2seq"], "holds a seq2seq; what is needed is a language_model of text"),
         (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be at least 1"),
         (weights, ["torch.nn/LSTM", "{}/seq2seq", "x.npz", "--reverse"], "is one stack of layers, not a run's network"),

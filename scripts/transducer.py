@@ -1,0 +1,102 @@
+"""The Seq2Seqs of finished runs, asked for outputs. Used by scripts.transduce."""
+
+import functools
+import sys
+
+import numpy as np
+from etils import epath
+
+from train.errors import BadInput
+
+BATCH = 64  # texts decoded together
+
+
+class Transducer:
+    """The networks of some runs, ready to be asked. Raises BadInput where they are not Seq2Seqs of one vocabulary."""
+
+    def __init__(self, workdirs: list[str]):
+        import architectures
+        from train import trained
+
+        runs = [trained.load(epath.Path(w).absolute(), lambda text: print(text, file=sys.stderr)) for w in workdirs]
+        for workdir, run in zip(workdirs, runs, strict=True):
+            if run.model != "seq2seq":
+                raise BadInput(f"--workdir: {workdir} holds a {run.model}, not a seq2seq")
+            if (run.options, run.vocabularies) != (runs[0].options, runs[0].vocabularies):
+                raise BadInput(f"--workdir: {workdir} and {workdirs[0]} differ in the network or its vocabularies")
+        self.data, vocabularies = runs[0].data, runs[0].vocabularies
+        if not {"source", "target"} <= vocabularies.keys():
+            raise BadInput(f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json")
+        self.source, self.target = vocabularies["source"], vocabularies["target"]
+        self.model = architectures.build("seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options)
+        self.variables = tuple(variables for run in runs for variables in run.variables)
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """The numbers of sources as the networks read them, reversed where the run does so."""
+        return [self.source.encode(text)[:: -1 if self.data.get("reverse") else 1] for text in texts]
+
+    def decode(self, sources: list, beams: int, length_norm: float) -> list[list[tuple[list[int], float]]]:
+        """For each source, numbers as of `encode`, its best outputs, without EOS, with their scores, best first."""
+        from architectures import decoding
+
+        search = _compiled(decoding.beam_search, self.model, beams=beams, length_norm=length_norm)
+        found = []
+        for tokens, scores in self._in_batches(sources, lambda tokens, mask: search(self.variables, tokens, mask)):
+            both = zip(tokens, scores, strict=True)
+            found.append([(_said(row), float(score)) for row, score in both if np.isfinite(score)])
+        return found
+
+    def sample(self, sources: list, temperature: float, seed: int) -> list[list[int]]:
+        """For each source an output that is drawn, by its place among the sources and by `seed`."""
+        import jax
+
+        from architectures import decoding
+
+        draw = _compiled(decoding.sample, self.model, temperature=temperature)
+        key = iter(jax.random.split(jax.random.key(seed), -(-len(sources) // BATCH)))
+
+        def batch(tokens, mask):
+            return (draw(self.variables, tokens, mask, jax.random.split(next(key), len(tokens))),)
+
+        return [_said(row) for (row,) in self._in_batches(sources, batch)]
+
+    def _in_batches(self, sources: list, search):
+        """For each source its rows of the arrays that search(tokens, mask) returns."""
+        for start in range(0, len(sources), BATCH):
+            part = sources[start : start + BATCH]
+            filled = part + [[]] * (BATCH - len(part) if len(sources) > BATCH else 0)  # one shape, one compilation
+            yield from list(zip(*map(np.asarray, search(*_padded(filled))), strict=True))[: len(part)]
+
+    def alignment(self, source: list[int], output: list[int]):
+        """The weights [T, S] of the first network for an output, and both sides' symbols. Raises BadInput for none."""
+        from train.tasks import EOS
+
+        if self.model.attention == "none":
+            raise BadInput("--alignment: this network has no attention")
+        tokens, mask = _padded([source])
+        target = np.array([[*output, EOS]], np.int32)
+        inputs = dict(source=tokens, target=target)
+        weights = self.model.apply(self.variables[0], inputs, mask, method="align")[0, :, : mask.sum()]
+        names = [[v.symbols[n] for n in row] for v, row in ((self.source, tokens[0][mask[0]]), (self.target, target[0]))]
+        return np.asarray(weights), *names
+
+
+def _padded(rows: list) -> tuple[np.ndarray, np.ndarray]:
+    """int32 [N, S] and the mask. S is a multiple of 8, for few compilations."""
+    from train.data.text import padded
+
+    width = -(-max(map(len, [*rows, [0]])) // 8) * 8
+    return padded(rows, width), np.arange(width) < np.array([len(row) for row in rows])[:, None]
+
+
+def _said(tokens: np.ndarray) -> list[int]:
+    from train.tasks import EOS, PAD
+
+    return [int(token) for token in tokens if token not in (EOS, PAD)]
+
+
+@functools.lru_cache
+def _compiled(search, model, **options):
+    import jax
+
+    return jax.jit(functools.partial(search, model, **options))
