@@ -66,7 +66,8 @@ TABLE = Table(
             rows=rates(0.0015, {**SLOW, **in_epochs({"optim.steps": 32_000_000}, 32)}),
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, a quarter of the width, batch 64, constant rates, 8 epochs, of Inception 24",
+            "the embedded 6,000 images of Fashion-MNIST, a quarter of the width, batch 64, constant rates, 8 epochs; "
+            "Inception 24",
             {
                 **SMALL,
                 "model.initialiser": "xavier_caffe",
