@@ -6,7 +6,7 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/long_lag.py --scale=paper
 10,000 sequences, which are counted. 2b: the symbols between are random, and the last step alone is judged. The paper adds cell
 and gate once the error stops falling; here they are there at once.
 RTRL and BPTT on 2a have one gradient, and stand here as back-propagation through time of p + 1 logistic units and outputs;
-the paper's networks have (p + 2)^2 weights, and up to 5,000,000 sequences.
+the paper's networks have (p + 2)^2 weights, and up to 5,000,000 sequences. Its chunker (32,400 in 33%) is not here.
 2c: q distractors of p symbols and a geometric tail; right is within 0.2 at the end, of the last 10,000 sequences.
 """
 
