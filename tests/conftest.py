@@ -39,3 +39,27 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "full" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="only with --full"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """An uninterrupted run."""
+    from helpers import VOWELS, train
+
+    workdir = tmp_path_factory.mktemp("runs") / "vowels"
+    done = train(*VOWELS, f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir, done
+
+
+@pytest.fixture(scope="module")
+def cifar(tmp_path_factory):
+    """Both sets, small, as TFDS prepares them; gives the arrays."""
+    from folders import CIFAR, prepare_tfds
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CANON_DATA", str(tmp_path_factory.mktemp("canon")))
+        patch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
+        for name, arrays in CIFAR.items():
+            prepare_tfds(arrays, name, "3.0.2")
+        yield CIFAR

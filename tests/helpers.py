@@ -1,7 +1,6 @@
 """What several test files share: small experiments and a real process."""
 
 import dataclasses
-import io
 import math
 import os
 import pathlib
@@ -12,20 +11,32 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 
 import architectures
 from configs import load
+from train import __main__ as command
 from train import experiment, hosts, log
 from train.data import DATASETS, files, images, photographs, prepared, texts
 from train.data.source import Dataset, Source
 from train.data.streamed import Reader
+from train.errors import BadInput
 from train.loop import fresh_state
 from train.parallel import Program
 
 ADDING = "configs/lstm_adding.py:T=10"
+LENET = "configs/lenet_fashion_mnist.py"
+VOWELS = (
+    "--config=configs/lstm_japanese_vowels.py",
+    "--config.optim.steps=120",
+    "--config.eval.every=40",
+    "--config.log.every=20",
+    "--config.checkpoint.every=20",
+    "--config.seeds=0,1",
+)
 SMALL = {
     "seeds": (0,),
     "model.hidden": 8,
@@ -76,6 +87,14 @@ def python(*arguments, devices: int, **environment) -> types.SimpleNamespace:
     return subprocess.run(command, env=os.environ | flags | environment, capture_output=True, text=True)
 
 
+def refused(*arguments) -> str:
+    """The one line that LeNet's config with these flags is refused with."""
+    with pytest.raises(BadInput) as error:
+        command.main([f"--config={LENET}", *arguments])
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
 def pod(processes: int, *arguments) -> list[subprocess.Popen]:
     """python -m train in several processes of one device each."""
     port, one_device = hosts.free_port(), os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1")
@@ -100,6 +119,13 @@ def drawn(name, count=4000, split="train", **options) -> dict[str, np.ndarray]:
     feed = dict(index=index, valid=index == 0)
     batch = jax.jit(lambda: source.batch({}, feed, jax.random.key(0), jnp.arange(count)))()
     return {k: np.asarray(v) for k, v in batch.items()}
+
+
+def batch(source, index, key=0):
+    """The examples with these numbers, as one batch."""
+    index = jnp.asarray(index)
+    arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
+    return source.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index)))
 
 
 def taken(source, step=0, steps=1, rows=(0, 40), *, training=True, batch_size=40) -> dict[str, np.ndarray]:
@@ -138,117 +164,6 @@ def close(a, b, tolerance=1e-5):
     for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True):
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1, np.abs(y).max(initial=0)))
-
-
-def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
-    """A real array_record folder of an image set, written by TFDS without TensorFlow (images come as PNG bytes)."""
-    import PIL.Image
-    import tensorflow_datasets as tfds
-
-    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        __module__ = "tests.helpers"  # TFDS looks for a folder of that package
-        VERSION = tfds.core.Version(version)
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
-
-        def _info(self):
-            height, width, *channels = arrays["train_image"].shape[1:]
-            image = tfds.features.Image(shape=(height, width, *(channels or [1])))
-            label = tfds.features.ClassLabel(num_classes=files.SETS[name].classes)
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(dict(image=image, label=label)))
-
-        def _split_generators(self, _):
-            return {split: self._generate_examples(split) for split in files.SPLITS}
-
-        def _generate_examples(self, split):
-            pairs = zip(arrays[f"{split}_image"], arrays[f"{split}_label"], strict=True)
-            for i, (image, label) in enumerate(pairs):
-                png = io.BytesIO()
-                PIL.Image.fromarray(image).save(png, "PNG")
-                png.seek(0)
-                yield i, dict(image=png, label=int(label))
-
-    Set.name = name
-    Set(data_dir=str(files.tfds_folder()), file_format="array_record").download_and_prepare()
-    return files.tfds_folder() / name / version
-
-
-def prepare_tfds_text(name, examples, version="1.0.0"):
-    """A real array_record folder of a set of text, named as in scripts.prepare_data: {split: [{feature: value}]}."""
-    import tensorflow_datasets as tfds
-
-    first, (name, *config) = next(iter(examples.values()))[0], name.split("/")
-    label = dict(label=tfds.features.ClassLabel(names=["neg", "pos"])) if "label" in first else {}
-    text = {feature: tfds.features.Text() for feature in first if feature != "label"}
-    kinds = tfds.features.Translation(languages=sorted(first)) if "en" in first else tfds.features.FeaturesDict(text | label)
-
-    number = tfds.core.Version(version)
-    configs = [tfds.core.BuilderConfig(name=c, version=number, description="small") for c in config]
-
-    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        __module__ = "tests.helpers"  # TFDS looks for a folder of that package
-        VERSION, BUILDER_CONFIGS = number, configs
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
-
-        def _info(self):
-            return self.dataset_info_from_configs(features=kinds)
-
-        def _split_generators(self, _):
-            return {split: self._generate_examples(split) for split in examples}
-
-        def _generate_examples(self, split):
-            yield from enumerate(examples[split])
-
-    Set.name = name
-    Set(data_dir=str(files.tfds_folder()), file_format="array_record").download_and_prepare()
-    return files.tfds_folder().joinpath(name, *config, version)
-
-
-def photograph(number: int) -> np.ndarray:
-    """An image of its own size with detail at every scale, as photographs have, and a hue that tells number % 4."""
-    rng = np.random.default_rng(number)
-    height, width = rng.integers([60, 60], [120, 160])
-    image = np.zeros([height, width, 3])
-    for octave in range(5):
-        cells = rng.normal(size=(-(-height >> octave), -(-width >> octave), 3)) * 1.6**octave
-        image += cells.repeat(2**octave, axis=0).repeat(2**octave, axis=1)[:height, :width]
-    hue = 40 * np.array([[0, 0, 0], [1, -1, 0], [-1, 1, 1], [1, 1, -1]])[number % 4]
-    return np.clip(20 * image / image.std() + 128 + hue, 0, 255).astype(np.uint8)
-
-
-def jpeg(image: np.ndarray, **options) -> bytes:
-    import PIL.Image
-
-    file = io.BytesIO()
-    PIL.Image.fromarray(image).save(file, "JPEG", quality=90, **options)
-    return file.getvalue()
-
-
-def prepare_photographs(splits, name="imagenet2012", version="5.1.0", file_format="array_record"):
-    """A real folder as TFDS's own builder of imagenet2012 makes it: {split: [(JPEG, label), ...]}."""
-    import tensorflow_datasets as tfds
-
-    class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        __module__ = "tests.helpers"  # TFDS looks for a folder of that package
-        VERSION = tfds.core.Version(version)
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
-
-        def _info(self):
-            image = tfds.features.Image(encoding_format="jpeg")
-            label = tfds.features.ClassLabel(num_classes=1000)
-            features = dict(image=image, label=label, file_name=tfds.features.Text())
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
-
-        def _split_generators(self, _):
-            return {split: self._generate_examples(split) for split in splits}
-
-        def _generate_examples(self, split):
-            for i, (image, label) in enumerate(splits[split]):
-                name = f"n{i:08}.JPEG"
-                yield name, dict(image=io.BytesIO(image), label=label, file_name=name)
-
-    Set.name = name
-    Set(data_dir=str(files.tfds_folder()), file_format=file_format).download_and_prepare()
-    return files.tfds_folder() / name / version
 
 
 REDUCED = {  # hyper-parameters and image that make an image model quick to run; others take 32 x 32 x 1 as they are

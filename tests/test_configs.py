@@ -4,6 +4,7 @@ import contextlib
 import io
 import pathlib
 
+import folders
 import helpers
 import pytest
 
@@ -79,10 +80,10 @@ def test_no_key_goes_unread(config, monkeypatch, tmp_path):
     if resolved.data.name == "imagenet2012":
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
         base.override(resolved, {"eval.every": 1})  # not epochs, which have less than a batch here
-        helpers.prepare_photographs({split: [(helpers.jpeg(helpers.photograph(0)), 0)] for split in ("train", "validation")})
+        folders.prepare_photographs({split: [(folders.jpeg(folders.photograph(0)), 0)] for split in ("train", "validation")})
     if resolved.data.name == "wmt14_translate":
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-        helpers.prepare_tfds_text(
+        folders.prepare_tfds_text(
             "wmt14_translate/fr-en", {split: [dict(en="a cat", fr="un chat")] for split in tfds_text.SPLITS}
         )
     monkeypatch.setattr(texts, "load", helpers.or_a_little_text(texts.load))

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import PIL.Image
 import pytest
-from helpers import jpeg, photograph
+from folders import jpeg, photograph
 
 from train.data import augment, crops
 

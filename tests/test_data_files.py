@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import prepare_tfds
+from folders import prepare_tfds
 
 from scripts import prepare_data
 from train.data import files

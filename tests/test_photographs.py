@@ -10,7 +10,8 @@ import time
 import helpers
 import numpy as np
 import pytest
-from helpers import build, jpeg, losses, photograph, prepare_photographs, same, taken
+from folders import jpeg, photograph, prepare_photographs, prepare_tfds_text
+from helpers import build, losses, same, taken
 
 from configs.cnn_imagenet import FAMILIES
 from train.data import DATASETS
@@ -204,7 +205,7 @@ def test_a_damaged_folder_is_refused_in_one_line_that_names_it(empty):
 
 
 def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
-    helpers.prepare_tfds_text("imagenet2012", dict(train=[dict(text="none")], validation=[dict(text="none")]), "5.1.0")
+    prepare_tfds_text("imagenet2012", dict(train=[dict(text="none")], validation=[dict(text="none")]), "5.1.0")
     assert "needs train, validation and image, label" in refused()
 
 
@@ -235,7 +236,7 @@ def test_a_damaged_photograph_ends_a_run_with_workers_in_one_line_and_code_2(emp
 
 READS = """
 import sys, time
-import helpers, test_photographs
+import test_photographs
 from train.data.streamed import Reader
 if __name__ == "__main__":
     reader = Reader(test_photographs.photographs(workers=2).train, 40, (0, 40), training=True)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from array_record.python.array_record_data_source import ArrayRecordDataSource
-from helpers import jpeg, photograph, prepare_photographs
+from folders import jpeg, photograph, prepare_photographs
 
 from scripts import prepare_data
 from train.data import files

@@ -5,7 +5,8 @@ import functools
 import helpers
 import numpy as np
 import pytest
-from helpers import prepare_tfds_text, same
+from folders import prepare_tfds_text
+from helpers import same
 
 from train.data import DATASETS
 from train.data.source import permutation

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import prepare_tfds_text
+from folders import prepare_tfds_text
 
 from configs import base
 from scripts import prepare_data, prepare_tfds

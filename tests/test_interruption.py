@@ -1,0 +1,164 @@
+"""Runs that are killed, told to stop or damaged, in real processes, and go on to the ends of uninterrupted ones."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from etils import epath
+from helpers import VOWELS, train
+
+from train import interruption, log
+from train.__main__ import main
+from train.checkpoint import Checkpoints
+from train.errors import Interrupted
+
+
+def final_arrays(workdir) -> dict:
+    with Checkpoints(epath.Path(workdir) / "checkpoints", keep=2) as checkpoints:
+        saved = checkpoints._manager.restore(checkpoints.steps()[-1])
+    return saved.state
+
+
+def without_times(workdir) -> list[dict]:
+    return [{k: v for k, v in record.items() if k != "examples_per_s"} for record in log.read(epath.Path(workdir))]
+
+
+def wait_for_checkpoint(process, workdir, step: int) -> None:
+    """Returns once the running process has a checkpoint of that step or a later one."""
+    while not any(int(p.name) >= step for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()):
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("kills", [(0.8, 3.0), (2.0, 4.0, 5.0)])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, finished, kills):
+    """kill -9 after so many seconds of each start; then once to the end."""
+    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path}"]
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    for seconds in kills:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    last = train(*VOWELS, f"--workdir={tmp_path}")
+    assert last.returncode == 0, last.stderr
+    expected, found = final_arrays(finished[0]), final_arrays(tmp_path)
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert without_times(tmp_path) == without_times(finished[0])
+
+
+def test_a_run_resumes_at_its_newest_checkpoint(tmp_path):
+    """Killed for certain in the middle: the process is killed once its second checkpoint is there."""
+    command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_checkpoint(process, tmp_path, 40)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    line = next(line for line in process.stdout if line.startswith("run"))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert "resuming at step" in line and int(line.rsplit(" ", 1)[1].replace(",", "")) >= 40
+
+
+def test_a_run_whose_newest_checkpoint_is_damaged_falls_back_says_so_and_ends_the_same(tmp_path, finished):
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", finished[0], copy], check=True)
+    (copy / "result.json").unlink()
+    data = max((copy / "checkpoints" / "120" / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
+    contents = bytearray(data.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    data.write_bytes(contents)
+    done = train(*VOWELS, f"--workdir={copy}")
+    assert done.returncode == 0, done.stderr
+    assert "checkpoint 120 in" in done.stdout and "is broken" in done.stdout and "resuming at step 100" in done.stdout
+    expected, found = final_arrays(finished[0]), final_arrays(copy)
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_training_ends_with_75_and_the_run_goes_on_where_it_was(tmp_path, number):
+    command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
+    command += ["--config.checkpoint.every=15000", "--config.log.every=1000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    next(line for line in process.stdout if line.startswith("step"))
+    process.send_signal(number)
+    _, errors = process.communicate()
+    noticed, ended = errors.splitlines()
+    assert process.returncode == 75 and noticed.startswith("python -m train: interrupted; saving a checkpoint")
+    step = int(ended.partition("interrupted at step ")[2].partition(";")[0].replace(",", ""))
+    assert 0 < step < 15000 and final_arrays(tmp_path)["step"].tolist() == [step, step]
+
+
+def test_a_signal_before_training_ends_with_75_at_once_and_writes_nothing(tmp_path):
+    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path / 'run'}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)  # it is importing
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate()
+    assert (process.returncode, out) == (75, "")
+    assert errors == "python -m train: interrupted; the same command goes on\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path):
+    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path}", "--config.optim.steps=200000"]
+    command += ["--config.steps_per_dispatch=100000"]  # a dispatch of minutes
+    command += [f"--config.{what}.every=100000" for what in ("checkpoint", "eval", "log")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    next(line for line in process.stdout if line.startswith("run"))
+    process.send_signal(signal.SIGINT)
+    assert "Ctrl-C again ends at once" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130 and "ended at once" in process.stderr.readline()
+
+
+def test_a_run_that_is_interrupted_at_every_turn_ends_with_the_bits_and_records_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    command = [*VOWELS, "--config.optim.steps=60", "--config.checkpoint.every=50", "--config.steps_per_dispatch=10"]
+    main([*command, f"--workdir={tmp_path / 'whole'}"])
+    steps, resumed = [], [0]
+
+    def requested(step: int) -> bool:
+        if resumed[0] < step < 60:
+            steps.append(step)
+            resumed[0] = step
+            return True
+        return False
+
+    monkeypatch.setattr(interruption, "requested", requested)
+    while resumed[0] < 50:
+        with pytest.raises(Interrupted, match=f"at step {resumed[0] + 10};"):
+            main([*command, f"--workdir={tmp_path / 'parts'}"])
+    main([*command, f"--workdir={tmp_path / 'parts'}"])
+    assert steps == [10, 20, 30, 40, 50]
+    expected, found = final_arrays(tmp_path / "whole"), final_arrays(tmp_path / "parts")
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
+
+
+def test_an_interruption_within_an_evaluation_is_heard_before_it_is_over_and_the_run_ends_with_the_same_bits(
+    tmp_path, monkeypatch
+):
+    command = [*VOWELS, "--config.optim.steps=60", "--config.eval.batch_size=10", "--config.steps_per_dispatch=10"]
+    main([*command, f"--workdir={tmp_path / 'whole'}"])
+    asked = []
+
+    def requested(step: int) -> bool:
+        asked.append(step)
+        return step == 40 and asked.count(40) > 3  # once before the evaluation, then before each of its four dispatches
+
+    monkeypatch.setattr(interruption, "requested", requested)
+    with pytest.raises(Interrupted, match="at step 40;"):
+        main([*command, f"--workdir={tmp_path / 'parts'}"])
+    assert asked.count(40) == 5  # and once more, to save
+    assert not any(record["split"] == "test" for record in log.read(epath.Path(tmp_path / "parts")))
+    monkeypatch.undo()
+    main([*command, f"--workdir={tmp_path / 'parts'}"])
+    expected, found = final_arrays(tmp_path / "whole"), final_arrays(tmp_path / "parts")
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
