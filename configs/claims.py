@@ -2,10 +2,11 @@
 
 import abc
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from configs import statistics
-from configs.measures import Measure, Steps
+from configs.measures import AtLeast, Measure, Steps
 from configs.statistics import Verdict
 
 
@@ -35,13 +36,21 @@ class Claim(abc.ABC):
         """The verdict, where all its rows were run."""
 
     def difference(self, values, table, row: str, than: str) -> statistics.Interval:
-        """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio."""
+        """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio.
+
+        Where runs end at different steps, a seed that never came there counts as coming no sooner than the other row's.
+        """
         steps = self.of_steps(table)
         first, second = (than, row) if table.better == "lower" or steps else (row, than)
-        return statistics.paired(values[first], values[second], logarithm=steps)
+        a, b = values[first], values[second]
+        return statistics.paired(_no_sooner(a, b), _no_sooner(b, a), logarithm=steps)
 
     def of_steps(self, table) -> bool:
         return isinstance(self.measure or table.measure, Steps)
+
+
+def _no_sooner(values: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
+    return {k: max(v, others.get(k, v)) if isinstance(v, AtLeast) else v for k, v in values.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,10 +134,10 @@ class Alike(Claim):
 @dataclasses.dataclass(frozen=True)
 class Solves(Claim):
     """More than `share` of the seeds of `row` have a value of at most `level` (at least, where higher is better); with
-    solves=False, fewer than that."""
+    solves=False, fewer than that. Of a measure in steps, the default level is the end of the run: they came there at all."""
 
     row: str = dataclasses.field(kw_only=True)
-    level: float = dataclasses.field(kw_only=True)
+    level: float = dataclasses.field(default=math.inf, kw_only=True)
     share: float = dataclasses.field(default=0.5, kw_only=True)
     solves: bool = dataclasses.field(default=True, kw_only=True)
 
@@ -137,5 +146,6 @@ class Solves(Claim):
 
     def judge(self, values, table):
         lower = table.better == "lower" or self.of_steps(table)
-        right = [value <= self.level if lower else value >= self.level for value in values[self.row].values()]
-        return statistics.share(right, self.share, above=self.solves)
+        came = [value for value in values[self.row].values() if not isinstance(value, AtLeast)]
+        right = sum(value <= self.level if lower else value >= self.level for value in came)
+        return statistics.share(right, len(values[self.row]), self.share, above=self.solves)

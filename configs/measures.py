@@ -18,6 +18,10 @@ class Steps:
     unit: str
 
 
+class AtLeast(float):
+    """The value of a seed that never came there: of a measure in steps, all of its run's, a lower bound."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Until(Steps):
     """Steps until `metric` of metrics.jsonl first was at most `level`; a seed that never came there counts with all of them."""

@@ -65,13 +65,13 @@ def inside(difference: Interval, within: float) -> Verdict:
     return Verdict(word, _show(difference))
 
 
-def share(right: Sequence[bool], bound: float, *, above: bool) -> Verdict:
+def share(right: int, trials: int, bound: float, *, above: bool) -> Verdict:
     """Whether more (or fewer) than `bound` of the trials are right, by Clopper and Pearson's exact interval."""
-    interval = scipy.stats.binomtest(sum(right), len(right)).proportion_ci(CONFIDENCE, method="exact")
+    interval = scipy.stats.binomtest(right, trials).proportion_ci(CONFIDENCE, method="exact")
     more, fewer = interval.low > bound, interval.high < bound
     held, not_held = (more, fewer) if above else (fewer, more)
     word = HELD if held else NOT_HELD if not_held else UNDECIDED
-    return Verdict(word, f"{sum(right)} of {len(right)} [{interval.low:.0%}, {interval.high:.0%}]")
+    return Verdict(word, f"{right} of {trials} [{interval.low:.0%}, {interval.high:.0%}]")
 
 
 def all_of(verdicts: Sequence[Verdict]) -> Verdict:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from configs import base
 from configs.claims import Alike, Better, Claim, Lower, Monotone, Ordered, Solves  # noqa: F401, for the files of tables
-from configs.measures import AtBest, Measure, Steps, Stopped, Until  # noqa: F401, for these
+from configs.measures import AtBest, AtLeast, Measure, Steps, Stopped, Until  # noqa: F401, for these
 from train.errors import BadInput
 
 

@@ -5,7 +5,7 @@ import pathlib
 
 from configs import load, statistics
 from configs.statistics import HELD, NOT_HELD, UNDECIDED
-from configs.table import AtBest, Steps, Table
+from configs.table import AtBest, AtLeast, Steps, Table
 from scripts.table_runs import collect, enter, folder_of, measured, read, workdir_of
 from train import log
 from train.errors import BadInput
@@ -43,8 +43,7 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
                 cells += ["", "not run" if row.name in table.names(scale) else "not at this scale"]
                 continue
             interval = statistics.mean(list(ours[scale][row.name].values()))
-            run_to = float(of_row[scale, row.name]["steps"]) * (table.measure.examples if steps else 0)
-            never = sum(value == run_to for value in ours[scale][row.name].values()) if steps else 0
+            never = sum(isinstance(value, AtLeast) for value in ours[scale][row.name].values())
             cells += [f"{int(of_row[scale, row.name]['parameters']):,}", _cell(interval, never)]
         out.append("| " + " | ".join(cells) + " |")
     out.append("")

@@ -8,7 +8,7 @@ import re
 
 from etils import epath
 
-from configs.table import AtBest, Measure, Stopped, Table, Until
+from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until
 from train import log
 from train.errors import BadInput
 from train.report import origin
@@ -87,7 +87,7 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
                         row=row.name,
                         seed=str(seed),
                         measure=str(measure),
-                        value=f"{value:.6g}",
+                        value=f"{value:.0f}" if isinstance(measure, Steps) else f"{value:.6g}",
                         steps=str(result["steps"]),
                         parameters=str(result["parameters"]),
                         run_seconds=str(round(result["seconds"] - before, 1)),
@@ -128,9 +128,11 @@ def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
 
 
 def measured(lines: list[dict], path: pathlib.Path, scale: str, measure: Measure) -> dict[str, dict[int, float]]:
-    """Row -> {seed: value} from results.csv."""
+    """Row -> {seed: value} from results.csv; of a measure in steps, AtLeast(value) where that is all of the run's."""
     found = {}
     for line in lines:
         if (line["table"], line["scale"], line["measure"]) == (path.stem, scale, str(measure)):
-            found.setdefault(line["row"], {})[int(line["seed"])] = float(line["value"])
+            value = float(line["value"])
+            never = isinstance(measure, Steps) and value == float(line["steps"]) * measure.examples
+            found.setdefault(line["row"], {})[int(line["seed"])] = AtLeast(value) if never else value
     return found

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from configs import statistics
-from configs.table import Alike, AtBest, Better, Lower, Monotone, Ordered, Row, Scale, Solves, Stopped, Table, Until
+from configs.table import Alike, AtBest, AtLeast, Better, Lower, Monotone, Ordered, Row, Scale, Solves, Stopped, Table, Until
 from scripts import table_runs
 
 
@@ -61,6 +61,23 @@ def test_a_ratio_of_steps_is_judged_by_its_logarithm():
     for by, word in ((None, "held"), (4.0, "held"), (9.0, "not held"), (6.0, "undecided")):
         claim = Better("six times faster", row="b", than="a", by=by)
         assert claim.verdict(values, table(claim, measure=measure)).word == word
+
+
+def test_a_seed_that_never_came_there_counts_as_no_sooner_than_the_other_row_whose_run_was_longer():
+    measure = Until("train/error", 25.0)
+    claim = Better("b is twice as fast", row="b", than="a", by=2.0)
+    never = dict(a=dict.fromkeys(range(3), AtLeast(2400.0)), b=dict.fromkeys(range(3), AtLeast(800.0)))
+    assert claim.verdict(never, table(claim, measure=measure)).evidence.startswith("x 1 ")
+    late = dict(a={k: 1000.0 + k for k in range(3)}, b=never["b"])  # b's runs ended before a's came there
+    assert claim.verdict(late, table(claim, measure=measure)).word == "not held"
+    came = dict(a=never["a"], b={k: 700.0 + k for k in range(3)})
+    assert claim.verdict(came, table(claim, measure=measure)).word == "held"
+
+
+def test_a_run_that_ended_before_the_level_does_not_solve_it_however_short_it_was():
+    claim, measure = Solves("solves", row="a"), Until("train/error", 25.0)
+    for value, word in ((AtLeast(200.0), "not held"), (200.0, "held")):
+        assert claim.verdict(dict(a=dict.fromkeys(range(6), value)), table(claim, measure=measure)).word == word
 
 
 def test_an_order_needs_every_pair_and_alike_needs_the_whole_interval_inside():

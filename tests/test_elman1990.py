@@ -168,6 +168,19 @@ def test_a_stream_that_cannot_be_is_refused_with_the_keys_name_first(name, optio
         DATASETS[name](**options)
 
 
+@pytest.mark.parametrize("name", ["temporal_xor", "elman_letters"])
+def test_what_is_random_and_what_can_be_told_are_judged_apart(name):
+    random, told = (stream(DATASETS[name](), split) for split in ("onsets", "inside"))
+    assert (random["scored"] ^ told["scored"]).all()
+    x, target, scored = told["input"], told["target"], told["scored"].ravel()
+    if name == "temporal_xor":
+        before = x[:-1] != x[1:]  # of the two bits before a target
+        assert (before.ravel() == target[1:].ravel())[scored[1:]].all() and scored.mean() == pytest.approx(1 / 3, abs=0.01)
+    else:
+        vowel = target[:, 1] == 1
+        assert (vowel == scored).all()
+
+
 def test_each_letter_to_be_told_is_judged_as_the_first_of_a_word_or_as_one_inside():
     data = DATASETS["elman_words"](sentences=20)
     onsets, inside, whole = (stream(data, split) for split in ("onsets", "inside", "test"))

@@ -56,13 +56,15 @@ def vector_streams(
 def temporal_xor(*, triples: int = 1000, window: int = 1, data_seed: int = 0) -> Dataset:
     """Exclusive or in time, p. 186: two random bits and their exclusive or, 1000 times. Input and target [T, 1].
 
-    Only every third bit can be told; the least mean squared error is 1/4, 1/4, 0 in turn. The paper makes 600 passes.
+    Only every third bit can be told; the least mean squared error is 1/4, 1/4, 0 in turn. The paper makes 600 passes. Splits
+    "onsets" and "inside": the test stream judged by the random bits, and by their exclusive or.
     triples, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
     def make(rng):
         bits = rng.integers(0, 2, [triples, 2], np.int8)
-        return dict(symbol=np.column_stack([bits, bits[:, 0] ^ bits[:, 1]]).reshape(-1))
+        symbol = np.column_stack([bits, bits[:, 0] ^ bits[:, 1]]).reshape(-1)
+        return dict(symbol=symbol, first=np.arange(len(symbol)) % 3 < 2)
 
     codes = np.array([[0], [1]])
     return vector_streams(make, codes, "temporal XOR", least=dict(triples=triples), window=window, data_seed=data_seed)
@@ -82,13 +84,15 @@ SYLLABLES = ("ba", "dii", "guuu")
 def elman_letters(*, consonants: int = 1000, window: int = 1, data_seed: int = 0) -> Dataset:
     """Letter sequences, p. 189: random consonants, each followed by its vowels: ba, dii, guuu. Input and target [T, 6].
 
-    About 3 letters to a consonant; the last letter's next one is the first. The paper makes 200 passes.
+    About 3 letters to a consonant; the last letter's next one is the first. The paper makes 200 passes. Splits "onsets" and
+    "inside": the test stream judged by consonants, and by vowels.
     consonants, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
     def make(rng):
         text = "".join(SYLLABLES[k] for k in rng.integers(0, 3, consonants))
-        return dict(symbol=np.array([list(LETTERS).index(letter) for letter in text + text[0]], np.int8))
+        symbol = np.array([list(LETTERS).index(letter) for letter in text + text[0]], np.int8)
+        return dict(symbol=symbol, first=symbol < 3)
 
     codes = np.array(list(LETTERS.values()))
     return vector_streams(make, codes, "ba, dii, guuu", least=dict(consonants=consonants), window=window, data_seed=data_seed)

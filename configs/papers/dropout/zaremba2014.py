@@ -37,6 +37,7 @@ TABLE = Table(
     claims=(
         Better("dropout lets a larger network win", row="medium with dropout 0.5", than="small without dropout"),
         Better("dropout helps the medium network", row="medium with dropout 0.5", than="medium without dropout"),
+        Better("a still larger one with more dropout is better", row="large with dropout 0.65", than="medium with dropout 0.5"),
     ),
     scales=dict(
         full=Scale("the whole King James Version, 13 epochs", {"optim.steps": "13 epochs", "eval.every": "1 epoch"}),

@@ -8,7 +8,9 @@ A network that knows all that can be known has an error of 1/6 on the XOR stream
 knows nothing has 1/4.
 """
 
-from configs.table import Row, Scale, Solves, Table
+from configs.table import Lower, Row, Scale, Solves, Table
+
+TOLD = dict(measure="inside/mse", than="onsets/mse")  # what follows from the symbols before it, and what is random
 
 TABLE = Table(
     title="Temporal XOR and letters. Elman 1990",
@@ -39,10 +41,10 @@ TABLE = Table(
         ),
     ),
     claims=(
-        Solves(
-            "the error falls where the bit can be told (mean below 0.24; who knows nothing has 0.25)", row="XOR", level=0.24
-        ),
-        Solves("the vowels are told and the consonants are not (mean below 0.1)", row="letters ba dii guuu", level=0.1),
+        Solves("XOR is learned to some extent (below 0.24; who knows nothing has 0.25)", row="XOR", level=0.24),
+        Lower("... the error is low at every third bit, which can be told (figure 3)", row="XOR", **TOLD),
+        Lower("... with 8 hidden units too (ours)", row="XOR with 8 hidden units", **TOLD),
+        Lower("the vowels are told and the consonants are not (figure 4)", row="letters ba dii guuu", **TOLD),
     ),
     scales=dict(paper=Scale("the paper's networks, streams and passes", seeds=6)),
 )

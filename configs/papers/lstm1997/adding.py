@@ -5,8 +5,13 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/adding.py --scale=paper
 Stop: the last 2,000 sequences all within 0.04, so their mean error is below the paper's 0.01. A trial stays as it is then.
 """
 
-from configs.papers.lstm1997._online import LAST_2000
+from configs.papers.lstm1997._online import EVERY, LAST_2000
 from configs.table import Better, Monotone, Row, Scale, Solves, Stopped, Table
+
+SHORT = dict(
+    small="After 200,000 sequences 3% of the test sequences are off by more than 0.04, in every trial; the stop asks for none "
+    "of 2,000. The same cell meets the paper's number in experiment 6a."
+)
 
 TABLE = Table(
     title="Table 7, adding problem. Hochreiter & Schmidhuber 1997",
@@ -27,10 +32,16 @@ TABLE = Table(
         Row("T=1000", {"data.T": 1000}, paper=853_000, parameters=93),
     ),
     claims=(
-        Solves("LSTM solves lag 50 in every trial (section 5.4)", row="T=100", level=199_999),
+        Solves("LSTM solves lag 50 in every trial (section 5.4)", row="T=100", share=EVERY, notes=SHORT),
         Better("lag 50 is solved sooner than lag 250", row="T=100", than="T=500"),
         Monotone("longer lags take longer", order=("T=100", "T=500", "T=1000")),
-        Solves("at the stop about one of 2,560 test sequences is wrong", row="T=100", level=0.2, measure="test/sequence_error"),
+        Solves(
+            "at the stop about one of 2,560 test sequences is wrong",
+            row="T=100",
+            level=0.2,
+            measure="test/sequence_error",
+            notes=SHORT,
+        ),
     ),
     scales=dict(
         paper=Scale("the paper's network, data, learning rule and 10 trials", {"optim.steps": 2_000_000}, seeds=10),

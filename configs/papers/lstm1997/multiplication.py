@@ -25,7 +25,7 @@ TABLE = Table(
         Row("n_seq=13", {"stop.at_most": 0.6}, paper=1_273_000, parameters=93),
     ),
     claims=(
-        Solves("LSTM solves tasks with real values that are not sums", row="n_seq=140", level=1_999_999),
+        Solves("LSTM solves tasks with real values that are not sums", row="n_seq=140"),
         Solves(
             "at the stop of n_seq=140 about 139 of 2,560 test sequences (5.4%) are wrong",
             row="n_seq=140",

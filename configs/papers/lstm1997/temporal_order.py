@@ -5,7 +5,7 @@ Run:   python -m scripts.sweep configs/papers/lstm1997/temporal_order.py --scale
 Stop: the last 2,000 sequences all classified; the paper also asks for a mean error below 0.1. A trial stays as it is then.
 """
 
-from configs.papers.lstm1997._online import LAST_2000
+from configs.papers.lstm1997._online import EVERY, LAST_2000
 from configs.table import Better, Row, Scale, Solves, Stopped, Table
 
 TABLE = Table(
@@ -33,13 +33,18 @@ TABLE = Table(
         ),
     ),
     claims=(
-        Solves("LSTM tells the order of two symbols in every trial", row="6a: two symbols", level=199_999),
-        Solves("... and of three", row="6b: three symbols", level=999_999),
+        Solves("LSTM tells the order of two symbols in every trial", row="6a: two symbols", share=EVERY),
+        Solves("... and of three", row="6b: three symbols", share=EVERY),
         Better("three symbols take longer than two", row="6a: two symbols", than="6b: three symbols"),
         Solves("of 2,560 test sequences about one is wrong", row="6a: two symbols", level=0.2, measure="test/sequence_error"),
     ),
     scales=dict(
         paper=Scale("the paper's network, data, learning rule; 20 trials", {"optim.steps": 1_000_000}, seeds=20),
-        small=Scale("as the paper, 10 trials of at most 200,000 sequences", {"optim.steps": 200_000}, seeds=10),
+        small=Scale(
+            "as the paper, 10 trials of at most 200,000 sequences, too few for 6b",
+            {"optim.steps": 200_000},
+            without=("6b: three symbols",),
+            seeds=10,
+        ),
     ),
 )

@@ -66,9 +66,9 @@ TABLE = Table(
         to_st2("3b T=1000 N=1", 485_080, at_most=0.04),
     ),
     claims=(
-        Solves("LSTM solves 3a with N=3", row="3a T=100 N=3", level=999_999),
-        Solves("... 3b, noise on the informative inputs too", row="3b T=100 N=3", level=999_999),
-        Solves("... and 3c, learning the means of noisy targets", row="3c T=100 N=3", level=999_999),
+        Solves("LSTM solves 3a with N=3", row="3a T=100 N=3"),
+        Solves("... 3b, noise on the informative inputs too", row="3b T=100 N=3"),
+        Solves("... and 3c, learning the means of noisy targets", row="3c T=100 N=3"),
         Better("one informative input takes longer than three: 3a", row="3a T=100 N=3", than="3a T=100 N=1"),
         Better("... 3b", row="3b T=100 N=3", than="3b T=100 N=1"),
         Better("... 3c", row="3c T=100 N=3", than="3c T=100 N=1"),
