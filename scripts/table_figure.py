@@ -60,7 +60,7 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
         if len(points):
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
             middle = np.ma.median(points, axis=1)
-            left.plot(steps, middle, color=color, ls=style, label=name, marker="o" if len(steps) == 1 else None)
+            left.plot(steps, middle, color=color, ls=style, marker="o" if len(steps) == 1 else None)
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
             right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
@@ -69,9 +69,9 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     left.set(xlabel="step", title=f"{curve}: median, seeds")
     left.grid(alpha=0.3)
     left.locator_params(axis="x", nbins=6)
-    if len(names) <= 12:
-        left.legend(framealpha=0.8, edgecolor="none", fontsize="small")
     right.set_yticks(range(len(names)), names)
+    for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
+        label.set_color(f"C{k % 10}")
     right.invert_yaxis()
     right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
     if isinstance(table.measure, Steps):
