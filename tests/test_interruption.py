@@ -162,3 +162,13 @@ def test_an_interruption_within_an_evaluation_is_heard_before_it_is_over_and_the
     expected, found = final_arrays(tmp_path / "whole"), final_arrays(tmp_path / "parts")
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
+
+
+def test_a_run_whose_output_nobody_reads_any_more_ends_with_141_and_the_same_command_goes_on(tmp_path):
+    command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    next(line for line in process.stdout if line.startswith("step"))
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == ("", 141)
+    whole = subprocess.run([*command, "--eval_only"], capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr

@@ -49,13 +49,18 @@ def write_whole(path: epath.Path, text: str) -> None:
     part.replace(path)
 
 
+class _Console(rich.console.Console):
+    def on_broken_pipe(self):
+        raise  # the BrokenPipeError, which ends the command by errors.exit_with; rich would end it with 1 and no word
+
+
 class Log:
     """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file."""
 
     def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int):
         self.workdir = workdir
         self._writes = jax.process_index() == 0
-        self._console = rich.console.Console(highlight=False, soft_wrap=True, quiet=not self._writes)
+        self._console = _Console(highlight=False, soft_wrap=True, quiet=not self._writes)
         self._file, self._local = workdir / FILE, "://" not in str(workdir)
         self._lines = []
         self._steps = steps

@@ -73,6 +73,8 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     """
     try:
         return _run(experiment, workdir, header, config, data_digest, started)
+    except BrokenPipeError:  # nobody reads what it says
+        raise
     except OSError as error:
         raise NotWritten(f"cannot write in {workdir} ({reason(error)}); the newest checkpoint is as it was") from error
 
@@ -174,7 +176,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         carry, totals = evaluate(program, carry, lambda: interruption.requested(step))
         end_if_requested()
         pending.extend((step, split, of) for split, of in totals.items())
-        for line in samples.lines(experiment, program.state(carry)) if experiment.dataset.vocabularies else []:
+        for line in samples.lines(experiment, lambda: program.state(carry)):
             log.say(f"sample  {line}")
 
     while True:

@@ -29,7 +29,7 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "among5" in sums:
         metrics["top5_error"] = 100 * (1 - per("among5", "count"))
     if "squared_error" in sums:
-        metrics["mse"] = per("squared_error", "items" if "items" in sums else "count")
+        metrics["mse"] = per("squared_error", "items")
     if "absolute_error" in sums:
         metrics["mae"] = per("absolute_error", "items")
     if "nats" in sums:
@@ -40,8 +40,7 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "wrong" in sums:
         metrics["sequence_error"] = 100 * per("wrong", "sequences")
     if "cosine" in sums:
-        items = "items" if "items" in sums else "count"
-        metrics["cosine"], metrics["rms"] = per("cosine", items), np.sqrt(per("distance", items))
+        metrics["cosine"], metrics["rms"] = per("cosine", "items"), np.sqrt(per("distance", "items"))
     for name in ("lr", "grad_norm"):
         if name in sums:
             metrics[name] = per(name, "steps")

@@ -1,6 +1,7 @@
 """A few decodes of an evaluation split, as text: perplexity can be good while decoding is useless."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +19,14 @@ def _decode(model):
     return jax.jit(functools.partial(decoding.greedy, model))
 
 
-def lines(experiment, state: TrainState) -> list[str]:
+def lines(experiment, state: Callable[[], TrainState]) -> list[str]:
     """'source -> greedy decode (first reference)' of the first examples of the last split, by the first seed; [] for data that
-    are not pairs. state: numpy leaves [S, ...]."""
+    are not pairs. state(): numpy leaves [S, ...], asked for where they are needed."""
     vocabularies = experiment.dataset.vocabularies
     if not {"source", "target"} <= vocabularies.keys():
         return []
     source = list(experiment.dataset.evals.values())[-1]
-    first = jax.tree.map(lambda x: x[0], state)
+    first = jax.tree.map(lambda x: x[0], state())
     variables = {"params": optim.averaged(first.opt_state, first.params), **first.model_state}
     tokens, lengths = source.arrays["source"][:COUNT], source.arrays["source_length"][:COUNT]
     mask = np.arange(tokens.shape[1]) < lengths[:, None]

@@ -214,7 +214,7 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
             norms = jnp.linalg.norm(outputs, axis=-1) * jnp.linalg.norm(likely, axis=-1)
             cosine = (outputs * likely).sum(axis=-1) / jnp.maximum(norms, 1e-12)
             distance = jnp.square(outputs - likely).mean(axis=-1)
-            sums |= dict(cosine=jnp.where(mask, cosine, 0).sum(), distance=jnp.where(mask, distance, 0).sum())
+            sums |= dict(cosine=jnp.where(judged, cosine, 0).sum(), distance=jnp.where(judged, distance, 0).sum())
         return sums
 
     return Task(("real", "reals"), "mse", sums)
