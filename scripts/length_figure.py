@@ -8,17 +8,20 @@ import pathlib
 
 import numpy as np
 
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 LEAST = 50  # sources to a point: longer lengths are pooled until there are so many
+COLUMNS = ("length", "sources", "edits", "tokens")
 
 
 def points(path: str) -> tuple[list[float], list[float], list[float]]:
     """(mean length, token error in percent, its standard error over sources as if each token were independent)."""
     try:
         with open(path) as file:
-            rows = [{key: int(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError) as error:
+            rows = [{key: int(row[key]) for key in COLUMNS} for row in csv.DictReader(file)]
+        if not rows:
+            raise ValueError("it has no rows")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is no table of errors by length ({error})") from None
     pools, pool = [], []
     for row in rows:
@@ -26,8 +29,8 @@ def points(path: str) -> tuple[list[float], list[float], list[float]]:
         if sum(r["sources"] for r in pool) >= LEAST:
             pools.append(pool)
             pool = []
-    if pool and pools:
-        pools[-1] = pools[-1] + pool
+    if pool:
+        pools[-1:] = [[*(pools[-1] if pools else ()), *pool]]
     found = []
     for pool in pools:
         sources, edits, tokens = (sum(r[key] for r in pool) for key in ("sources", "edits", "tokens"))
@@ -38,22 +41,27 @@ def points(path: str) -> tuple[list[float], list[float], list[float]]:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) < 2 or not all("=" in argument for argument in arguments[1:]):
-        raise BadInput("usage: python -m scripts.length_figure OUT.png LABEL=FILE.csv [LABEL=FILE.csv ...]")
-    if not pathlib.Path(arguments[0]).parent.is_dir():
-        raise BadInput(f"there is no folder {pathlib.Path(arguments[0]).parent}")
+    parser = Parser("python -m scripts.length_figure", __doc__)
+    parser.add_argument("out", metavar="OUT.png")
+    parser.add_argument("tables", nargs="+", metavar="LABEL=FILE.csv")
+    flags = parser.parse_args(arguments)
+    if not flags.out.endswith(".png") or not pathlib.Path(flags.out).parent.is_dir():
+        raise BadInput(f"{flags.out}: must be a .png in a folder that is there")
+    tables = [table.partition("=") for table in flags.tables]
+    for label, equals, _ in tables:
+        if not equals:
+            raise BadInput(f"{label}: must be LABEL=FILE.csv")
     import matplotlib.figure
 
     figure = matplotlib.figure.Figure(figsize=(5.5, 3.6), layout="constrained")
     axes = figure.subplots()
-    for argument in arguments[1:]:
-        label, _, path = argument.partition("=")
+    for label, _, path in tables:
         lengths, errors, spread = points(path)
         axes.errorbar(lengths, errors, yerr=spread, label=label, marker="o", markersize=4, capsize=2)
     axes.set(xlabel="letters in the word", ylabel="phone error rate (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(arguments[0], dpi=130)
+    figure.savefig(flags.out, dpi=130)
     return 0
 
 

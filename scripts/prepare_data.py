@@ -10,7 +10,6 @@ python -m scripts.prepare_data imagenet2012 --check
 Exit codes: 0 it is there and sound, 2 it is not or could not be made, with one line on stderr. Run again, it goes on.
 """
 
-import argparse
 import gzip
 import hashlib
 import pathlib
@@ -21,7 +20,7 @@ import numpy as np
 
 from scripts import prepare_text, prepare_tfds
 from train.data import files, texts, tfds_text
-from train.errors import BadInput, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
 COMMAND = "python -m scripts.prepare_data"
@@ -132,14 +131,15 @@ def prepare_lines(name: str, only_check: bool) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
-    parser.error = _refuse
-    parser.add_argument("name", help=f"one of {', '.join(NAMES)}, or any other set of TFDS")
+    parser = Parser(COMMAND, __doc__)
+    parser.add_argument("name", nargs="?", help=f"one of {', '.join(NAMES)}, or any other set of TFDS")
     parser.add_argument("--origin", choices=("auto", "debian", "tfds"), default="auto")
     parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 2 if nothing sound is")
     parser.add_argument("--manual_dir", help="where files are that TFDS does not download itself")
     parser.add_argument("--tfrecord", help="a folder NAME/VERSION of TFRecord files to convert")
     flags = parser.parse_args(arguments)
+    if not flags.name:
+        raise BadInput(f"name a data set: {', '.join(NAMES)}, or any other of TFDS")
     if flags.name not in files.SETS | texts.TEXTS:
         prepare_tfds.known(flags.name, NAMES)
         if flags.origin == "debian":
@@ -160,12 +160,6 @@ def main(arguments: list[str]) -> None:
         print(prepare_lines(flags.name, flags.check))
     else:
         print(check(flags.name) if flags.check else prepare(flags.name, flags.origin))
-
-
-def _refuse(message: str):
-    if message.endswith("required: name"):
-        message = f"name a data set: {', '.join(NAMES)}, or any other of TFDS"
-    raise BadInput(message)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="exit with 1 when README.md does not match results.csv")
     parser.add_argument("--workdir", metavar="DIR", help="of a table: where scripts.sweep put its runs")
     flags = parser.parse_args(arguments)
-    if flags.runs and all(run.suffix == ".py" for run in flags.runs):
+    tables = bool(flags.runs) and all(run.suffix == ".py" for run in flags.runs)
+    if flags.check and flags.runs:
+        raise BadInput("--check: looks at all that is reported; leave RUN out")
+    if flags.workdir and not tables:
+        raise BadInput("--workdir: of a table alone")
+    if tables:
         for table in flags.runs:
             table_report.report(str(table), flags.workdir)
         return 0

@@ -22,7 +22,7 @@ from etils import epath
 
 from train import log
 from train.checkpoint import Checkpoints
-from train.errors import Parser, exit_with
+from train.errors import BadInput, Parser, exit_with
 
 COMMON = ("--config.data.batch_size=30", "--config.checkpoint.every=40", "--config.log.every=25", "--config.seeds=0,1")
 RUNS = {
@@ -170,6 +170,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments and damages")
     flags = parser.parse_args(arguments)
     names, draw, good = flags.runs.split(","), random.Random(flags.seed), True
+    for name in names:
+        if name not in RUNS:
+            raise BadInput(f"--runs: unknown {name!r}; have {', '.join(RUNS)}")
     os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from configs import base, load
-from scripts import describe, generate, prepare_data, report, sweep, transduce, weights
+from scripts import bench, describe, generate, length_figure, prepare_data, report, sweep, torture, transduce, weights
 from train import __main__ as command
 from train.errors import BadInput
 
@@ -143,3 +143,25 @@ def test_a_bad_input_is_refused_in_one_line_and_nothing_is_written(kind):
             assert sorted(pathlib.Path().rglob("*")) == before
 
     refused()
+
+
+@pytest.mark.parametrize(
+    ("of", "arguments", "says"),
+    [
+        (prepare_data, [], "name a data set: brown, "),
+        (length_figure, ["x.png", "one"], "one: must be LABEL=FILE.csv"),
+        (length_figure, ["x.jpeg", "one=x.csv"], "x.jpeg: must be a .png in a folder that is there"),
+        (length_figure, ["x.png", "one=pyproject.toml"], "pyproject.toml is no table of errors by length ('length')"),
+        (torture, ["--runs=lstm,gru"], "--runs: unknown 'gru'; have lenet, lstm"),
+        (bench, ["loop", "--rounds=0"], "--rounds: 0 must be at least 1"),
+        (bench, ["rnn", "--models=lenet5"], "--models: of cnn, not of rnn"),
+        (bench, ["cnn", "--models=lenet6"], "--models: unknown 'lenet6'; have lenet5,"),
+        (bench, ["depth", "--depths=21"], "--depths: '21' is not 6n + 2"),
+        (report, ["--check", "run"], "--check: looks at all that is reported; leave RUN out"),
+        (report, ["run", "--workdir=x"], "--workdir: of a table alone"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused_in_one_line(of, arguments, says):
+    with pytest.raises(BadInput) as error:
+        of.main(arguments)
+    assert says in str(error.value) and "\n" not in str(error.value)

@@ -275,6 +275,13 @@ def test_a_checkpoint_of_two_hosts_goes_on_in_one_process(finished, tmp_path):
     np.testing.assert_allclose(curve(workdir), whole, rtol=1e-5)
 
 
-def test_the_check_of_hosts_refuses_a_network_that_it_does_not_have():
-    with pytest.raises(BadInput, match="--networks: unknown 'LSTMM'; did you mean 'LSTM'"):
-        hosts_check.main(["--networks=LSTMM"])
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--networks=LSTMM", "--networks: unknown 'LSTMM'; did you mean 'LSTM'"),
+        ("--steps=0", "--steps: 0 must be at least 1"),
+    ],
+)
+def test_the_check_of_hosts_refuses_what_it_cannot_train(flag, says):
+    with pytest.raises(BadInput, match=says):
+        hosts_check.main([flag])

@@ -81,6 +81,8 @@ def test_error_rates_of_a_split_are_those_that_training_found_and_are_tabled_by_
     assert (tmp_path / "lengths.png").read_bytes()[:4] == b"\x89PNG"
     _, errors, _ = length_figure.points(str(path))
     assert min(errors) <= error <= max(errors)
+    path.write_text("length,sources,edits,tokens\n4,10,2,40\n5,1,1,5\n")  # too few sources for a point of their own
+    assert length_figure.points(str(path))[:2] == ([45 / 11], [pytest.approx(100 * 3 / 45)])
 
 
 def test_unknown_words_stay_one_word_in_the_error_rates_of_a_split(tmp_path, monkeypatch):
