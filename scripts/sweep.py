@@ -60,9 +60,9 @@ def plan(
             total, unknown = total + (took or 0), unknown + (took is None)
             state = "not measured yet" if took is None else f"about {took / 60:.1f} min"
         lines.append(f"  {name:<32} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
-    lines.append(
-        f"  to do: {total / 60:.1f} min, as measured where results.csv says" + (f", and {unknown} unknown" if unknown else "")
-    )
+    times = [f"{total / 60:.1f} min, as measured where results.csv says"] if total else []
+    times += [f"{unknown} rows of unknown length"] if unknown else []
+    lines.append(f"  to do: {', and '.join(times) or 'nothing'}")
     return "\n".join(lines), refused
 
 
@@ -97,21 +97,25 @@ def main(arguments: list[str]) -> int:
         raise refused[0]
     if flags.dry_run:
         return 0
-    failed = []
+    failed, outcomes = [], {}
     for k, name in enumerate(rows):
-        say(f"row {k + 1} of {len(rows)}: {name}")
-        before = table.row(name).of
+        where, before = runs / table_runs.folder_of(name), table.row(name).of
+        done = hosts.share(str((where / "result.json").exists()))[0] == "True"  # as process 0 sees it
+        say(f"row {k + 1} of {len(rows)}: {name}{' is done' if done else ''}")
         try:
             if before in failed:
                 raise NonFinite(f"it goes on from {before}")
             if before and hosts.first():
-                hand_over(runs / table_runs.folder_of(before), runs / table_runs.folder_of(name))
-            run(path, flags.scale, name, count, runs / table_runs.folder_of(name))
+                hand_over(runs / table_runs.folder_of(before), where)
+            if not done:
+                run(path, flags.scale, name, count, where)
         except NonFinite as error:  # the other rows are worth having
-            say(f"{name}: {error}")
+            outcomes[name] = str(error)
             failed.append(name)
         else:
-            say(f"{name}: {outcome(table, runs / table_runs.folder_of(name))}")
+            outcomes[name] = outcome(table, where)
+        say(f"{name}: {outcomes[name]}")
+    say("\n".join([f"{table.title}; scale {flags.scale}:", *(f"  {name:<32} {text}" for name, text in outcomes.items())]))
     if failed:
         raise NonFinite(f"no result of {', '.join(failed)}: numbers that are not finite, as said above")
     return 0

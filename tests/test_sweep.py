@@ -161,7 +161,21 @@ def test_a_row_that_was_run_with_other_seeds_is_refused_before_any_other_runs_an
         assert any("fast " in line and "refused, another config is there" in line for line in lines)
     assert [p.name for p in (tmp_path / "runs" / "small").iterdir()] == ["fast"]
     assert sweep.main([str(tiny), where, "--seeds=2", "--dry_run", "--rows=fast"]) == 0
-    assert "2 seeds: done" in capsys.readouterr().out
+    assert "2 seeds: done\n  to do: nothing" in capsys.readouterr().out
+
+
+def test_a_row_that_is_done_is_not_started_again_and_the_results_of_all_rows_stand_together_at_the_end(
+    tiny, tmp_path, capsys, monkeypatch
+):
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--rows=fast"])
+    started = []
+    run = sweep.run
+    monkeypatch.setattr(sweep, "run", lambda path, scale, name, *more: started.append(name) or run(path, scale, name, *more))
+    assert sweep.main([*arguments, "--rows=slow,fast"]) == 0
+    assert started == ["slow"]
+    *_, title, slow, fast = capsys.readouterr().out.splitlines()
+    assert title == "tiny; scale small:" and slow.split()[:2] == ["slow", "test/mse"] and fast.split()[0] == "fast"
 
 
 @pytest.mark.parametrize(
