@@ -197,12 +197,17 @@ def stuck(tmp_path, monkeypatch):
     (tmp_path / "stuck.py").write_text(STUCK)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.getcwd()}")
 
+    all_started = []
+
     def begin(*arguments):
         started = start(2, 1, *arguments, module="stuck")
+        all_started.extend(started)
         assert [process.stdout.readline() for process in started] == ["stuck\n"] * 2
         return started
 
-    return begin
+    yield begin
+    for process in all_started:
+        process.kill()
 
 
 def test_who_is_ahead_says_for_whom_it_waits_and_the_watchdog_ends_a_stuck_process_and_shows_where(stuck):
