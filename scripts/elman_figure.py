@@ -1,4 +1,4 @@
-"""Figures 6 and 7 of Elman 1990, of the first seed of a finished run. Used by scripts.table_figure."""
+"""Figures 3, 4, 6 and 7 of Elman 1990, of the first seed of a finished run. Used by scripts.table_figure."""
 
 import pathlib
 
@@ -10,13 +10,14 @@ from etils import epath
 
 from train import trained
 from train.data import DATASETS
-from train.data.elman1990 import BITS
+from train.data.elman1990 import BITS, LETTERS
 
 SHOWN = 80  # letters
+CYCLE = 12  # bits
 
 
-def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(symbols [n], hidden states [n, H], outputs [n, O]) of the network of a run along its test stream."""
+def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(symbols [n], their codes [n, O], hidden states [n, H], outputs [n, O]) of the network of a run along its test stream."""
     found = trained.load(epath.Path(run).absolute(), print)
     options = {key: value for key, value in found.data.items() if key not in ("name", "batch_size")}
     source = DATASETS[found.data["name"]](**options).evals["test"]
@@ -29,27 +30,55 @@ def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         context = scipy.special.expit(x + context @ cell["recurrent"])
         states.append(context)
     states = np.array(states)
-    return symbols, states, scipy.special.expit(states @ head["kernel"] + head["bias"])
+    return symbols, codes, states, scipy.special.expit(states @ head["kernel"] + head["bias"])
+
+
+def _squared_errors(codes: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """[n - 1]: of the symbols from the second on, mean over the outputs."""
+    return np.square(outputs[:-1] - codes[1:]).mean(axis=1)
+
+
+def _along_the_text(axes, errors: np.ndarray, letters: str) -> None:
+    axes.plot(errors, marker="o", markersize=3, linewidth=1)
+    for place, (letter, value) in enumerate(zip(letters, errors, strict=True)):
+        axes.annotate(letter, (place, value), xytext=(0, 4), textcoords="offset points", ha="center")
+    axes.set(xlabel="letter of the test stream", ylabel="root mean square error", ylim=(0, 1.15 * errors.max()))
+    axes.grid(alpha=0.3)
+
+
+def streams(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
+    """Figures 3 and 4: the error of temporal XOR by place in cycles of 12 bits, of which every third can be told, and that of
+    each letter of ba, dii, guuu, where vowels can."""
+    figure = matplotlib.figure.Figure(figsize=(13, 3.4), layout="constrained")
+    bits, text = figure.subplots(1, 2, width_ratios=(1, 2))
+    for name, run in runs.items():
+        symbols, codes, _, outputs = pass_over(run)
+        errors = _squared_errors(codes, outputs)
+        if codes.shape[1] > 1:
+            shown = slice(CYCLE, CYCLE + SHOWN // 2)  # not the first letters, which follow a context of 0.5
+            _along_the_text(text, np.sqrt(errors[shown]), "".join(list(LETTERS)[symbol] for symbol in symbols[1:][shown]))
+            continue
+        whole = errors[CYCLE - 1 :]  # from the first bit of the second cycle on
+        cycles = whole[: len(whole) // CYCLE * CYCLE].reshape(-1, CYCLE)
+        bits.plot(range(1, CYCLE + 1), np.sqrt(cycles.mean(axis=0)), marker="o", markersize=3, linewidth=1, label=name)
+    bits.set(xlabel="bit of a cycle of 12", ylabel="root mean square error", ylim=(0, 0.6), xticks=range(3, CYCLE + 1, 3))
+    bits.grid(alpha=0.3)
+    bits.legend(frameon=False)
+    figure.savefig(file, dpi=110, metadata={"Software": None})
 
 
 def segmentation(file: pathlib.Path, run: pathlib.Path) -> None:
     """Figure 6: the error of each letter, root mean square over the outputs, along the text; words begin at its peaks."""
-    symbols, _, outputs = pass_over(run)
-    codes = symbols[:, None] + 1 >> np.arange(outputs.shape[1])[::-1] & 1
-    error = np.sqrt(np.square(outputs[:-1] - codes[1:]).mean(axis=1))[:SHOWN]  # of the letters from the second on
+    symbols, codes, _, outputs = pass_over(run)
     figure = matplotlib.figure.Figure(figsize=(13, 3.2), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(error, marker="o", markersize=3, linewidth=1)
-    for place, (symbol, value) in enumerate(zip(symbols[1:], error, strict=False)):
-        axes.annotate(chr(ord("a") + symbol), (place, value), xytext=(0, 4), textcoords="offset points", ha="center")
-    axes.set(xlabel="letter of the test stream", ylabel="root mean square error", ylim=(0, 1.15 * error.max()))
-    axes.grid(alpha=0.3)
+    letters = "".join(chr(ord("a") + symbol) for symbol in symbols[1 : SHOWN + 1])
+    _along_the_text(figure.subplots(), np.sqrt(_squared_errors(codes, outputs))[:SHOWN], letters)
     figure.savefig(file, dpi=110, metadata={"Software": None})
 
 
 def dendrogram(file: pathlib.Path, run: pathlib.Path) -> None:
     """Figure 7: the mean hidden state of each word, clustered by the distance between means (average linkage)."""
-    symbols, states, _ = pass_over(run)
+    symbols, _, states, _ = pass_over(run)
     words = [word for word in BITS if (symbols == BITS[word]).any()]
     means = np.array([states[symbols == BITS[word]].mean(axis=0) for word in words])
     tree = scipy.cluster.hierarchy.linkage(means, "average")

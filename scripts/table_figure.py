@@ -37,6 +37,7 @@ FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows whic
     dendrogram=lambda file, runs: elman_figure.dendrogram(file, next(iter(runs.values()))),
     length=length,
     segmentation=lambda file, runs: elman_figure.segmentation(file, next(iter(runs.values()))),
+    streams=elman_figure.streams,
 )
 
 

@@ -46,5 +46,6 @@ TABLE = Table(
         Lower("... with 8 hidden units too (ours)", row="XOR with 8 hidden units", **TOLD),
         Lower("the vowels are told and the consonants are not (figure 4)", row="letters ba dii guuu", **TOLD),
     ),
+    figures=("streams",),
     scales=dict(paper=Scale("the paper's networks, streams and passes", seeds=6)),
 )
