@@ -10,7 +10,7 @@ forget bias on a long lag is a row of adding/le2015.py.
 from configs.table import Better, Row, Scale, Table
 
 SLOW = dict(
-    small="400 steps end before it has learned as much: its perplexity in training is 48 in the last 100, tanh's 40, the GRU's 33."
+    small="400 steps end before it has learned as much: in training its perplexity comes to 48, tanh's 40, the GRU's 33."
 )
 
 TABLE = Table(
