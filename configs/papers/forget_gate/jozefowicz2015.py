@@ -50,12 +50,7 @@ TABLE = Table(
             row="LSTM without output gate",
             than="LSTM without forget gate",
         ),
-        Better(
-            "... than the input gate",
-            row="LSTM without output gate",
-            than="LSTM without input gate",
-            notes=dict(small="Without its input gate the network is as good as with it, so early in training."),
-        ),
+        Better("... than the input gate", row="LSTM without output gate", than="LSTM without input gate"),
         Better("a GRU is better than tanh", row="GRU", than="tanh"),
         Better("an LSTM is better than tanh (81.4 and 97.7)", row="LSTM", than="tanh", notes=SLOW),
         Better("... and, of language, than a GRU (91.7)", row="LSTM", than="GRU", notes=SLOW),
