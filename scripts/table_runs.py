@@ -41,7 +41,7 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     seeds = seeds[: len(found[max(found)])]
     if isinstance(measure, AtBest):
         by = _curve(run, measure.by)
-        at = [min(found.keys() & by.keys(), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
+        at = [min(sorted(found.keys() & by.keys()), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
         return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
     if isinstance(measure, Until):
         first = [min((s for s in found if found[s][i] <= measure.level), default=result["steps"]) for i in range(len(seeds))]

@@ -31,7 +31,7 @@ def place(tmp_path):
     for name, text in (
         ("canon/.venv/bin/python", PYTHON),
         ("bin/ssh", SSH),
-        ("bin/scontrol", '#!/bin/sh\necho "$@" >"$REQUEUED"\n'),
+        ("bin/scontrol", SCONTROL),
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

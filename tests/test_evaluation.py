@@ -145,6 +145,7 @@ def test_an_ensemble_is_judged_by_the_mean_of_its_members_softmaxes_and_each_see
         (["eval.ensemble=3", "parallel.seeds=devices", "seeds=0,1,2,3,4,5"], "divides the seeds over devices; have map, vmap"),
         (["eval.ensemble=3", "stop.metric=test/error"], "stop.metric='test/error' is one of every seed; have train/..."),
         (["eval.ensemble=3", "model.name=lenet5_1998", "task.name=classify_rbf"], "needs probabilities"),
+        (["eval.ensemble=3", "data.name=kjv", "data.vocabulary=char", "model.name=language_model"], "has a memory, which each"),
     ],
 )
 def test_an_ensemble_that_cannot_be_is_refused(settings, words):

@@ -221,6 +221,8 @@ def _check_ensemble(config, experiment: Experiment) -> None:
         raise BadInput(f"{where} does not divide {seeds} seeds; give another number of seeds")
     if config.task.name != "classify":
         raise BadInput(f"{where} needs probabilities; have task.name='classify'")
+    if hasattr(experiment.model, "initial_memory"):
+        raise BadInput(f"{where}, but model.name={config.model.name!r} has a memory, which each member would need for itself")
     if SEEDS[config.parallel.seeds][0] != "batch":
         raise BadInput(f"{where}, but parallel.seeds={config.parallel.seeds!r} divides the seeds over devices; have map, vmap")
     if config.stop.metric and not config.stop.metric.startswith("train/"):

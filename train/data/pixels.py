@@ -1,7 +1,5 @@
 """Images as sequences: pixel by pixel, as they are or in a fixed random order (Le, Jaitly & Hinton 2015, section 4.2)."""
 
-import dataclasses
-
 import jax.numpy as jnp
 import numpy as np
 
@@ -41,5 +39,5 @@ def sequential_fashion_mnist(
         train=split("train", train),
         evals=evals | {"test": split("test", slice(None))},
         about=f"fashion_mnist, {how}, {origin.source} ({origin.note})",
-        metadata=dataclasses.asdict(origin),
+        metadata=origin.metadata,
     )

@@ -123,8 +123,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
 
 
 def cmudict(*, buckets: int = 6, reverse: bool = False, train_length: int = 0, lengths: tuple[int, ...] = ()) -> Dataset:
-    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones,
-    without stress.
+    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones, without stress.
 
     Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In evaluation all of a
     word's pronunciations are right.  buckets: by length.  reverse: of the source (Sutskever et al. 2014, section 3.3).
