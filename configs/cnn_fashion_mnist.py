@@ -27,7 +27,7 @@ FAMILIES = {  # name -> (model.name, epochs, what differs from below)
     "vgg_bn": ("vgg", 1, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
     "googlenet": ("googlenet", 0.5, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
     "bn_inception": ("bn_inception", 0.5, {"model.width": 0.5}),
-    "inception_v3": ("inception_v3", 0.1, {"model.width": 0.125, "model.stem": "small", "data.pad": 0}),
+    "inception_v3": ("inception_v3", 0.5, {"model.width": 0.125, "model.stem": "small", "data.pad": 0}),
     "resnet": ("resnet", 0.5, {"model.depth": 18, "model.width": 16}),
     "resnet_v2": ("resnet_v2", 0.5, {"model.depth": 50, "model.width": 16}),
     "resnet20": ("resnet_cifar", 2, {"model.width": 8}),
