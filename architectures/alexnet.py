@@ -7,7 +7,16 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import Conv, max_pool
-from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, local_response_norm, recomputed
+from architectures.layers import (
+    ACTIVATIONS,
+    INITIALISERS,
+    Dropout,
+    check_numbers,
+    choose,
+    local_response_norm,
+    recomputed,
+    scaled,
+)
 
 TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers together
 SINGLE_2014 = (64, 192, 384, 256, 256)
@@ -38,6 +47,8 @@ class AlexNet(nn.Module):
     conv5 do not cross.  lrn: response normalisation after conv1 and conv2, within a tower, with the printed constants.
     overlap: pooling windows of 3 at stride 2, else of 2.  conv1_padding: pixels before and after; (0, 3) is the 2012
     code's, whose missing pixels at the lower right count as zeros, (0, 0) fits 227 x 227, (2, 2) is torchvision's.
+    activation: one of ACTIVATIONS.  dropout: after fc6 and fc7, as printed, where torchvision has it before them.
+    initialiser: one of INITIALISERS, for all kernels; "normal_01" is the paper's.
     bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays flat); others start at 0.
     width: a factor on all maps and hidden units.  image_size: the side of the images it is trained on.
     remat: the maps between the image and fc6 are not kept for the backward pass but computed again.
@@ -70,22 +81,25 @@ class AlexNet(nn.Module):
     def __call__(self, x, mask, *, train: bool):
         activation = choose("activation", self.activation, ACTIVATIONS)
         kernel = choose("initialiser", self.initialiser, INITIALISERS)
-        if len(self.maps) != 5 or not self.maps[0]:
-            raise ValueError(f"maps: {self.maps} must be 5 numbers, the first above 0")
-        if len(self.conv1_padding) != 2:
-            raise ValueError(f"conv1_padding: {self.conv1_padding} must be 2 numbers")
+        check_numbers(self)
+        for name, count in dict(maps=5, conv1_padding=2).items():
+            numbers = getattr(self, name)
+            if len(numbers) != count or not all(isinstance(n, int) and n >= 0 for n in numbers):
+                raise ValueError(f"{name}: {numbers} must be {count} whole numbers from 0 up")
+        widths = [maps and scaled(maps, self.width) for maps in self.maps]
+        if not widths[0] or any(maps % self.groups for maps in widths):
+            raise ValueError(f"maps: {tuple(widths)} must be multiples of groups={self.groups}, the first above 0")
 
         def init(name):
             ones = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
             return kernel, nn.initializers.constant(self.bias if ones else 0.0)
 
         def conv(x, i, window, **options):
-            if not self.maps[i - 1]:
+            if not widths[i - 1]:
                 return x
             kernel_init, bias_init = init(f"conv{i}")
-            maps = round(self.maps[i - 1] * self.width)
             options |= dict(kernel_init=kernel_init, bias_init=bias_init, dtype=self.dtype, name=f"conv{i}")
-            x = activation(Conv(maps, (window, window), **options)(x))
+            x = activation(Conv(widths[i - 1], (window, window), **options)(x))
             return local_response_norm(x, groups=self.groups) if self.lrn and i < 3 else x
 
         def maps(self, x):
@@ -100,7 +114,7 @@ class AlexNet(nn.Module):
             x,
             self._window,
             outputs=self.outputs,
-            hidden=round(self.hidden * self.width),
+            hidden=scaled(self.hidden, self.width),
             dropout=self.dropout,
             train=train,
             axis_name=self.axis_name,
@@ -129,7 +143,7 @@ class AlexNetCifar(nn.Module):
 
     The paper points to cuda-convnet for it; this is that code's 13% network, or with lrn its 11% one: two convolutions,
     each with overlapping pooling, two locally connected layers, and a linear one. Overlapping pools are sized by "ceil".
-    width: a factor on all maps.
+    activation: one of ACTIVATIONS.  width: a factor on all maps.
     """
 
     outputs: int
@@ -151,7 +165,7 @@ class AlexNetCifar(nn.Module):
         def layer(kind, maps, window, deviation, name):
             init = nn.initializers.normal(deviation)
             pad = window // 2
-            return kind(round(maps * self.width), (window, window), padding=pad, kernel_init=init, dtype=self.dtype, name=name)
+            return kind(scaled(maps, self.width), (window, window), padding=pad, kernel_init=init, dtype=self.dtype, name=name)
 
         x = activation(layer(Conv, 64, 5, 0.0001, "conv1")(x))
         x = normalise(max_pool(x, 3, 2, "ceil"))

@@ -33,6 +33,7 @@ class Attention(nn.Module):
     window: int = 10  # D in section 3.2 of Luong et al.
     hidden: int = 64
     max_source: int = 50
+    kernel_init: nn.initializers.Initializer = nn.linear.default_kernel_init
     dtype: jnp.dtype = jnp.float32
 
     def setup(self):
@@ -40,7 +41,7 @@ class Attention(nn.Module):
         choose("local", self.local, LOCAL)
 
         def dense(features):
-            return nn.Dense(features, use_bias=False, dtype=self.dtype)
+            return nn.Dense(features, use_bias=False, kernel_init=self.kernel_init, dtype=self.dtype)
 
         if self.score in ("additive", "concat"):
             self.of_query, self.of_key, self.v = dense(self.hidden), dense(self.hidden), dense(1)
@@ -58,7 +59,7 @@ class Attention(nn.Module):
         if self.score == "general":
             return self.general(keys)
         if self.score == "dot" and keys.shape[-1] != self.queries:
-            raise ValueError(f"score: 'dot' needs keys and queries of one size, not {keys.shape[-1]} and {self.queries}")
+            raise ValueError(f"attention: 'dot' needs keys and queries of one size, not {keys.shape[-1]} and {self.queries}")
         if self.score == "location" and keys.shape[1] > self.max_source:
             raise ValueError(f"max_source: {self.max_source} is less than the source's {keys.shape[1]} places")
         return keys

@@ -34,3 +34,4 @@ INITIALISERS = dict(
     # Hochreiter & Schmidhuber 1997: 0.1, 0.2; Sutskever et al. 2014: 0.08; Zaremba et al. 2014: 0.1, 0.05, 0.04
     uniform=lambda hidden, scale: (uniform(scale),) * 3,
 )
+SCALED = ("cho", "irnn", "normal", "uniform")  # those in which `init_scale` is

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.cell_initialisers import INITIALISERS, ZEROS, per_gate
+from architectures.cell_initialisers import INITIALISERS, SCALED, ZEROS, per_gate
 from architectures.layers import ACTIVATIONS, choose
 
 
@@ -269,4 +269,7 @@ def make(name: str, hidden: int, *, forget_bias=None, initialiser=None, init_sca
         raise ValueError(f"forget_bias: cell={name!r} has no forget gate")
     if initialiser is not None:
         choose("initialiser", initialiser, INITIALISERS)
-    return constructor(hidden, **{key: value for key, value in options.items() if value is not None}, dtype=dtype, parent=None)
+    cell = constructor(hidden, **{key: value for key, value in options.items() if value is not None}, dtype=dtype, parent=None)
+    if init_scale is not None and cell.initialiser not in SCALED:
+        raise ValueError(f"init_scale: initialiser={cell.initialiser!r} has no scale; have {', '.join(SCALED)}")
+    return cell

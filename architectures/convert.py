@@ -84,19 +84,22 @@ class Tensor(NamedTuple):
     layer: Layer
 
 
-def load(source: str, state) -> tuple[nn.Module, dict]:
+def load(source: str, state, *, activation: str | None = None) -> tuple[nn.Module, dict]:
     """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES. variables: {"params": ...,
     "batch_stats": ...} in float32.
 
     state: {name: array}, as the library names them ("layer1.0.conv1.weight"; "conv1_conv/kernel", for Keras), or a path
     that `weight_files.read` reads. The number of outputs and whether there are auxiliary heads are read from it.
     torch's num_batches_tracked is passed over, and Keras's InceptionV3 may be numbered from any number on.
+    activation: of torch.nn/RNN and keras/SimpleRNN, whose weights do not say it: one of layers.ACTIVATIONS, None for tanh.
     Raises ValueError, one line with the first names, unless every tensor of the network is there once, in its shape, and
     no other.
     """
     state = dict(state) if isinstance(state, Mapping) else weight_files.read(state)
     if source in convert_recurrent.SOURCES:
-        return convert_recurrent.load(source, state)
+        return convert_recurrent.load(source, state, activation)
+    if activation is not None:
+        raise ValueError(f"activation: {source} has its own")
     state = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
     if source == "keras/InceptionV3":
         state = _numbered_from_zero(state)

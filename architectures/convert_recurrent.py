@@ -10,6 +10,7 @@ reset gate multiplies; on the way out the first has the sum and the second is ze
 import numpy as np
 
 from architectures.cells import ElmanCell, GRUCell, LSTMCell
+from architectures.layers import ACTIVATIONS, choose
 from architectures.recurrent import Stack
 
 SOURCES = (
@@ -20,21 +21,25 @@ GATES = dict(RNN=1, SimpleRNN=1, LSTM=4, GRU=3)
 KERAS_PARTS = ("kernel", "recurrent_kernel", "bias")
 
 
-def load(source: str, state: dict, activation: str = "tanh"):
+def load(source: str, state: dict, activation: str | None = None):
     """(Stack, variables). state: {name: array}: PyTorch's "weight_ih_l0", ..., or Keras's, which end in "kernel",
-    "recurrent_kernel" and "bias", "forward" or "backward" before them. activation: of an Elman network, "tanh" or "relu".
+    "recurrent_kernel" and "bias", "forward" or "backward" before them. activation: of an Elman network, one of
+    layers.ACTIVATIONS, None for tanh.
 
-    Raises ValueError, one line, for names or shapes that are not those of the layer.
+    Raises ValueError, one line, for names or shapes that are not those of the layer, and an activation for another one.
     """
     library, kind = source.split("/")
     layers = (_torch if library == "torch.nn" else _keras)(source, kind, {name: np.asarray(a) for name, a in state.items()})
     first = next(iter(layers[0].values()))
     hidden = first["recurrent"].shape[0]
     gates = first["recurrent"].shape[1] // hidden
+    if activation is not None and gates > 1:
+        raise ValueError(f"activation: {source} has its own")
+    choose("activation", activation or "tanh", ACTIVATIONS)
     if gates == 3:
         cell = GRUCell(hidden, reset="after" if "recurrent_bias" in first else "before")
     else:
-        cell = LSTMCell(hidden) if gates == 4 else ElmanCell(hidden, activation=activation)
+        cell = LSTMCell(hidden) if gates == 4 else ElmanCell(hidden, activation=activation or "tanh")
     both = len(layers[0]) == 2
     tree = {}
     for i, layer in enumerate(layers):

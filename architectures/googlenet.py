@@ -8,7 +8,17 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import Conv, avg_pool, max_pool
-from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, batch_norm, choose, local_response_norm, recomputed
+from architectures.layers import (
+    ACTIVATIONS,
+    INITIALISERS,
+    Dropout,
+    batch_norm,
+    check_numbers,
+    choose,
+    local_response_norm,
+    recomputed,
+    scaled,
+)
 
 STEMS = ("imagenet", "small")
 MODULES = {  # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
@@ -61,6 +71,7 @@ def units(model, train: bool, use_bias: bool, **norm_options):
 
     A window is a side or (height, width); names are the caller's. Widths are multiplied by model.width.
     """
+    check_numbers(model)
     norm = batch_norm(
         model.batch_norm, axis_name=model.axis_name, momentum=model.bn_momentum, epsilon=model.bn_epsilon, **norm_options
     )
@@ -69,7 +80,7 @@ def units(model, train: bool, use_bias: bool, **norm_options):
     def conv(features, window, name, **options):
         window = (window, window) if isinstance(window, int) else window
         shared = dict(train=train, norm=norm, use_bias=use_bias, kernel_init=init, dtype=model.dtype)
-        return ConvUnit(max(1, round(features * model.width)), window, name=name, **(shared | options))
+        return ConvUnit(scaled(features, model.width), window, name=name, **(shared | options))
 
     return conv
 
@@ -87,8 +98,12 @@ class GoogLeNet(nn.Module):
     reduction: the 1 x 1 convolutions before 3 x 3 and 5 x 5 and after the pool; without them the naive module, figure 2a.
     lrn: response normalisation around conv2.  window5: of the "5 x 5" branch; torchvision's is 3.  pool4: the window of
     the pool before 5a; torchvision's is 2.  auxiliary_pool: "paper", 5 x 5 at stride 3, or "adaptive", to 4 x 4 whatever
-    the size (torchvision's; for small images).  batch_norm: "none" as in the paper, or one of BATCH_NORMS.
-    bias: what biases start with where there is no batch norm (Caffe's 0.2).  width: a factor on all maps.
+    the size (torchvision's; for small images).
+    dropout: before the classifier.  auxiliary_dropout: before the heads'; both are shares of units that are dropped.
+    batch_norm: "none" as in the paper, or one of BATCH_NORMS.  bn_momentum, bn_epsilon: see BatchNorm.
+    initialiser: one of INITIALISERS; the paper has none, "xavier_caffe" is Caffe's.
+    bias: what biases but the classifiers' start with where there is no batch norm (Caffe's 0.2).
+    width: a factor on all maps, not on the heads' 1024 units.
     stem: "imagenet", or "small" for images of 32 pixels, where conv1 and the two pools around conv2 keep the size.
     remat: what is computed inside a module is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice.
@@ -130,6 +145,9 @@ class GoogLeNet(nn.Module):
 
         def head(x, name):
             if self.auxiliary and (train or self.is_initializing()):
+                if self.auxiliary_pool == "paper" and min(x.shape[1:3]) < 5:
+                    seen = " x ".join(map(str, x.shape[1:3]))
+                    raise ValueError(f"auxiliary_pool: 'paper' sees 5 x 5 places, of a small image {seen}; have 'adaptive'")
                 x = adaptive_avg_pool(x, 4) if self.auxiliary_pool == "adaptive" else avg_pool(x, 5, 3)
                 x = conv(128, 1, f"{name}_conv")(x)
                 x = nn.relu(dense(1024, bias_init=bias, name=f"{name}_fc")(x.reshape(x.shape[0], -1)))

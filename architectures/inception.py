@@ -31,9 +31,12 @@ class BNInception(nn.Module):
 
     The paper's own count, 13.6M, fits no public version of it. Here, at 1000 outputs: 11,194,984 parameters, or 11,188,288
     with the separable conv1 of the authors' later code, or 11,295,240 as in the Caffe port (wide_projections, biases).
+    Average pools inside modules count their padding as zeros, as that port's do; the authors' later code leaves it out.
     separable: conv1 as a depthwise 7 x 7 convolution with multiplier 8, then 1 x 1.  wide_projections: 4c and 4d project
     their pool to 128 maps, not 96.  biases: convolutions have some before batch norm.  activation: one of ACTIVATIONS; with
-    batch_norm "none" and biases this is the baseline "Inception" of section 4.2.  Others as in GoogLeNet.
+    batch_norm "none" and biases this is the baseline "Inception" of section 4.2.
+    dropout, bn_momentum, bn_epsilon, stem, width, remat: as in GoogLeNet.
+    initialiser: one of INITIALISERS; the paper has none.
     Raises ValueError, one line, for an unknown choice.
     """
 
@@ -120,8 +123,10 @@ class InceptionV3(nn.Module):
     factorised7: the stem begins with three 3 x 3 convolutions; without, as in "Inception-v2" of table 3, with one 7 x 7.
     auxiliary_norm: the head's 768 units, its first fully connected layer, are batch-normalised; not in "Inception-v2".
     bn_scale: batch norm has a scale (Keras's has none).  pool_padding: "counted" as zeros by average pools as in PyTorch,
-    or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its strides and pools removed.
-    remat: as in GoogLeNet.
+    or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its strides and pools removed, and
+    the head's, whose second convolution then sees its whole map.
+    batch_norm: one of BATCH_NORMS.  dropout, bn_momentum, bn_epsilon, width, remat: as in GoogLeNet.
+    initialiser: one of INITIALISERS; the paper has none.
     Raises ValueError, one line, for an unknown choice or an image of fewer than 75 pixels with the first stem.
     """
 

@@ -25,6 +25,30 @@ def choose(what: str, name: str, table):
     return table[name] if isinstance(table, dict) else name
 
 
+NUMBERS = dict(  # what the numbers of networks must be: at least the first, and below the second
+    **dict.fromkeys(("dropout", "auxiliary_dropout", "shortcut_dropout", "bn_momentum"), (0, 1)),
+    **dict.fromkeys(("bn_epsilon", "embedding", "init_scale", "maxout", "remat", "width"), (0, math.inf)),
+    **dict.fromkeys(("blocks", "groups", "hidden", "layers", "max_source", "pool4", "scan_from", "size"), (1, math.inf)),
+    **dict.fromkeys(("window", "window5"), (1, math.inf)),
+)
+
+
+def check_numbers(network: nn.Module) -> None:
+    """Raises ValueError, one line, for a field of a network that is outside NUMBERS."""
+    for name, (least, bound) in NUMBERS.items():
+        value = getattr(network, name, None)
+        if value is not None and not least <= value < bound:
+            legal = f"must be at least {least}" if bound == math.inf else f"is outside [{least}, {bound})"
+            raise ValueError(f"{name}: {value} {legal}")
+
+
+def scaled(maps: int, width: float) -> int:
+    """`maps` times `width`, at least 1. Raises ValueError, one line, for a width that is not above 0."""
+    if width <= 0:
+        raise ValueError(f"width: {width} must be above 0")
+    return max(1, round(maps * width))
+
+
 def uniform_fan_in(key, shape, dtype=jnp.float32):
     """U(-2.4/F, 2.4/F), F the fan-in of a kernel [..., in, out]. LeCun et al. 1998, appendix A."""
     bound = 2.4 / math.prod(shape[:-1])

@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from architectures.cell_initialisers import uniform
 from architectures.cells import Cell
-from architectures.layers import choose
+from architectures.layers import check_numbers, choose
 from architectures.recurrent import Recurrent, last_step
 
 
@@ -118,7 +118,9 @@ class LSTM1997(nn.Module):
     outputs.
 
     x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T, outputs].
-    The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b). Other fields as LSTM1997Cell.
+    The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b).  blocks: of `size` cells each.
+    bias, init_scale, input_gate_bias, output_gate_bias, output_gate, connections, squash_input, squash_output: as in
+    LSTM1997Cell.
     """
 
     outputs: int
@@ -142,8 +144,7 @@ class LSTM1997(nn.Module):
     def __call__(self, x, mask, *, train: bool):
         own = ("size", "bias", "init_scale", "input_gate_bias", "output_gate_bias", "output_gate", "connections")
         fields = {name: getattr(self, name) for name in (*own, "squash_input", "squash_output", "dtype")}
-        if self.blocks < 1 or self.size < 1:
-            raise ValueError(f"blocks, size: {self.blocks}, {self.size} must be at least 1")
+        check_numbers(self)
         cell = LSTM1997Cell(self.blocks * self.size, **fields, parent=None)
         _, y = Recurrent(cell, name="hidden")(x, mask)  # [B, T, cells]
         if not self.every_step:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.convolution import max_pool
-from architectures.layers import INITIALISERS, batch_norm, choose, recomputed
+from architectures.layers import INITIALISERS, batch_norm, check_numbers, choose, recomputed
 from architectures.residual_unit import GATES, ORDERS, SHORTCUTS, STRIDES, Unit
 
 IMAGENET = {  # v1, table 1, and v2, section 4: units of conv2_x to conv5_x
@@ -37,7 +37,8 @@ class ResNet(nn.Module):
     activate: with pre-activation, the stem's batch norm and ReLU come "before_pool" or "after_pool".
     biases: of convolutions: "none"; "all" (Keras's v1); "outer", those of conv1, projections and last layers (Keras's v2).
     width: maps of the first stage's 3 x 3 layers, doubled from stage to stage; 0: the paper's, 64 or 16.
-    batch_norm: one of BATCH_NORMS but "none".  initialiser: one of INITIALISERS.
+    batch_norm: one of BATCH_NORMS but "none".  bn_momentum, bn_epsilon: see BatchNorm; the authors' released networks have
+    exact averages over many training images instead of moving ones.  initialiser: one of INITIALISERS, of the last layer too.
     scan_from: a stage with at least this many identical units runs them as a loop over stacked parameters; with fewer the
     loop is unrolled. The parameters are stacked in both cases, so checkpoints fit both. 6: from there on a step of the loop was
     the faster one on a CPU too (`python -m scripts.bench depth`).
@@ -95,6 +96,9 @@ class ResNet(nn.Module):
         choices |= dict(stride_in=STRIDES, pool=("ceil", "padded", "zeros"), activate=("after_pool", "before_pool"))
         for what, have in (choices | dict(biases=("all", "none", "outer"), batch_norm=("per_device", "synchronised"))).items():
             choose(what, getattr(self, what), have)
+        check_numbers(self)
+        if self.shortcut == "none" and (self.gate != "none" or self.shortcut_dropout):
+            raise ValueError("shortcut: 'none' leaves nothing for gate and shortcut_dropout; have A, B, C")
         init = choose("initialiser", self.initialiser, INITIALISERS)
         norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
         block, stages = self.stages()

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from architectures.attention import LOCAL, SCORES, Attention
 from architectures.decoding import BOS
-from architectures.layers import choose, row_keys
+from architectures.layers import check_numbers, choose, row_keys
 from architectures.sequence_models import RecurrentModel
 
 
@@ -36,11 +36,11 @@ class Seq2Seq(RecurrentModel):
 
     directions: of the encoder.  bridge: the decoder's first states: "copy", the encoder's last ones, layer by layer; "dense",
     tanh of a dense layer of these; "backward", the same of the backward direction's alone (Bahdanau et al.); "zeros".
-    attention: a score of attention.Attention, or "none"; local, window: as there.
+    attention: a score of attention.Attention, or "none".  local, window, max_source: as there.
     attend: "after" the decoder's step: h~ = tanh(W [context; h]), logits W h~ (Luong et al.; without attention logits W h, as
-    in Sutskever et al.); or "before": the context, found with the state before, is an input of the step, and the logits are a
-    maxout layer of that state, the token and the context (Bahdanau et al., appendix A.2.2; without attention the context is
-    the encoder's last state, their RNNencdec).
+    in Sutskever et al.); or "before": the context, found with the state before, is an input of the step, and the logits are of
+    a maxout layer of that state, the token and the context (Bahdanau et al., appendix A.2.2; without attention the context is
+    the encoder's last state, their RNNencdec).  maxout: units of that layer, 0 for `hidden`; the paper has 500 beside 1000.
     input_feeding: h~ is an input of the next step (Luong et al., section 3.3).
     scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn from the model's own
     distribution (Bengio et al. 2015); with another sampling_schedule than "constant", the largest that it comes to.
@@ -55,6 +55,7 @@ class Seq2Seq(RecurrentModel):
     window: int = 10
     max_source: int = 50
     attend: str = "after"
+    maxout: int = 0
     input_feeding: bool = False
     scheduled_sampling: float = 0.0
     sampling_schedule: str = "constant"
@@ -63,7 +64,7 @@ class Seq2Seq(RecurrentModel):
     takes = ("pair",)
 
     def setup(self):
-        self.check()
+        check_numbers(self)
         choose("attention", self.attention, ("none", *SCORES))
         choose("local", self.local, LOCAL)
         choose("bridge", self.bridge, ("backward", "copy", "dense", "zeros"))
@@ -71,6 +72,10 @@ class Seq2Seq(RecurrentModel):
         if not 0 <= self.scheduled_sampling <= 1:
             raise ValueError(f"scheduled_sampling: {self.scheduled_sampling} is outside [0, 1]")
         kept(self.sampling_schedule, 0, self.sampling_k, self.sampling_c)
+        if self.maxout and self.attend == "after":
+            raise ValueError(f"maxout: {self.maxout} needs attend='before'")
+        if self.local != "none" and self.attention == "none":
+            raise ValueError(f"local: {self.local!r} needs attention")
         if self.input_feeding and (self.attend == "before" or self.attention == "none"):
             raise ValueError("input_feeding: needs attend='after' and attention")
         if self.bridge == "copy" and self.directions == "both":
@@ -88,9 +93,9 @@ class Seq2Seq(RecurrentModel):
             self.bridges = [dense(self.hidden) for _ in range(self.layers * parts)]
         if self.attention != "none":
             options = dict(local=self.local, window=self.window, hidden=self.hidden, max_source=self.max_source)
-            self.attention_layer = Attention(self.hidden, self.attention, dtype=self.dtype, **options)
+            self.attention_layer = Attention(self.hidden, self.attention, kernel_init=start, dtype=self.dtype, **options)
         if self.attend == "before":
-            self.readout = dense(2 * self.hidden)
+            self.readout = dense(2 * (self.maxout or self.hidden))
         elif self.attention != "none":
             self.combine = dense(self.hidden, use_bias=False)
         self.logits = dense(self.outputs)
@@ -159,7 +164,7 @@ class Seq2Seq(RecurrentModel):
         memory = memory | dict(carries=carries, step=steps[:, -1] + 1)
         if self.attend == "before":
             pairs = self.readout(jnp.concatenate([before, y, context], axis=-1))
-            features = pairs.reshape(*pairs.shape[:-1], self.hidden, 2).max(axis=-1)
+            features = pairs.reshape(*pairs.shape[:-1], -1, 2).max(axis=-1)
         elif self.attention == "none":
             features = h
         else:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures import cells
-from architectures.layers import choose, dropout
+from architectures.layers import check_numbers, choose, dropout
 from architectures.recurrent import Stack
 
 
@@ -15,8 +15,8 @@ class RecurrentModel(nn.Module):
     cell: one of cells.CELLS.  hidden: units of each of the `layers`.  embedding: size of a token's vector, 0 for `hidden`.
     dropout: at the tokens' vectors, between layers and before the head; with `variational` one mask for all time steps.
     residual: shortcuts around layers from the second on.
-    initialiser, init_scale, forget_bias: as in cells, the cell's own if None; embeddings and heads start as the cell's inputs
-    do where `initialiser` has a scale.  scan, remat: as in recurrent.Recurrent.
+    initialiser, init_scale, forget_bias: as in cells, the cell's own if None; embeddings, heads and attention start as the
+    cell's inputs do where `initialiser` is "cho", "normal" or "uniform".  scan, remat: as in recurrent.Recurrent.
     Raises ValueError, one line, for an unknown word or a size below 1.
     """
 
@@ -43,16 +43,8 @@ class RecurrentModel(nn.Module):
         return cells.make(self.cell, self.hidden, **options)
 
     @nn.nowrap
-    def check(self):
-        for name, least in dict(hidden=1, layers=1, embedding=0, remat=0).items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)} must be at least {least}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: {self.dropout} is outside [0, 1)")
-
-    @nn.nowrap
     def start(self, default):
-        """How embeddings and heads start."""
+        """How embeddings, heads and attention start."""
         scaled = self.initialiser in ("uniform", "normal", "cho")
         return self.make_cell().initialisers()[0] if scaled else default
 
@@ -100,7 +92,7 @@ class SequenceReadout(RecurrentModel):
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        self.check()
+        check_numbers(self)
         _, x = self.vectors(x, train=train)
         carries, _ = self.stack(self.directions)(x, mask, train=train)
         ends = carries[-1] if self.directions == "both" else (carries[-1],)
@@ -111,8 +103,8 @@ class SequenceReadout(RecurrentModel):
 class Tagger(RecurrentModel):
     """One answer per time step: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
 
-    directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal 1997, whose directions are
-    merged by "concat" or "sum".  output: "linear", for logits, or "logistic".  delay: the answer to step t is read after step
+    directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal 1997.  merge: of its
+    directions, "concat" or "sum".  output: "linear", for logits, or "logistic".  delay: the answer to step t is read after step
     t + delay, of a forward network alone, which so sees as much of what is to come (the paper's comparison); beyond the end of
     a sequence it sees zeros.
     """
@@ -125,7 +117,7 @@ class Tagger(RecurrentModel):
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        self.check()
+        check_numbers(self)
         choose("merge", self.merge, ("concat", "sum"))
         if self.delay < 0 or (self.delay and self.directions != "forward"):
             raise ValueError(f"delay: {self.delay} must be 0, or more with directions='forward'")
@@ -162,7 +154,7 @@ class LanguageModel(RecurrentModel):
 
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
-        self.check()
+        check_numbers(self)
         if self.tied and (self.symbols != self.outputs or self.embedding not in (0, self.hidden)):
             raise ValueError("tied: needs tokens in and out, of one vocabulary, and embedding=0")
         memory = self.variable("memory", "carries", lambda: self.initial_memory(x.shape[0])["carries"])

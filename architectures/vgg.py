@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from architectures.alexnet import fully_connected
 from architectures.convolution import Conv, max_pool
-from architectures.layers import INITIALISERS, batch_norm, choose, local_response_norm, recomputed
+from architectures.layers import INITIALISERS, batch_norm, check_numbers, choose, local_response_norm, recomputed, scaled
 
 CONFIGURATIONS = {  # Table 1: the windows of each block's convolutions
     "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
@@ -24,7 +24,8 @@ MAPS = (64, 128, 256, 512, 512)
 class VGG(nn.Module):
     """VGG, Table 1: images [B, H, W, 3] -> [B, outputs]. D, the 16-layer one, has 138,357,544 parameters at 1000 outputs.
 
-    configuration: one of CONFIGURATIONS.  batch_norm: "none" as in the paper, or whose statistics, one of BATCH_NORMS.
+    configuration: one of CONFIGURATIONS.  dropout: after fc6 and fc7.
+    batch_norm: "none" as in the paper, or whose statistics, one of BATCH_NORMS.  bn_momentum, bn_epsilon: see BatchNorm.
     initialiser: one of INITIALISERS; the paper's are "normal_1" for A, and for the deeper ones A's trained layers, or, in
     its later remark, "glorot"; biases start at 0.  width: a factor on all maps and hidden units.
     image_size: the side of the images it is trained on, a multiple of 32; a larger image is evaluated densely, fc6 to fc8
@@ -57,13 +58,14 @@ class VGG(nn.Module):
         blocks = choose("configuration", self.configuration, CONFIGURATIONS)
         init = choose("initialiser", self.initialiser, INITIALISERS)
         norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
+        check_numbers(self)
         if self.image_size < 32:
             raise ValueError(f"image_size: {self.image_size} must be at least 32, as five pools halve it")
 
         def block(self, x, i, windows, maps):
             for j, window in enumerate(windows, 1):
                 options = dict(padding=window // 2, kernel_init=init, dtype=self.dtype, name=f"conv{i}_{j}")
-                x = Conv(round(maps * self.width), (window, window), **options)(x)
+                x = Conv(scaled(maps, self.width), (window, window), **options)(x)
                 if norm:
                     x = norm(name=f"bn{i}_{j}")(x, train=train)
                 x = nn.relu(x)
@@ -79,7 +81,7 @@ class VGG(nn.Module):
             x,
             self.image_size // 32,
             outputs=self.outputs,
-            hidden=round(self.hidden * self.width),
+            hidden=scaled(self.hidden, self.width),
             dropout=self.dropout,
             train=train,
             axis_name=self.axis_name,

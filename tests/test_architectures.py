@@ -91,6 +91,36 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "line"),
+    [
+        ("alexnet", dict(dropout=1.0), "dropout: 1.0 is outside [0, 1)"),
+        ("alexnet", dict(groups=3), "maps: (96, 256, 384, 384, 256) must be multiples of groups=3, the first above 0"),
+        ("alexnet", dict(maps=(96, 256, -3, 384, 256)), "must be 5 whole numbers from 0 up"),
+        ("alexnet", dict(conv1_padding=(0, -3)), "conv1_padding: (0, -3) must be 2 whole numbers from 0 up"),
+        ("alexnet_cifar", dict(width=0.0), "width: 0.0 must be above 0"),
+        ("vgg", dict(width=-1.0), "width: -1.0 must be at least 0"),
+        ("vgg", dict(bn_momentum=7.0), "bn_momentum: 7.0 is outside [0, 1)"),
+        ("googlenet", dict(auxiliary_dropout=1.0), "auxiliary_dropout: 1.0 is outside [0, 1)"),
+        ("googlenet", dict(auxiliary_pool="paper"), "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 2 x 2"),
+        ("resnet", dict(bn_epsilon=-1.0), "bn_epsilon: -1.0 must be at least 0"),
+        ("resnet_cifar", dict(scan_from=0), "scan_from: 0 must be at least 1"),
+        ("plain_cifar", dict(gate="exclusive"), "shortcut: 'none' leaves nothing for gate and shortcut_dropout"),
+        ("lstm1997", dict(blocks=0), "blocks: 0 must be at least 1"),
+        ("tagger", dict(init_scale=0.1), "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform"),
+        ("seq2seq", dict(window=0, local="predictive"), "window: 0 must be at least 1"),
+        ("seq2seq", dict(attention="none", local="monotonic"), "local: 'monotonic' needs attention"),
+        ("seq2seq", dict(maxout=5), "maxout: 5 needs attend='before'"),
+    ],
+)
+def test_a_number_or_combination_that_cannot_work_is_answered_in_one_line_with_its_name(name, options, line):
+    symbols = dict(symbols=10) if name == "seq2seq" else {}
+    model, (x, mask) = architectures.build(name, outputs=10, **options, **symbols), example(name)
+    with pytest.raises(ValueError) as error:
+        jax.eval_shape(lambda: model.init(KEY, x, mask, train=False))
+    assert line in str(error.value) and "\n" not in str(error.value)
+
+
 # LeNet-5
 
 

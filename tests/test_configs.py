@@ -1,8 +1,10 @@
 """The config: every key read, every typo refused, one mechanism for files, rows and the command line."""
 
 import contextlib
+import inspect
 import io
 import pathlib
+import re
 
 import folders
 import helpers
@@ -36,6 +38,15 @@ def test_a_config_is_what_its_golden_dump_says(config):
 
 def dump(config: str) -> str:
     return "".join(f"{key}: {value!r}\n" for key, value in sorted(base.flatten(load.load(config)[1]).items()))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, table in base.TABLES.items() for name in table])
+def test_the_docstring_of_what_a_section_names_says_each_of_its_keys(kind, name):
+    constructor = base.TABLES[kind][name]
+    made = getattr(constructor, "func", constructor)
+    bases = made.__mro__ if inspect.isclass(made) else [made]
+    words = set(re.findall(r"\w+", " ".join(of.__doc__ or "" for of in bases if of.__module__.split(".")[0] != "flax")))
+    assert set(inspect.signature(constructor).parameters) - {*base.SUPPLIED} <= words
 
 
 @pytest.mark.parametrize(("config", "key"), KEYS)

@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from helpers import close
 from small_seq2seq import EACH, INPUTS, KEY, LENGTHS, MASK, SOURCE, TARGET, logits, network
 
 import architectures
 from architectures.attention import Attention
 from architectures.seq2seq import kept
+from configs import load
 from train.tasks import BOS, PAD
 
 
@@ -54,6 +56,28 @@ def test_the_sources_padding_its_amount_and_content_change_nothing(name):
         n = LENGTHS[row]
         alone = dict(source=SOURCE[row : row + 1, :n], target=TARGET[row : row + 1])
         close(logits(model, variables, alone, MASK[row : row + 1, :n]), before[row : row + 1])
+
+
+def test_rnnsearch_has_the_80_4_million_weights_that_the_papers_sizes_come_to():
+    config = load.load("configs/seq2seq_wmt14.py")[1].model
+    options = {key: value for key, value in config.items() if key != "name"}
+    model = architectures.build("seq2seq", outputs=30_000, symbols=30_000, **options)
+    params = jax.eval_shape(lambda: model.init(KEY, INPUTS, MASK, train=False))["params"]
+    of = {path: leaf.size for path, leaf in flatten_dict(params, sep="/").items() if not path.endswith("bias")}
+    parts = {
+        part: sum(size for path, size in of.items() if path.startswith(part)) for part in ("encoder", "decoder", "attention")
+    }
+    assert parts == dict(encoder=9_720_000, decoder=10_860_000, attention=3_001_000)
+    assert of["readout/kernel"] == 3_620_000 and of["logits/kernel"] == 15_000_000
+    assert sum(of.values()) == 80_401_000  # of 2 x 18.6 million in the embeddings and 1 million in the bridge
+
+
+def test_the_scale_of_the_initialiser_is_that_of_attention_too():
+    model = architectures.build("seq2seq", outputs=9, symbols=10, hidden=64, initialiser="uniform", init_scale=0.1)
+    params = model.init(KEY, INPUTS, MASK, train=False)["params"]
+    for path, leaf in flatten_dict(params, sep="/").items():
+        if path.endswith(("kernel", "embedding", "input", "recurrent")):
+            assert 0.09 < np.abs(leaf).max() <= 0.1, path
 
 
 # attention

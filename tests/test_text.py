@@ -41,6 +41,12 @@ def test_the_most_frequent_symbols_stay_ties_in_their_order_and_others_are_unkno
     assert Vocabulary.build(["b a c a", "d b a"], "symbol", least=2).symbols[4:] == ("a", "b")
 
 
+def test_a_texts_own_unk_is_unknown_and_no_second_symbol_of_that_name():
+    vocabulary = Vocabulary.build(["the <unk> sat"], "symbol")
+    assert vocabulary.encode("the <unk>") == [vocabulary.numbers["the"], UNK] and len(vocabulary) == 6
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+
+
 def test_byte_pairs_are_merged_in_the_order_of_sennrichs_example():
     words = ["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3
     vocabulary = Vocabulary.build(words, "bpe", size=4)

@@ -57,14 +57,17 @@ def adagrad(*, initial: float = 0.1, eps: float = 1e-7):
 
 
 def adadelta(*, rho: float = 0.95, eps: float = 1e-6):
-    """Zeiler 2012; the paper's step has lr = 1."""
+    """Zeiler 2012, algorithm 1: rho is the decay of both averages, eps is added to both; its step has lr = 1."""
     _below_one(rho=rho)
     _at_least(0, eps=eps)
     return optax.scale_by_adadelta(rho, eps)
 
 
 def adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
-    """Kingma & Ba 2015. With optim.decay="decoupled" this is AdamW (Loshchilov & Hutter 2019)."""
+    """Kingma & Ba 2015, algorithm 1, with its b1, b2 and eps.
+
+    With optim.decay="decoupled" this is AdamW (Loshchilov & Hutter 2019).
+    """
     _below_one(b1=b1, b2=b2)
     _at_least(0, eps=eps)
     return optax.scale_by_adam(b1, b2, eps)
@@ -97,7 +100,7 @@ def step(*, duration, boundaries: tuple = (), factor: float = 0.1):
 
 
 def exponential(*, duration, every: Duration = 1000, factor: float = 0.5, staircase: bool = False):
-    """times `factor` over each `every` (a duration), smoothly or in stairs."""
+    """times `factor` over each `every` (a duration), smoothly or, with staircase, at its end."""
     period = duration("schedule.every", every)
     _at_least(1, every=period)
     if factor <= 0:
@@ -118,7 +121,8 @@ def linear(*, steps, final: float = 0.0):
 
 
 def plateau(*, duration, accumulate, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
-    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows.
+    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows; for
+    `cooldown` windows after that it waits.
 
     With optim.accumulate it looks at the last batch of each update.
     """

@@ -68,7 +68,7 @@ def _top5(logits, batch) -> Sums:
 def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
     """The losses of LeCun et al. 1998, section II-C, on penalties y = -logits [B, C].
 
-    "mle", eq. 8:  E = y_D;   "map", eq. 9:  E = y_D + log(exp(-j) + sum_i exp(-y_i)), j the penalty of a rubbish class.
+    criterion: "mle", eq. 8:  E = y_D;   "map", eq. 9:  E = y_D + log(exp(-j) + sum_i exp(-y_i)), j that of a rubbish class.
     The paper gives no value for j; 0.1 is what re-implementations use. "mle" needs penalties that are bounded below, as
     RBF outputs are; dense logits run away.
     """

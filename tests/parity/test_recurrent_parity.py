@@ -60,8 +60,7 @@ def test_outputs_final_states_and_gradients_equal_pytorchs_over_packed_sequences
     (torch.sin(outputs).sum() + torch.cos(h[-directions:]).sum()).backward()
 
     weights = {name: p.detach().numpy() for name, p in theirs.named_parameters()}
-    stack, variables = convert.load(source, weights)
-    stack = stack.clone(cell=stack.cell.clone(activation="relu")) if options else stack
+    stack, variables = convert.load(source, weights, activation=options.get("nonlinearity"))
     (by_weight, by_x), (ours, carries) = gradients(stack, variables)
     equal(ours, outputs.detach())
     equal(by_x, x.grad)

@@ -68,7 +68,7 @@ def two_sequence(*, variant: str = "a", T: int = 100, N: int = 3, examples: int 
     """Experiment 3, section 5.3: T to 1.1 T real inputs [T, 1], of which the first N are 1 in class 1 and -1 in class 2, the
     others Gaussian noise of variance 0.2; the target [1] is the class. After Bengio et al. 1994.
 
-    "a": target 1 for class 1, 0 for class 2.  "b": the noise is also added to the first N inputs.  "c": target 0.2 for
+    variant: "a", target 1 for class 1, 0 for class 2.  "b": the noise is also added to the first N inputs.  "c": target 0.2 for
     class 1, 0.8 for class 2, in training with Gaussian noise of variance 0.1, in the test without.
     Right is within 0.2 of the target; in "c" 0.1.  T: at least 1.  N: 1 to T.  examples: size of the test set.
     """
@@ -119,7 +119,9 @@ def lstm_adding(*, T: int = 100, examples: int = 2560) -> Dataset:
 
 def lstm_multiplication(*, T: int = 100, examples: int = 2560) -> Dataset:
     """Experiment 5, section 5.5: as `lstm_adding` with values in [0, 1); the target [1] is X1 X2, and one that fell on the
-    first pair is 1. The best constant has a mean squared error of 0.059, and of 7/144 = 0.0486 where neither fell there.
+    first pair is 1.
+
+    The best constant has a mean squared error of 0.059, and of 7/144 = 0.0486 where neither fell there.  T, examples: as there.
     """
     _check_marked(T)
 

@@ -12,6 +12,7 @@ def sequential_fashion_mnist(
 ) -> Dataset:
     """Fashion-MNIST in scan-line order, 784 steps of one pixel in [0, 1], or of `pixels_per_step`, a divisor of 784.
 
+    source: one of train.data.files.SOURCES.
     permuted: all images in one random order of pixels, that of numpy's default_rng(0). The published figures are of MNIST and
     of other permutations.  validation: training images held out as a split of that name. Raises ValueError, one line.
     """

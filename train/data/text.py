@@ -155,7 +155,8 @@ def kjv_reina_valera(
 ) -> Dataset:
     """English to Spanish: the verses of the King James Version and of Reina-Valera 1909 of at most `max_length` tokens each.
 
-    vocabulary: a kind of Vocabulary for both, of `size`.  Blocks of 100 verses are split 18/1/1.
+    vocabulary: a kind of Vocabulary for both, of `size`.  buckets: by length.  reverse: of the source.
+    Blocks of 100 verses are split 18/1/1.
     """
     at_least(max_length=max_length)
     lines, origin = texts.load("kjv_reina_valera")
@@ -217,7 +218,10 @@ def kjv(*, vocabulary: str = "word", size: int | None = None, window: int = 35, 
 
 
 def brown(*, vocabulary: str = "word", size: int | None = 10_000, window: int = 35) -> Dataset:
-    """The Brown corpus, 57,340 sentences in order, as a stream: as `kjv`, but its words are its own tokens."""
+    """The Brown corpus, 57,340 sentences in order, as a stream.
+
+    vocabulary, size, window: as of `kjv`, but words are the corpus's own tokens.
+    """
     lines, origin = texts.load("brown")
     plain = [" ".join(word.rsplit("/", 1)[0] for word in line.split()) for line in lines]
     kind = "symbol" if vocabulary == "word" else vocabulary
@@ -228,8 +232,9 @@ TAGSETS = ("full", "universal")
 
 
 def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) -> Dataset:
-    """The part of speech of each word of the Brown corpus's sentences: the 12 universal tags, or the 472 it has.
+    """The part of speech of each word of the Brown corpus's sentences.
 
+    tagset: "universal", 12 tags, or "full", the 472 it has.  buckets: by length.
     least: how often a lower-cased word must occur in training to be known; others are UNK. Blocks of 100 sentences are
     split 18/1/1. Tags of the full set that training does not have count as UNK, a wrong answer.
     """

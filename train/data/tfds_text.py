@@ -71,10 +71,11 @@ def wmt14_translate(
     """News translation of WMT 2014: trained on sentences of at most `max_length` words and marks, tested on newstest2014.
 
     languages: from which to which, one of them English.  vocabulary: a kind of Vocabulary for each, of `size`; 30,000 words and
-    50 a sentence are those of Bahdanau et al. 2014, section 4.  limit: training pairs that are read, before the long ones
-    go.  Pairs with an empty side are left out everywhere.  streamed: trained on all pairs, read as they are needed, in rows as
-    wide as the longest of the first `limit`, of which the vocabularies are made; the place in a batch of a pair that is left
-    out stays empty.  workers: processes that read them; 0: threads.  seed: of their order, the same for all seeds of a run.
+    50 a sentence are those of Bahdanau et al. 2014, section 4.  buckets: by length.  reverse: of the source.
+    limit: training pairs that are read, before the long ones go.  Pairs with an empty side are left out everywhere.
+    streamed: trained on all pairs, read as they are needed, in rows as wide as the longest of the first `limit`, of which the
+    vocabularies are made; the place in a batch of a pair that is left out stays empty.
+    workers: processes that read them; 0: threads.  seed: of their order, the same for all seeds of a run.
     """
     both = [f"{a}-{b}" for other in OTHERS for a, b in (("en", other), (other, "en"))]
     if languages not in both:
@@ -114,7 +115,8 @@ def wmt14_translate(
 def lm1b(*, vocabulary: str = "word", size: int | None = 10_000, limit: int = 100_000, window: int = 35) -> Dataset:
     """The one billion word benchmark, Chelba et al. 2013: sentences in a mixed order as a stream, each ended by EOS.
 
-    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe".  limit: training sentences that are read, of 30 million.
+    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe", of `size`.  window: tokens to a step of training.
+    limit: training sentences that are read, of 30 million.
     """
     at_least(limit=limit)
     rows, origin = load("lm1b", limit)
@@ -124,7 +126,10 @@ def lm1b(*, vocabulary: str = "word", size: int | None = 10_000, limit: int = 10
 
 
 def tiny_shakespeare(*, vocabulary: str = "char", size: int | None = None, window: int = 50) -> Dataset:
-    """40,000 lines of Shakespeare in order as a stream, Karpathy 2015 (github.com/karpathy/char-rnn): EOS ends each line."""
+    """40,000 lines of Shakespeare in order as a stream, Karpathy 2015 (github.com/karpathy/char-rnn): EOS ends each line.
+
+    vocabulary, size, window: as of text.kjv.
+    """
     rows, origin = load("tiny_shakespeare")
     split = {which: "".join(t for (t,) in part).removesuffix("\n").split("\n") for which, part in rows.items()}
     return streams(split, origin, "tiny_shakespeare", vocabulary=vocabulary, size=size, window=window)
@@ -134,7 +139,7 @@ def imdb_reviews(*, size: int = 10_000, max_length: int = 400, validation: int =
     """Film reviews, good (1) or bad (0), Maas et al. 2011: 25,000 for training, 25,000 for the test.
 
     Words and marks in lower case, the `size` most frequent of training; a review of more than `max_length` keeps its last ones,
-    where the judgement is.  validation: training reviews held out as a split of that name.
+    where the judgement is.  buckets: by length.  validation: training reviews held out as a split of that name.
     """
     at_least(max_length=max_length)
     rows, origin = load("imdb_reviews/plain_text")

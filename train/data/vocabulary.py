@@ -49,7 +49,8 @@ class Vocabulary:
         if kind == "bpe":
             merges, counts = _learn(counts, size or 8000)
             least, size = 0, None  # a piece that the training words no longer have alone may be what a new word comes to
-        frequent = sorted((t for t in counts if counts[t] >= least), key=lambda token: (-counts[token], token))
+        known = (token for token in counts if counts[token] >= least and token not in SPECIAL)  # such as a text's own <unk>
+        frequent = sorted(known, key=lambda token: (-counts[token], token))
         return cls(kind, SPECIAL + tuple(frequent[:size]), merges)
 
     def __len__(self) -> int:
