@@ -38,7 +38,8 @@ def check_numbers(network: nn.Module) -> None:
     for name, (least, bound) in NUMBERS.items():
         value = getattr(network, name, None)
         if value is not None and not least <= value < bound:
-            legal = f"must be at least {least}" if bound == math.inf else f"is outside [{least}, {bound})"
+            legal = f"must be at least {least}" if value < least else "is not a finite number"
+            legal = legal if bound == math.inf else f"is outside [{least}, {bound})"
             raise ValueError(f"{name}: {value} {legal}")
 
 

@@ -266,7 +266,7 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["resnet50"], "unknown 'resnet50'; did you mean 'resnet'"),
         (["resnet", "--dept=50"], "--dept: no hyper-parameter of resnet; did you mean 'depth'"),
         (["resnet", "--name=vgg"], "--name: no hyper-parameter of resnet; "),
-        (["alexnet", "--width=inf"], "no AlexNet with these hyper-parameters for 224 x 224 x 3"),
+        (["alexnet", "--width=inf"], "width: inf is not a finite number"),
         (["lenet5", "--image="], "--image: '' must be 3 whole numbers"),
         (["lenet5", "--sequence="], "--sequence: lenet5 takes images"),
         (["resnet", "--depth=21"], "depth: 21 is none of 18, 34"),
@@ -276,7 +276,8 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["lenet5", "--outputs=0"], "--outputs=0 must be at least 1"),
         (["lenet5", "--image=32x32"], "'32x32' must be 3 whole numbers"),
         (["lenet5", "--sequence=3x3"], "--sequence: lenet5 takes images"),
-        (["googlenet", "--image=8x8x3"], "no GoogLeNet with these hyper-parameters for 8 x 8 x 3"),
+        (["googlenet", "--image=8x8x3"], "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 0 x 0; have 'adaptive'"),
+        (["bn_inception", "--image=8x8x3"], "no BNInception with these hyper-parameters for 8 x 8 x 3"),
     ],
 )
 def test_what_cannot_be_described_is_answered_in_one_line(arguments, answer, capsys):

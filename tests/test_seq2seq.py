@@ -195,7 +195,7 @@ def test_a_schedule_goes_from_the_target_to_the_models_own_tokens_and_only_train
         (dict(sampling_schedule="linear", sampling_c=0.0), "sampling_c: 0.0 must be above 0 with sampling_schedule='linear'"),
         (dict(sampling_schedule="exponential"), r"sampling_k: 1.0 is outside \(0, 1\) with"),
         (dict(sampling_schedule="inverse_sigmoid", sampling_k=0.5), "sampling_k: 0.5 must be at least 1 with"),
-        (dict(attention="dot"), "score: 'dot' needs keys and queries of one size, not 16 and 8"),
+        (dict(attention="dot"), "attention: 'dot' needs keys and queries of one size, not 16 and 8"),
         (dict(attention="location", max_source=3), "max_source: 3 is less than the source's 6 places"),
     ],
 )
