@@ -7,12 +7,13 @@ python -m scripts.report --check   fails when a README does not match its CSV
 """
 
 import csv
+import io
 import json
 import pathlib
 
 from scripts import table_report
 from train.errors import BadInput, Parser, exit_with
-from train.log import summary
+from train.log import summary, write_whole
 from train.report import origin
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -89,11 +90,12 @@ def main(arguments: list[str]) -> int:
             print(f"{page.relative_to(ROOT)} does not match its results.csv; run python -m scripts.report")
         return 1 if stale else 0
     rows += [r for r in new if r["finished"] not in {old["finished"] for old in rows}]
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    README.write_text(with_block(README.read_text(), block(rows)))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(RESULTS, text.getvalue())
+    write_whole(README, with_block(README.read_text(), block(rows)))
     table_report.write_all()
     return 0
 
