@@ -10,7 +10,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 NHWC = ("NHWC", "HWIO", "NHWC")
-BANDED_ROW = 96  # numbers in an image row (width x channels) up to which `_banded` is faster on a CPU
+# Measured on a CPU by `python -m scripts.bench cnn`:
+BANDED_ROW = 90  # numbers in an image row (width x channels) up to which `_banded` is the faster way
+FEW_MAPS = (8, 128)  # from how many maps in, and up to how many in and out together, `_product_gradient` is
+GROUP = 2**21  # bytes that `_product_gradient` has at a time: about a core's cache
 
 
 _stock = contextvars.ContextVar("stock", default=False)
@@ -37,7 +40,8 @@ def convolve(x, kernel, strides, padding, **options):
     On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower inside a loop than
     outside, as it finds fast layouts in the entry computation alone; ours are plain convolutions of transposed operands,
     fast in both (`_canonical`). A convolution that sees one position, or all of them at once, is a matrix product; so is
-    one of few channels (`_banded`). Groups are convolutions side by side. `stock` turns all this off.
+    one of very few channels (`_banded`), and so is the kernel's gradient where there are few (`_product_gradient`). Groups
+    are convolutions side by side. `stock` turns all this off.
     """
     dilated = any(d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ())))
     groups = options.get("feature_group_count", 1)
@@ -105,6 +109,9 @@ def _canonical_backward(strides, padding, saved, dy):
         [(low[i], size[i] + window[i] - 1 - covered[i] - low[i]) for i in sides],
         lhs_dilation=strides,
     )
+    few, most = FEW_MAPS
+    if few <= x.shape[3] and x.shape[3] + dy.shape[3] <= most:
+        return dx, _product_gradient(x, dy, window, strides, padding)
     dw = _plain(
         x.transpose(3, 1, 2, 0),  # [I, H, W, B]
         dy.transpose(1, 2, 0, 3),  # [H', W', B, O]
@@ -113,6 +120,42 @@ def _canonical_backward(strides, padding, saved, dy):
         rhs_dilation=strides,
     ).transpose(1, 2, 0, 3)  # [I, h, w, O] -> [h, w, I, O]
     return dx, dw
+
+
+def _product_gradient(x, dy, window, strides, padding):
+    """The kernel's gradient [h, w, I, O] from x [B, H, W, I] and the cotangent dy [B, H', W', O], as a matrix product.
+
+    dw[i, j] = sum_{b, r, q} x[b, s r + i - p, s q + j - p]^T dy[b, r, q]: the columns of x as each j sees them, side by side,
+    times the rows of dy as each i meets them; or, where the stride leaves rows out, those of x as each i sees them. One
+    group of images after the other, as what stands side by side is several times as big. Sums are float32 at least.
+    """
+    (batch, height, _, inputs), (_, rows, columns, maps) = x.shape, dy.shape
+    (h, w), every_row = window, strides[0] == 1
+
+    def operands(x, dy):
+        x = _windows(x, 2, w, strides[1], padding[1][0], columns)
+        if every_row:
+            return x, _windows(dy, 1, h, 1, h - 1 - padding[0][0], height)
+        return _windows(x, 1, h, strides[0], padding[0][0], rows), dy
+
+    def product(x, dy):
+        x, dy = (a.reshape(-1, a.shape[-1]) for a in operands(x, dy))
+        return jnp.matmul(x.T, dy, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+
+    of_one = sum(a.size * a.dtype.itemsize for a in jax.eval_shape(operands, x[:1], dy[:1]))
+    group = max(n for n in range(1, batch + 1) if batch % n == 0 and (n == 1 or n * of_one <= GROUP))
+    x, dy = (a.reshape(-1, group, *a.shape[1:]) for a in (x, dy))
+    zero = jnp.zeros_like(jax.eval_shape(product, x[0], dy[0]))
+    dw = jax.lax.fori_loop(0, len(x), lambda k, dw: dw + product(x[k], dy[k]), zero).astype(x.dtype)
+    return dw.reshape(w, inputs, h, maps).transpose(2, 0, 1, 3)[::-1] if every_row else dw.reshape(h, w, inputs, maps)
+
+
+def _windows(x, axis, window, stride, low, count):
+    """The first, second, ... elements of `count` windows along an axis, concatenated as channels; low: padding at its start."""
+    seen = (count - 1) * stride + 1  # from a window's first element to the last window's
+    pads = [(low, seen + window - 1 - x.shape[axis] - low, 0) if i == axis else (0, 0, 0) for i in range(4)]
+    x = jax.lax.pad(x, jnp.zeros([], x.dtype), pads)
+    return jnp.concatenate([jax.lax.slice_in_dim(x, i, i + seen, stride, axis) for i in range(window)], axis=-1)
 
 
 _canonical.defvjp(_canonical_forward, _canonical_backward)

@@ -16,8 +16,8 @@ from architectures.layers import Subsample
 
 KEY = jax.random.key(0)
 stock = functools.partial(jax.lax.conv_general_dilated, dimension_numbers=convolution.NHWC)
-WIDE, NARROW = (2, 9, 11, 10), (2, 9, 11, 3)  # on either side of BANDED_ROW: 110 and 33 numbers in a row
-SHAPES = pytest.mark.parametrize("shape", [WIDE, NARROW], ids=["canonical", "banded"])
+WIDE, FEW, NARROW = (2, 9, 31, 3), (2, 9, 11, 10), (2, 9, 11, 3)  # 93, 110 and 33 numbers in a row; FEW_MAPS in FEW alone
+SHAPES = pytest.mark.parametrize("shape", [WIDE, FEW, NARROW], ids=["canonical", "product_gradient", "banded"])
 
 
 def operands(shape, side=(3, 2), outputs=4):
@@ -35,6 +35,15 @@ def with_gradients(conv, x, kernel, *how):
 def test_a_convolution_and_both_its_gradients_equal_stock(shape, strides, padding):
     x, kernel = operands(shape)
     close(with_gradients(convolve, x, kernel, strides, padding), with_gradients(stock, x, kernel, strides, padding))
+
+
+@pytest.mark.parametrize(("strides", "groups"), [((1, 1), 3), ((2, 2), 2)])
+def test_a_gradient_summed_over_groups_of_images_equals_stock(strides, groups, monkeypatch):
+    monkeypatch.setattr(convolution, "GROUP", 2 * 4 * 7 * 12 * (2 * 8 + 3 * 4))  # bytes of two images at stride 1
+    x, kernel = operands((6, 7, 12, 8))
+    close(with_gradients(convolve, x, kernel, strides, "SAME"), with_gradients(stock, x, kernel, strides, "SAME"))
+    traced = jax.make_jaxpr(lambda x, kernel: with_gradients(convolve, x, kernel, strides, "SAME"))(x, kernel)
+    assert f"length={groups}" in str(traced)
 
 
 @SHAPES
@@ -97,7 +106,7 @@ OPTIONS = [{"feature_group_count": 2}, {"kernel_dilation": 2}, {"input_dilation"
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_the_shared_conv_layer_equals_flaxs_with_every_option(options):
-    x = operands(WIDE)[0]
+    x = operands(FEW)[0]
     ours, flaxs = (kind(6, (3, 3), **options) for kind in (Conv, nn.Conv))
     variables = flaxs.init(KEY, x)
     close(ours.apply(variables, x), flaxs.apply(variables, x))
