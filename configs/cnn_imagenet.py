@@ -7,9 +7,9 @@ Run:   python -m train --config=configs/cnn_imagenet.py:model=resnet         (on
 Data:  python -m scripts.prepare_data imagenet2012
 
 None of these has been run to its end here. Not as in the papers, for all: the mean of each colour is subtracted, not that of
-each pixel; evaluation sees the central square of a photograph; learning rates fall at fixed times, where AlexNet's, VGG's and
-ResNet's authors waited for the error to stall. Each family's own deviations stand beside it. Where decoding is slower than
-the devices (examples_per_s in metrics.jsonl), set data.workers.
+each pixel; evaluation sees the central square of a photograph; batch norm is of the whole batch, ResNet's was of 32 images;
+learning rates fall at fixed times, where AlexNet's, VGG's and ResNet's authors waited for the error to stall. Each family's
+own deviations stand beside it. Where decoding is slower than the devices (examples_per_s in metrics.jsonl), set data.workers.
 """
 
 from configs import base
