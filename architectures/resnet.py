@@ -66,7 +66,7 @@ class ResNet(nn.Module):
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
     initialiser: str = "he_fan_out"
-    scan_from: int = 6
+    scan_from: int = 9
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
