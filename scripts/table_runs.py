@@ -34,9 +34,7 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     does not have."""
     seeds = result["seeds"]
     if isinstance(measure, Stopped):
-        stopped = result.get("stopped", [None] * len(seeds))
-        steps = [result["steps"] if step is None else step for step in stopped]
-        return {seed: float(step * measure.examples) for seed, step in zip(seeds, steps, strict=True)}
+        return _in_examples(measure, seeds, result.get("stopped", [None] * len(seeds)), result)
     found = _curve(run, measure if isinstance(measure, str) else measure.metric)
     seeds = seeds[: len(found[max(found)])]
     if isinstance(measure, AtBest):
@@ -44,9 +42,15 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
         at = [min(sorted(found.keys() & by.keys()), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
         return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
     if isinstance(measure, Until):
-        first = [min((s for s in found if found[s][i] <= measure.level), default=result["steps"]) for i in range(len(seeds))]
-        return {seed: float(step * measure.examples) for seed, step in zip(seeds, first, strict=True)}
+        first = [min((step for step in found if found[step][i] <= measure.level), default=None) for i in range(len(seeds))]
+        return _in_examples(measure, seeds, first, result)
     return dict(zip(seeds, found[max(found)], strict=True))
+
+
+def _in_examples(measure: Steps, seeds: list[int], steps: list[int | None], result: dict) -> dict[int, float]:
+    """{seed: value}, AtLeast all steps of the run where a seed's is None."""
+    never = AtLeast(result["steps"] * measure.examples)
+    return {seed: never if step is None else float(step * measure.examples) for seed, step in zip(seeds, steps, strict=True)}
 
 
 def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
@@ -87,7 +91,7 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
                         row=row.name,
                         seed=str(seed),
                         measure=str(measure),
-                        value=f"{value:.0f}" if isinstance(measure, Steps) else f"{value:.6g}",
+                        value=_written(measure, value),
                         steps=str(result["steps"]),
                         parameters=str(result["parameters"]),
                         run_seconds=str(round(result["seconds"] - before, 1)),
@@ -96,6 +100,11 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
                     )
                 )
     return lines
+
+
+def _written(measure: Measure, value: float) -> str:
+    """A value in results.csv: of a seed that never came there, ">" and the bound."""
+    return f"{'>' * isinstance(value, AtLeast)}{value:.0f}" if isinstance(measure, Steps) else f"{value:.6g}"
 
 
 def read(folder: pathlib.Path) -> list[dict]:
@@ -128,11 +137,10 @@ def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
 
 
 def measured(lines: list[dict], path: pathlib.Path, scale: str, measure: Measure) -> dict[str, dict[int, float]]:
-    """Row -> {seed: value} from results.csv; of a measure in steps, AtLeast(value) where that is all of the run's."""
+    """Row -> {seed: value} from results.csv, AtLeast(value) where it says >value."""
     found = {}
     for line in lines:
         if (line["table"], line["scale"], line["measure"]) == (path.stem, scale, str(measure)):
-            value = float(line["value"])
-            never = isinstance(measure, Steps) and value == float(line["steps"]) * measure.examples
-            found.setdefault(line["row"], {})[int(line["seed"])] = AtLeast(value) if never else value
+            value, number = line["value"], float(line["value"].removeprefix(">"))
+            found.setdefault(line["row"], {})[int(line["seed"])] = AtLeast(number) if value.startswith(">") else number
     return found

@@ -1,5 +1,6 @@
 """Verdicts follow from intervals, and measures say what they are of."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_success_is_at_least_the_level_where_higher_is_better():
 
 
 def run_with(tmp_path, *records, **result):
+    tmp_path.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(dict(step=step, split=split, error=error)) + "\n" for step, split, error in records)
     (tmp_path / "metrics.jsonl").write_text(text)
     return tmp_path, dict(seeds=[3, 5], steps=30) | result
@@ -146,3 +148,14 @@ def test_steps_to_a_level_or_to_the_stop_count_whole_runs_where_a_seed_never_cam
     run = run_with(tmp_path, (10, "train", [5.0, None]), (20, "train", [2.0, 9.0]), stopped=[17, None])
     assert table_runs.values(Until("train/error", 5.0, examples=4), *run) == {3: 40.0, 5: 120.0}
     assert table_runs.values(Stopped(examples=2), *run) == {3: 34.0, 5: 60.0}
+
+
+def test_a_seed_that_came_there_in_its_last_step_is_not_one_that_never_did(tmp_path):
+    t = dataclasses.replace(table(), measure=Stopped(), curve="train/error")
+    origin = dict(device=dict(kind="cpu", count=1, cores=2), data=dict(source="generated", examples={}), versions=dict(jax="0"))
+    of_run = dict(seconds=1.0, parameters=9, command="train", git="", finished="", **origin)
+    run, result = run_with(tmp_path / "runs" / "a", (30, "train", [5.0, 2.0]), stopped=[30, None], **of_run)
+    (run / "result.json").write_text(json.dumps(result))
+    table_runs.enter(tmp_path / "table.py", t, table_runs.collect(tmp_path / "table.py", t, "small", tmp_path / "runs"))
+    came, never = table_runs.measured(table_runs.read(tmp_path), tmp_path / "table.py", "small", Stopped())["a"].values()
+    assert (came, never) == (30, 30) and not isinstance(came, AtLeast) and isinstance(never, AtLeast)
