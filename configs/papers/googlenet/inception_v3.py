@@ -26,6 +26,7 @@ CUMULATIVE = (
     "Inception-v3",
 )
 FIRST = {"optim.name": "momentum", "optim.lr": 0.045}  # Inception-v2, before the changes
+NARROW = {"model.stem": "small", "model.width": 0.125}
 
 
 def of_rows(googlenet: dict, bn_inception: dict, inception_v3: dict) -> dict[str, dict[str, object]]:
@@ -86,7 +87,8 @@ TABLE = Table(
                 "GoogLeNet": {"model.auxiliary_pool": "adaptive", "data.pad": 2},
                 "BN-GoogLeNet": {"model.auxiliary_pool": "adaptive", "data.pad": 2},
                 "BN-Inception": {"data.pad": 2, "optim.lr": 0.1},
-                **{name: {"model.stem": "small", "model.width": 0.125} for name in CUMULATIVE},
+                CUMULATIVE[0]: NARROW,
+                **{name: {**NARROW, "optim.lr": 0.45} for name in CUMULATIVE[1:]},  # without momentum, 0.045 is a tenth
             },
         ),
     ),
