@@ -6,7 +6,7 @@ from flax import linen as nn
 from architectures.cell_initialisers import uniform
 from architectures.cells import Cell
 from architectures.layers import check_numbers, choose
-from architectures.recurrent import Recurrent, last_step
+from architectures.recurrent import Recurrent, handed_on, last_step
 
 
 def g(x):
@@ -140,13 +140,20 @@ class LSTM1997(nn.Module):
     axis_name: str | None = None
     takes = ("sequence",)
 
-    @nn.compact
-    def __call__(self, x, mask, *, train: bool):
+    @nn.nowrap
+    def make_cell(self):
         own = ("size", "bias", "init_scale", "input_gate_bias", "output_gate_bias", "output_gate", "connections")
         fields = {name: getattr(self, name) for name in (*own, "squash_input", "squash_output", "dtype")}
+        return LSTM1997Cell(self.blocks * self.size, **fields, parent=None)
+
+    @nn.nowrap
+    def initial_carry(self, batch: int):
+        return self.make_cell().initial_carry(batch)
+
+    @nn.compact
+    def __call__(self, x, mask, *, train: bool):
         check_numbers(self)
-        cell = LSTM1997Cell(self.blocks * self.size, **fields, parent=None)
-        _, y = Recurrent(cell, name="hidden")(x, mask)  # [B, T, cells]
+        y = handed_on(self, lambda carry: Recurrent(self.make_cell(), name="hidden")(x, mask, carry))  # [B, T, cells]
         if not self.every_step:
             x, y = last_step(x, mask), last_step(y, mask)
         y = jnp.concatenate([x, y], axis=-1) if self.shortcut else y

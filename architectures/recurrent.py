@@ -23,6 +23,16 @@ def held(valid, new, old):
     return jax.tree.map(lambda n, o: jnp.where(valid[:, None], n, o), new, old)
 
 
+def handed_on(module, run):
+    """The outputs of run(carry) -> (carry, outputs), begun with the variable "now" of the module's collection "carry", which is
+    then the new carry; where there is none, with None."""
+    if not module.has_variable("carry", "now"):
+        return run(None)[1]
+    carry, outputs = run(module.get_variable("carry", "now"))
+    module.put_variable("carry", "now", carry)
+    return outputs
+
+
 class Recurrent(nn.Module):
     """Runs `cell` over x [B, T, I] with mask [B, T]; returns the final carry and the outputs [B, T, H].
 

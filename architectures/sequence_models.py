@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from architectures import cells
 from architectures.layers import check_numbers, choose, dropout
-from architectures.recurrent import Stack
+from architectures.recurrent import Stack, handed_on
 
 
 class RecurrentModel(nn.Module):
@@ -115,6 +115,13 @@ class Tagger(RecurrentModel):
     delay: int = 0
     takes = ("sequence", "tokens")
 
+    @nn.nowrap
+    def initial_carry(self, batch: int):
+        """Raises ValueError where a step needs later ones."""
+        if self.directions != "forward" or self.delay:
+            raise ValueError("directions, delay: one step at a time goes 'forward' and without a delay alone")
+        return [self.make_cell().initial_carry(batch) for _ in range(self.layers)]
+
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         check_numbers(self)
@@ -126,8 +133,8 @@ class Tagger(RecurrentModel):
             x = jnp.pad(jnp.where(mask[..., None], x, 0), [(0, 0), (0, self.delay), (0, 0)])
             shifted = [jnp.pad(mask, [(0, 0), (k, self.delay - k)]) for k in range(self.delay + 1)]
             mask = jnp.stack(shifted).any(axis=0)  # [B, T + delay]
-        _, y = self.stack(self.directions, self.merge)(x, mask, train=train)
-        y = y[:, self.delay :]
+        layers = self.stack(self.directions, self.merge)
+        y = handed_on(self, lambda carries: layers(x, mask, carries, train=train))[:, self.delay :]
         return OUTPUTS[choose("output", self.output, tuple(OUTPUTS))](self.head(self.dropped(y, train=train)))
 
 

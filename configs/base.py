@@ -49,6 +49,7 @@ def _common() -> dict[str, dict]:
             clip_norm=config_dict.placeholder(float),  # largest norm of the whole gradient
             clip_value=config_dict.placeholder(float),  # largest absolute value of a gradient's element
             accumulate=1,  # batches whose gradients are averaged into one update
+            real_time=False,  # an update after every time step of one sequence (Williams & Zipser 1989), not one after all
             skip_nonfinite=False,  # leave out updates whose loss or gradient is not finite; false: the run ends, with code 3
             ema=0.0,  # decay of the average of the parameters that evaluation uses; 0: none
         ),

@@ -45,6 +45,7 @@ class Experiment:
     log_every: float
     checkpoint_every: float
     checkpoint_keep: int
+    real_time: bool  # an update a time step, not one a batch
     skip_nonfinite: bool  # leave out an update whose loss or gradient is not finite, instead of ending the run
     stop: Stop  # when a seed is done before the last step
 
@@ -179,6 +180,7 @@ def build(config) -> Experiment:
         ensemble=config.eval.ensemble,
         **every,
         checkpoint_keep=config.checkpoint.keep,
+        real_time=config.optim.real_time,
         skip_nonfinite=config.optim.skip_nonfinite,
         stop=Stop(config.stop.metric, config.stop.at_most, config.stop.last, batch_size),
     )
@@ -190,6 +192,8 @@ def build(config) -> Experiment:
         )
     if experiment.ensemble > 1:
         _check_ensemble(config, experiment)
+    if experiment.real_time:
+        _check_real_time(config, experiment)
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):
@@ -229,6 +233,21 @@ def _check_ensemble(config, experiment: Experiment) -> None:
         raise BadInput(f"{where}, but stop.metric={config.stop.metric!r} is one of every seed; have train/...")
 
 
+def _check_real_time(config, experiment: Experiment) -> None:
+    where, targets = "optim.real_time", experiment.dataset.targets
+    if experiment.batch_size != 1:
+        raise BadInput(f"{where}: is of one sequence, but data.batch_size={experiment.batch_size}; have 1")
+    if targets not in ("classes", "reals"):
+        raise BadInput(f"{where}: needs a target every time step, but data.name={config.data.name!r} has {targets} ones")
+    if not hasattr(experiment.model, "initial_carry"):
+        makes = {name: getattr(make, "func", make) for name, make in architectures.MODELS.items()}
+        fitting = [name for name, make in makes.items() if hasattr(make, "initial_carry")]
+        raise BadInput(f"{where}: model.name={config.model.name!r} cannot go one step at a time; have {', '.join(fitting)}")
+    _call("model", experiment.model.initial_carry, 1)
+    if config.schedule.name != "constant" or config.schedule.warmup:
+        raise BadInput(f"{where}: needs schedule.name='constant' and no warmup, as a schedule counts updates")
+
+
 def _fitting(dataset: Dataset) -> str:
     return next(name for name, task in TASKS.items() if dataset.targets in task().targets)
 
@@ -242,7 +261,7 @@ def _at_least_one(key: str, steps: float) -> float:
 def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     o, s = config.optim, config.schedule
     common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
-    own = _options(o, "lr", "lr_per", "steps", "skip_nonfinite", *common)
+    own = _options(o, "lr", "lr_per", "steps", "real_time", "skip_nonfinite", *common)
     supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
     if o.accumulate > steps:
         raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from architectures import decoding
-from train import optim
+from train import optim, real_time
 from train.metrics import Sums
 from train.state import DROPOUT, INIT, TrainState, stream
 from train.tasks import Batch
@@ -66,7 +66,8 @@ def gradients(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, a
 
 
 def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None) -> tuple[TrainState, Sums]:
-    """One update from this device's share of the global batch; `axis` names the devices that hold the other shares.
+    """One update from this device's share of the global batch; `axis` names the devices that hold the other shares. With
+    optim.real_time, an update a time step of one sequence.
 
     The gradient is that of the loss summed over the global batch and divided by the global count of valid items:
     shares with unequal counts weigh right, and any number of devices gives the same update. The sums returned are those
@@ -74,12 +75,18 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
     A memory is that of all rows of the global batch, the same on every device.
     With optim.skip_nonfinite, a step whose loss or whole gradient is not finite changes state.step and the sum "skipped" alone.
     """
-    grads, sums, model_state = gradients(state, batch, seed, experiment=experiment, axis=axis)
-    value = sums["loss"] / jnp.maximum(sums["count"], 1)
-    updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=value)
+    if experiment.real_time:
+        params, opt_state, grads, outputs = real_time.updates(state, batch, seed, experiment=experiment)
+        sums, model_state = experiment.task.sums(outputs, batch), state.model_state
+        value = sums["loss"] / jnp.maximum(sums["count"], 1)
+    else:
+        grads, sums, model_state = gradients(state, batch, seed, experiment=experiment, axis=axis)
+        value = sums["loss"] / jnp.maximum(sums["count"], 1)
+        updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=value)
+        params = optax.apply_updates(state.params, updates)
     lr = optim.learning_rate(experiment.optimizer, state.opt_state, state.step)
     sums |= dict(steps=1, skipped=0, lr=lr, grad_norm=optax.tree.norm(grads))
-    step, params = state.step + 1, optax.apply_updates(state.params, updates)
+    step = state.step + 1
     new = TrainState(step, params, model_state, opt_state, experiment.stop.seen(state.stop, step, sums))
     if experiment.skip_nonfinite:
         finite = jnp.isfinite(sums["grad_norm"]) & jnp.isfinite(value)

@@ -174,7 +174,9 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
     """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
 
     criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and steps, a sequence, as in
-    papers of the 1990s, whose learning rates go with it. The metric mse is the mean in either case, of "scored" steps.
+    papers of the 1990s, whose learning rates go with it; "cross_entropy": that of logistic outputs, summed likewise, whose
+    derivative by a unit's net input is  output - target,  without the squared error's  output (1 - output).  The metric mse is
+    the mean in any case, of "scored" steps.
     tolerance: if set, also the mean absolute error, mae, and the share of wrong sequences, those where any output (of a
     "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
@@ -183,8 +185,8 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
     """
     if tolerance is not None and tolerance <= 0:
         raise ValueError(f"tolerance: {tolerance} must be above 0")
-    if criterion not in ("mean", "half_sum"):
-        raise ValueError(f"criterion: unknown {criterion!r}; have mean, half_sum")
+    if criterion not in ("mean", "half_sum", "cross_entropy"):
+        raise ValueError(f"criterion: unknown {criterion!r}; have mean, half_sum, cross_entropy")
 
     def sums(outputs, batch):
         outputs = outputs.astype(jnp.float32)
@@ -193,9 +195,15 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         total = jnp.where(mask, error, 0).sum()
         judged = mask & batch["scored"] if "scored" in batch else mask
         sums = dict(loss=total, count=mask.sum(), squared_error=jnp.where(judged, error, 0).sum(), items=judged.sum())
-        if criterion == "half_sum":
+        if criterion != "mean":
             examples = mask.any(axis=-1) if mask.ndim > 1 else mask
-            sums |= dict(loss=total * outputs.shape[-1] / 2, count=examples.sum())
+            if criterion == "cross_entropy":
+                target, tiny = batch["target"], jnp.finfo(jnp.float32).tiny
+                log_p, log_q = (jnp.log(jnp.maximum(p, tiny)) for p in (outputs, 1 - outputs))
+                total = jnp.where(mask, -(target * log_p + (1 - target) * log_q).sum(axis=-1), 0).sum()
+            else:
+                total *= outputs.shape[-1] / 2
+            sums |= dict(loss=total, count=examples.sum())
         if "legal" in batch:
             legal = batch["legal"]
             wrong = jnp.where(legal, outputs, jnp.inf).min(axis=-1) <= jnp.where(legal, -jnp.inf, outputs).max(axis=-1)

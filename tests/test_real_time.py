@@ -1,0 +1,77 @@
+"""Real-time recurrent learning: an update a time step, and the gradient that back-propagation through time would give."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import build, refused
+
+from train import step
+from train.loop import fresh_state
+
+TABLE = "configs/papers/lstm1997/embedded_reber.py:small/"
+NETWORKS = ("3 blocks of 2 at 0.1", "RTRL with 12 units at 0.1")
+
+
+def one_sequence(row, real_time: bool, lr: float, keep: int | None = None):
+    """The state before and after a sequence, of which `keep` steps are valid, and its batch."""
+    keys = {"seeds": (3,), "optim.real_time": real_time, "parallel.devices": 1, "optim.lr": lr, "model.init_scale": 1.0}
+    e = build(TABLE + row, **keys)
+    before, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
+    if keep:
+        batch |= dict(mask=batch["mask"] & (jnp.arange(batch["mask"].shape[1]) < keep))
+    after, sums = jax.jit(lambda s, b: step.train_step(s, b, 3, experiment=e, axis=None))(before, batch)
+    return before.params, after.params, batch, sums
+
+
+@pytest.mark.parametrize("row", NETWORKS)
+def test_small_updates_add_up_to_the_gradient_of_back_propagation_through_time(row):
+    lr = 1e-2
+    _, whole, _, of_whole = one_sequence(row, False, lr)
+    start, after, _, sums = one_sequence(row, True, lr)
+    for a, b, c in zip(*map(jax.tree.leaves, (start, whole, after)), strict=True):
+        np.testing.assert_allclose(c - a, b - a, rtol=0.05, atol=0.02 * lr)  # weights change on the way
+    assert sums["count"] == of_whole["count"] == 1 and float(sums["loss"]) == pytest.approx(float(of_whole["loss"]), rel=0.05)
+
+
+def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_before_left():
+    """Williams & Zipser 1989, eq. 8 to 11, of logistic units h and outputs y, step by step."""
+    lr, steps = 2.0, 4
+    start, after, batch, _ = one_sequence(NETWORKS[1], True, lr, keep=steps)
+    cell, head = (dict(tree) for tree in (start["layers"]["layer_1"]["cell"], start["head"]))
+    x, d = (np.asarray(batch[name][0], float) for name in ("input", "target"))
+    W, U, b = (np.asarray(cell[name], float) for name in ("input", "recurrent", "bias"))
+    V, c = (np.asarray(head[name], float) for name in ("kernel", "bias"))
+    units = len(b)
+    h, p = np.zeros(units), np.zeros([units, len(W) + units + 1, units])  # p: dh_k by the weight from row i to unit j
+
+    def sigma(net):
+        return 1 / (1 + np.exp(-net))
+
+    for t in range(steps):
+        seen, h = np.concatenate([x[t], h, [1.0]]), sigma(x[t] @ W + h @ U + b)
+        direct = np.einsum("i,jk->kij", seen, np.eye(units))
+        p = (h * (1 - h))[:, None, None] * (np.einsum("lk,lij->kij", U, p) + direct)
+        y = sigma(h @ V + c)
+        delta = (y - d[t]) * y * (1 - y)
+        of_all = np.einsum("k,kij->ij", V @ delta, p)
+        V, c = V - lr * np.outer(h, delta), c - lr * delta
+        W, U, b = W - lr * of_all[: len(W)], U - lr * of_all[len(W) : -1], b - lr * of_all[-1]
+    found = after["layers"]["layer_1"]["cell"], after["head"]
+    for mine, theirs in ((W, found[0]["input"]), (U, found[0]["recurrent"]), (V, found[1]["kernel"]), (c, found[1]["bias"])):
+        np.testing.assert_allclose(theirs, mine, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    (
+        ("data.batch_size=2", "of one sequence, but data.batch_size=2"),
+        ("schedule.name=cosine", "needs schedule.name='constant'"),
+        ("model.name=sequence_readout", "cannot go one step at a time; have lstm1997, tagger"),
+        ("model.directions=both", "one step at a time goes 'forward' and without a delay alone"),
+        ("data.name=two_sequence", "needs a target every time step"),
+    ),
+)
+def test_what_cannot_go_one_step_at_a_time_is_refused(changes, says):
+    row = NETWORKS["model.dir" in changes]
+    assert says in refused(f"--config={TABLE}{row}", "--config.optim.real_time=true", f"--config.{changes}")
