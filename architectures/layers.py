@@ -16,6 +16,7 @@ def scaled_tanh(x):
 
 
 ACTIVATIONS = dict(relu=nn.relu, scaled_tanh=scaled_tanh, sigmoid=nn.sigmoid, tanh=jnp.tanh)
+OUTPUTS = dict(linear=lambda x: x, logistic=nn.sigmoid)
 
 
 def choose(what: str, name: str, table):

@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from architectures.cell_initialisers import uniform
 from architectures.cells import Cell
-from architectures.layers import check_numbers, choose
+from architectures.layers import OUTPUTS, check_numbers, choose
 from architectures.recurrent import Recurrent, handed_on, last_step
 
 
@@ -119,6 +119,7 @@ class LSTM1997(nn.Module):
 
     x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T, outputs].
     The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b).  blocks: of `size` cells each.
+    output: "logistic", or "linear", for logits.
     bias, init_scale, input_gate_bias, output_gate_bias, output_gate, connections, squash_input, squash_output: as in
     LSTM1997Cell.
     """
@@ -136,6 +137,7 @@ class LSTM1997(nn.Module):
     squash_output: str = "h"
     shortcut: bool = False
     every_step: bool = False
+    output: str = "logistic"
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
     takes = ("sequence",)
@@ -159,4 +161,4 @@ class LSTM1997(nn.Module):
         y = jnp.concatenate([x, y], axis=-1) if self.shortcut else y
         start = uniform(self.init_scale)
         net = nn.Dense(self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output")(y)
-        return nn.sigmoid(net.astype(jnp.float32))
+        return choose("output", self.output, OUTPUTS)(net.astype(jnp.float32))

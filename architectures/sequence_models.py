@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures import cells
-from architectures.layers import check_numbers, choose, dropout
+from architectures.layers import OUTPUTS, check_numbers, choose, dropout
 from architectures.recurrent import Stack, handed_on
 
 
@@ -135,10 +135,7 @@ class Tagger(RecurrentModel):
             mask = jnp.stack(shifted).any(axis=0)  # [B, T + delay]
         layers = self.stack(self.directions, self.merge)
         y = handed_on(self, lambda carries: layers(x, mask, carries, train=train))[:, self.delay :]
-        return OUTPUTS[choose("output", self.output, tuple(OUTPUTS))](self.head(self.dropped(y, train=train)))
-
-
-OUTPUTS = dict(linear=lambda x: x, logistic=nn.sigmoid)
+        return choose("output", self.output, OUTPUTS)(self.head(self.dropped(y, train=train)))
 
 
 class LanguageModel(RecurrentModel):
@@ -175,4 +172,4 @@ class LanguageModel(RecurrentModel):
             logits = (y.astype(self.dtype) @ table.embedding.T.astype(self.dtype)).astype(jnp.float32) + bias
         else:
             logits = self.head(y)
-        return OUTPUTS[choose("output", self.output, tuple(OUTPUTS))](logits)
+        return choose("output", self.output, OUTPUTS)(logits)

@@ -69,9 +69,10 @@ def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_befor
         ("schedule.name=cosine", "needs schedule.name='constant'"),
         ("model.name=sequence_readout", "cannot go one step at a time; have lstm1997, tagger"),
         ("model.directions=both", "one step at a time goes 'forward' and without a delay alone"),
+        ("task.criterion=cross_entropy", "is of logits, not of 'logistic' outputs; have model.output='linear'"),
         ("data.name=two_sequence", "needs a target every time step"),
     ),
 )
-def test_what_cannot_go_one_step_at_a_time_is_refused(changes, says):
+def test_what_cannot_go_one_step_at_a_time_or_has_no_logits_is_refused(changes, says):
     row = NETWORKS["model.dir" in changes]
     assert says in refused(f"--config={TABLE}{row}", "--config.optim.real_time=true", f"--config.{changes}")

@@ -160,7 +160,7 @@ def test_half_the_summed_squared_error_is_a_sequences_loss_and_leaves_the_mean_s
     squared = ((outputs - target) ** 2)[mask]
     assert found["half_sum"]["loss"] == pytest.approx(squared.sum() / 2 / 2, rel=1e-5)  # half of it, over two sequences
     assert found["half_sum"]["mse"] == found["mean"]["mse"] == pytest.approx(squared.mean(), rel=1e-5)
-    with pytest.raises(ValueError, match="criterion: unknown 'sum'; have mean, half_sum"):
+    with pytest.raises(ValueError, match="criterion: unknown 'sum'; have mean, half_sum, cross_entropy"):
         TASKS["regress"](criterion="sum")
 
 
@@ -170,3 +170,14 @@ def test_top5_error_counts_targets_below_the_five_most_probable_of_100_classes()
     sums = TASKS["classify"]().sums(logits, batch)
     assert finish(sums)["top5_error"] == pytest.approx(100 / 3)
     assert "top5_error" not in finish(TASKS["classify"]().sums(logits[:, :99], batch | dict(target=batch["target"] % 99)))
+
+
+def test_by_cross_entropy_a_logistic_units_derivative_is_its_output_less_the_target_however_wrong_it_is_for_sure():
+    logits = jnp.array([[[-40.0, 0.0, 3.0], [30.0, -1.0, 9.0]]])
+    batch = dict(target=jnp.array([[[1.0, 0.0, 0.5], [0.0, 1.0, 1.0]]]), mask=jnp.array([[True, False]]))
+    task = TASKS["regress"](criterion="cross_entropy")
+    derivative = jax.grad(lambda logits: task.sums(logits, batch)["loss"])(logits)
+    np.testing.assert_allclose(derivative[0], [[-1.0, 0.5, 1 / (1 + np.exp(-3)) - 0.5], [0.0, 0.0, 0.0]], atol=1e-6)
+    assert finish(task.sums(logits, batch))["mse"] == pytest.approx(
+        (1 + 0.25 + (1 / (1 + np.exp(-3)) - 0.5) ** 2) / 3, rel=1e-5
+    )

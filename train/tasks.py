@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from architectures.decoding import BOS, EOS, PAD  # noqa: F401, for who imports all four from here
 from train.metrics import Sums
@@ -174,9 +175,9 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
     """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
 
     criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and steps, a sequence, as in
-    papers of the 1990s, whose learning rates go with it; "cross_entropy": that of logistic outputs, summed likewise, whose
-    derivative by a unit's net input is  output - target,  without the squared error's  output (1 - output).  The metric mse is
-    the mean in any case, of "scored" steps.
+    papers of the 1990s, whose learning rates go with it; "cross_entropy": that of logistic units, summed likewise, of which the
+    model's outputs are the logits: the derivative is  output - target,  without the squared error's  output (1 - output).  The
+    metrics are those of the units in any case, and mse is the mean, of "scored" steps.
     tolerance: if set, also the mean absolute error, mae, and the share of wrong sequences, those where any output (of a
     "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
@@ -189,7 +190,8 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         raise ValueError(f"criterion: unknown {criterion!r}; have mean, half_sum, cross_entropy")
 
     def sums(outputs, batch):
-        outputs = outputs.astype(jnp.float32)
+        logits = outputs.astype(jnp.float32)
+        outputs = jax.nn.sigmoid(logits) if criterion == "cross_entropy" else logits
         error = jnp.square(outputs - batch["target"]).mean(axis=-1)  # [B] or [B, T]
         mask = valid(batch["mask"], error)
         total = jnp.where(mask, error, 0).sum()
@@ -198,9 +200,8 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         if criterion != "mean":
             examples = mask.any(axis=-1) if mask.ndim > 1 else mask
             if criterion == "cross_entropy":
-                target, tiny = batch["target"], jnp.finfo(jnp.float32).tiny
-                log_p, log_q = (jnp.log(jnp.maximum(p, tiny)) for p in (outputs, 1 - outputs))
-                total = jnp.where(mask, -(target * log_p + (1 - target) * log_q).sum(axis=-1), 0).sum()
+                each = optax.losses.sigmoid_binary_cross_entropy(logits, batch["target"]).sum(axis=-1)
+                total = jnp.where(mask, each, 0).sum()
             else:
                 total *= outputs.shape[-1] / 2
             sums |= dict(loss=total, count=examples.sum())

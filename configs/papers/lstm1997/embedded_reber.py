@@ -2,15 +2,12 @@
 
 Run:   python -m scripts.sweep configs/papers/lstm1997/embedded_reber.py --scale=paper
 
-Stop: every training string and every test string predicted, looked at each 500 sequences. Ours: one pair of string sets (the
-paper has three), and at most 60,000 sequences. As the paper prints the rule, of half the squared error, its networks do not
-learn this; they do, in about the paper's number of sequences, with the rows of ours "by cross entropy": the derivative by an
-output's net input is  output - target,  without  output (1 - output),  and the weights change after every time step, as "in
-real time". The rows as printed change them after each sequence.
-The last rows stand for results that the paper quotes: RTRL (Smith & Zipser 1989, those that succeeded) is computed here as
-back-propagation through time, whose gradient is the same, of logistic units; Elman's network (Cleeremans et al. 1989) is that
-of 1990, which has 22 biases beside the paper's 435 weights. Recurrent cascade correlation (Fahlman 1991: 182,000 in 50%) is not
-here.
+Stop: every training string and every test string predicted, looked at each 500 sequences. Ours: an update after each sequence,
+one pair of string sets (the paper has three), and at most 60,000 sequences. The two rows of ours: section 5.1 does not
+say how the outputs are wired, only its count of weights does. The last rows stand for results that the paper quotes: RTRL
+(Smith & Zipser 1989, those that succeeded) is computed here as back-propagation through time, whose gradient is the same, of
+logistic units; Elman's network (Cleeremans et al. 1989) is that of 1990, which has 22 biases beside the paper's 435 weights.
+Recurrent cascade correlation (Fahlman 1991: 182,000 in 50%) is not here.
 """
 
 from configs.papers.lstm1997._online import EVERY, ONLINE
@@ -19,8 +16,8 @@ from configs.table import Better, Row, Scale, Solves, Table, Until
 LSTM = {"model.every_step": True, "model.bias": "gates"}
 FOUR = {**LSTM, "model.blocks": 4, "model.size": 1, "model.output_gate_bias": (-1.0, -2.0, -3.0, -4.0)}
 THREE = {**LSTM, "model.blocks": 3, "model.size": 2, "model.output_gate_bias": (-1.0, -2.0, -3.0)}
-BY = " by cross entropy"
-CROSS_ENTROPY = {"task.criterion": "cross_entropy", "optim.real_time": True}
+# outputs that see the input, and biases everywhere, much as in Gers et al. 2000
+DIRECT = {"model.shortcut": True, "model.bias": "all"}
 BEFORE = {
     "model.name": "tagger",
     "model.directions": "forward",
@@ -31,16 +28,11 @@ BEFORE = {
 SOLVED = Until("test/sequence_error", 0.0, unit="sequences")
 
 STUCK = dict(
-    paper="Many trials tell all but the last T or P, so half of the strings, and some not even the inner grammar: an output "
-    "that is wrong for sure has almost no derivative. Without this factor they learn it (below), so it seems that the paper's "
-    "programs had none."
-)
-LSTMS = (
-    Row("4 blocks of 1 at 0.1", {**FOUR, "optim.lr": 0.1}, paper=39740, parameters=264),
-    Row("3 blocks of 2 at 0.1", {**THREE, "optim.lr": 0.1}, paper=21730, parameters=276),
-    Row("3 blocks of 2 at 0.2", {**THREE, "optim.lr": 0.2}, paper=14060, parameters=276),
-    Row("4 blocks of 1 at 0.5", {**FOUR, "optim.lr": 0.5}, paper=9500, parameters=264),
-    Row("3 blocks of 2 at 0.5", {**THREE, "optim.lr": 0.5}, paper=8440, parameters=276),
+    paper="Many trials tell all but the last T or P, so half of the strings. The same cell meets the paper's number in "
+    "experiment 6a. What seems to be missing is a way from the inputs to the outputs, which the paper's count of weights rules "
+    "out: with it and biases everywhere, much as Gers et al. 2000, 20 and 17 of 30 trials succeed, those in 15,900 and "
+    "12,600 sequences on average (paper: 9,500 and 8,440). Adam, smaller rates, other gate biases, "
+    "updates after each time step and targets of all legal symbols did not help."
 )
 
 TABLE = Table(
@@ -61,8 +53,13 @@ TABLE = Table(
         "steps_per_dispatch": 500,
     },
     rows=(
-        *LSTMS,
-        *(Row(row.name + BY, {**row.changes, **CROSS_ENTROPY}, row.paper, row.parameters) for row in LSTMS),
+        Row("4 blocks of 1 at 0.1", {**FOUR, "optim.lr": 0.1}, paper=39740, parameters=264),
+        Row("3 blocks of 2 at 0.1", {**THREE, "optim.lr": 0.1}, paper=21730, parameters=276),
+        Row("3 blocks of 2 at 0.2", {**THREE, "optim.lr": 0.2}, paper=14060, parameters=276),
+        Row("4 blocks of 1 at 0.5", {**FOUR, "optim.lr": 0.5}, paper=9500, parameters=264),
+        Row("3 blocks of 2 at 0.5", {**THREE, "optim.lr": 0.5}, paper=8440, parameters=276),
+        Row("4 blocks of 1 at 0.5 and inputs to outputs", {**FOUR, **DIRECT, "optim.lr": 0.5}),
+        Row("3 blocks of 2 at 0.5 and inputs to outputs", {**THREE, **DIRECT, "optim.lr": 0.5}),
         Row(
             "RTRL with 3 units at 0.05",
             {**BEFORE, "model.cell": "elman_logistic", "model.hidden": 3, "optim.lr": 0.05},
@@ -83,24 +80,19 @@ TABLE = Table(
             notes=STUCK,
         ),
         Solves("... also with 3 blocks of 2 at lr 0.1 (100%)", row="3 blocks of 2 at 0.1", share=EVERY, notes=STUCK),
-        Solves("(ours) by cross entropy it does, in every trial", row="4 blocks of 1 at 0.5" + BY, share=EVERY),
-        Solves("(ours) ... also with 3 blocks of 2 at lr 0.1", row="3 blocks of 2 at 0.1" + BY, share=EVERY),
+        Solves(
+            "(ours) with outputs that see the input, most trials succeed",
+            row="4 blocks of 1 at 0.5 and inputs to outputs",
+        ),
+        Better(
+            "(ours) ... more than without",
+            row="3 blocks of 2 at 0.5 and inputs to outputs",
+            than="3 blocks of 2 at 0.5",
+        ),
         Solves("an Elman network never solves it", row="Elman network of 15 units", solves=False),
-        Better(
-            "lr 0.5 is faster than lr 0.1 with 4 blocks (by cross entropy)",
-            row="4 blocks of 1 at 0.5" + BY,
-            than="4 blocks of 1 at 0.1" + BY,
-        ),
-        Better(
-            "lr 0.5 is faster than lr 0.1 with 3 blocks (by cross entropy)",
-            row="3 blocks of 2 at 0.5" + BY,
-            than="3 blocks of 2 at 0.1" + BY,
-        ),
-        Better(
-            "3 blocks of 2 are faster than 4 of 1 at lr 0.1 (by cross entropy)",
-            row="3 blocks of 2 at 0.1" + BY,
-            than="4 blocks of 1 at 0.1" + BY,
-        ),
+        Better("lr 0.5 is faster than lr 0.1 with 4 blocks", row="4 blocks of 1 at 0.5", than="4 blocks of 1 at 0.1"),
+        Better("lr 0.5 is faster than lr 0.1 with 3 blocks", row="3 blocks of 2 at 0.5", than="3 blocks of 2 at 0.1"),
+        Better("3 blocks of 2 are faster than 4 of 1 at lr 0.1", row="3 blocks of 2 at 0.1", than="4 blocks of 1 at 0.1"),
     ),
     scales=dict(
         paper=Scale(
