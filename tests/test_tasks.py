@@ -1,5 +1,6 @@
 """Tasks and metrics: losses by their equations, totals divided once."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
