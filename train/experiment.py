@@ -190,10 +190,9 @@ def build(config) -> Experiment:
             f"task.name: {config.task.name!r} has no probabilities to average over data.views={config.data.views!r}; "
             "have task.name='classify', or one view of one size"
         )
-    if config.task.get("criterion") == "cross_entropy" and config.model.get("output", "linear") != "linear":
-        raise BadInput(
-            f"task.criterion: 'cross_entropy' is of logits, not of {config.model.output!r} outputs; have model.output='linear'"
-        )
+    output = getattr(experiment.model, "output", "linear")
+    if _options(config.task).get("criterion") == "cross_entropy" and output != "linear":
+        raise BadInput(f"task.criterion: 'cross_entropy' is of logits, not of {output!r} outputs; have model.output='linear'")
     if experiment.ensemble > 1:
         _check_ensemble(config, experiment)
     if experiment.real_time:
