@@ -135,6 +135,17 @@ def test_a_sequence_is_wrong_if_any_output_is_off_by_the_tolerance_or_a_legal_on
     assert (int(sums["wrong"]), int(sums["sequences"])) == (1, 2)
 
 
+def test_outputs_that_are_no_numbers_or_all_the_same_are_not_right():
+    nothing, mask = jnp.full([4, 1, 2], jnp.nan), jnp.ones([4, 1], bool)
+    batch = dict(target=jnp.zeros([4, 1, 2]), mask=mask)
+    assert int(TASKS["regress"](tolerance=0.4).sums(nothing, batch)["wrong"]) == 4
+    legal = jnp.array([[[True, False]]] * 4)
+    assert int(TASKS["regress"]().sums(nothing, dict(batch, legal=legal))["wrong"]) == 4
+    batch = dict(target=jnp.arange(100), mask=jnp.ones([100], bool))
+    assert finish(TASKS["classify"]().sums(jnp.full([100, 100], jnp.nan), batch))["top5_error"] == 100.0
+    assert finish(TASKS["classify"]().sums(jnp.zeros([100, 100]), batch))["top5_error"] == 95.0
+
+
 def test_the_cosine_to_likelihoods_is_one_for_outputs_that_are_proportional_to_them():
     likely = jnp.array([[[0.5, 0.5], [1.0, 0.0]]])
     batch = dict(target=likely, mask=jnp.ones([1, 2], bool), likelihood=likely)

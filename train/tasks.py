@@ -62,7 +62,10 @@ def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> 
 def _top5(logits, batch) -> Sums:
     if logits.shape[-1] < 100 or logits.ndim > 2:
         return {}
-    above = (logits > jnp.take_along_axis(logits, batch["target"][..., None], axis=-1)).sum(axis=-1)
+    target = batch["target"][..., None]
+    own = jnp.take_along_axis(logits, target, axis=-1)
+    ties = (logits == own) & (jnp.arange(logits.shape[-1]) < target)  # the first of equals is above, as argmax has it
+    above = (~(logits <= own) | ties).sum(axis=-1)  # and so is what is no number
     return dict(among5=((above < 5) & valid(batch["mask"], above)).sum())
 
 
@@ -207,10 +210,10 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
             sums |= dict(loss=total, count=examples.sum())
         if "legal" in batch:
             legal = batch["legal"]
-            wrong = jnp.where(legal, outputs, jnp.inf).min(axis=-1) <= jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
+            wrong = ~(jnp.where(legal, outputs, jnp.inf).min(axis=-1) > jnp.where(legal, -jnp.inf, outputs).max(axis=-1))
         elif tolerance is not None:
             off = jnp.abs(outputs - batch["target"])
-            wrong = (off >= tolerance).any(axis=-1)
+            wrong = ~(off < tolerance).all(axis=-1)
             sums |= dict(absolute_error=jnp.where(judged, off.mean(axis=-1), 0).sum())
         else:
             wrong = None

@@ -6,11 +6,13 @@ Stop: the last 2,000 sequences all within 0.04, so their mean error is below the
 """
 
 from configs.papers.lstm1997._online import EVERY, LAST_2000
-from configs.table import Better, Monotone, Row, Scale, Solves, Stopped, Table
+from configs.table import Better, Monotone, Row, Scale, Solves, Stopped, Table, Until
 
+SLOW = "All trials are below 4% wrong by 160,000 sequences and below 1% by 720,000; the stop waits for the very last errors."
 SHORT = dict(
+    paper=SLOW,
     small="After 200,000 sequences 3% of the test sequences are off by more than 0.04, in every trial; the stop asks for none "
-    "of 2,000. The same cell meets the paper's number in experiment 6a."
+    "of 2,000. The same cell meets the paper's number in experiment 6a.",
 )
 
 TABLE = Table(
@@ -33,7 +35,21 @@ TABLE = Table(
     ),
     claims=(
         Solves("LSTM solves lag 50 in every trial (section 5.4)", row="T=100", share=EVERY, notes=SHORT),
-        Better("lag 50 is solved sooner than lag 250", row="T=100", than="T=500"),
+        Better(
+            "lag 50 is solved sooner than lag 250",
+            row="T=100",
+            than="T=500",
+            notes=dict(
+                paper="Lag 50 is learned sooner (below), but its errors then fall slowly, where lag 250, once learned, is below "
+                "0.5% within 200,000 sequences and stops."
+            ),
+        ),
+        Better(
+            "(ours) ... to 5% of the test sequences wrong",
+            row="T=100",
+            than="T=500",
+            measure=Until("test/sequence_error", 5.0, unit="sequences"),
+        ),
         Monotone("longer lags take longer", order=("T=100", "T=500", "T=1000")),
         Solves(
             "at the stop about one of 2,560 test sequences is wrong",
