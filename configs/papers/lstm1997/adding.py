@@ -40,8 +40,8 @@ TABLE = Table(
             row="T=100",
             than="T=500",
             notes=dict(
-                paper="Lag 50 is learned sooner (below), but its errors then fall slowly, where lag 250, once learned, is below "
-                "0.5% within 200,000 sequences and stops."
+                paper="Lag 50 is learned sooner (below), but its last errors go slowly, where lag 250, once learned, is "
+                "below 0.5% within 200,000 sequences and stops."
             ),
         ),
         Better(

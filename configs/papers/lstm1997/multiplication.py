@@ -32,8 +32,8 @@ TABLE = Table(
             level=7.0,
             measure="test/sequence_error",
             notes=dict(
-                paper="Three trials of ten are at chance after 2,000,000 sequences or learned late; the others stop with 7.3 to "
-                "8.5% wrong. The stop looks at every step, and so finds 2,000 lucky sequences first."
+                paper="Three trials of ten are at chance after 2,000,000 sequences or learned late; the others stop with 7.3 "
+                "to 8.5% wrong. The stop looks at every step, and so finds 2,000 lucky sequences first."
             ),
         ),
         Better("fewer mistakes take longer", row="n_seq=140", than="n_seq=13"),
