@@ -1,14 +1,16 @@
 """The figure of a paper's table that was run at a scale. Used by scripts.report."""
 
+import itertools
 import pathlib
 import re
 
 import matplotlib.figure
 import numpy as np
 from etils import epath
+from matplotlib import ticker
 
 from configs import statistics
-from configs.table import Steps, Table
+from configs.table import AtLeast, Steps, Table
 from scripts import elman_figure
 from train import log
 
@@ -44,7 +46,8 @@ FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows whic
 def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]) -> None:
     """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run, where that is at hand.
 
-    The curves of every row, each seed and the median, and beside them the rows' values with their intervals.
+    The curves of every row, each seed and the median, and beside them the rows' values with their intervals. A seed that was
+    done goes on as it was then; one that never came to the level is an arrow head.
     """
     names = [row.name for row in table.rows if row.name in ours]
     curve = table.curve or (table.measure if isinstance(table.measure, str) else table.measure.metric)
@@ -56,7 +59,7 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
         of = split if split in {r["split"] for r in log_of_it} else "validation"  # ImageNet's
         records = [r for r in log_of_it if r["split"] == of and metric in r]
         fewest = min((len(r[metric]) for r in records), default=0)  # where ensembles were judged at the end, not seeds
-        points = np.ma.masked_invalid(np.array([r[metric][:fewest] for r in records], np.float64))
+        points = _held(np.array([r[metric][:fewest] for r in records], np.float64))
         steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
         if len(points):
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
@@ -65,21 +68,37 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
             right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
-        right.plot(list(ours[name].values()), [k] * len(ours[name]), "|", color=color, markersize=9, alpha=0.6)
+        for value in ours[name].values():
+            never = isinstance(value, AtLeast)
+            right.plot(value, k, ">" if never else "|", color=color, markersize=6 if never else 9, alpha=0.6)
         right.plot(interval.mean, k, "o", color=color)
     left.set(xlabel="step", title=f"{curve}: median, seeds")
-    left.grid(alpha=0.3)
-    left.locator_params(axis="x", nbins=6)
     right.set_yticks(range(len(names)), names)
     for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
         label.set_color(f"C{k % 10}")
     right.invert_yaxis()
     right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
-    if isinstance(table.measure, Steps):
-        right.set_xscale("log")
-        right.tick_params(axis="x", which="minor", labelsize="x-small", labelrotation=40)
-    else:
-        right.locator_params(axis="x", nbins=6)
+    for axes in (left, right):
+        if isinstance(table.measure, Steps):
+            _logarithmic(axes)
+        else:
+            axes.locator_params(axis="x", nbins=6)
+    left.grid(alpha=0.3)
     right.grid(alpha=0.3, axis="x")
     figure.suptitle(f"{table.title} ({scale})", fontsize="medium")
     figure.savefig(file, dpi=110, metadata={"Software": None})
+
+
+def _held(points: np.ndarray) -> np.ma.MaskedArray:
+    """points [records, S] in which a seed that has no more values keeps its last one."""
+    for before, now in itertools.pairwise(points):
+        np.copyto(now, before, where=np.isnan(now))
+    return np.ma.masked_invalid(points)
+
+
+def _logarithmic(axes) -> None:
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())

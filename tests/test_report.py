@@ -8,6 +8,7 @@ import pytest
 from etils import epath
 
 from scripts import report as script
+from scripts import table_figure
 from train import log, report
 from train.errors import BadInput
 from train.log import nan_to_none, summary
@@ -106,3 +107,10 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(TypeError):
         log.write_whole(path, None)
     assert path.read_text() == "first"
+
+
+def test_in_a_figure_a_seed_that_was_done_keeps_its_last_value_so_the_median_is_of_all_seeds():
+    nan = np.nan
+    points = table_figure._held(np.array([[nan, 9.0, 9.0], [1.0, 9.0, 8.0], [nan, 9.0, 2.0], [nan, 9.0, nan]]))
+    assert np.ma.median(points, axis=1).tolist() == [9.0, 8.0, 2.0, 2.0]
+    assert points.mask.tolist() == [[True, False, False]] + [[False] * 3] * 3
