@@ -41,8 +41,10 @@ TABLE = Table(
     ),
     scales=dict(
         full=Scale("the whole King James Version, 5 epochs", {"optim.steps": "5 epochs", "eval.every": "1 epoch"}),
-        small=Scale(
-            "600 steps of 64 x 50 characters, 0.6 epochs", {"optim.steps": 600, "eval.every": 200, "checkpoint.every": 200}
+        small=Scale(  # several epochs: a tanh network that read on and on, and began anew but once, fails from a fresh start
+            "8,000 verses, 4 epochs of 64 x 50 characters",
+            {"data.limit": 8000, "optim.steps": "4 epochs", "eval.every": "1 epoch", "checkpoint.every": "1 epoch"},
+            seeds=5,
         ),
     ),
 )
