@@ -45,7 +45,7 @@ TABLE = Table(
         ),
     ),
     scales=dict(
-        small=Scale("4,000 updates", {"optim.steps": 4000, "eval.every": 1000, "checkpoint.every": 2000}, seeds=6),
+        small=Scale("4,000 updates", {"optim.steps": 4000, "eval.every": 1000, "checkpoint.every": 2000}, seeds=20),
         full=Scale("40,000 updates", {"optim.steps": 40_000, "eval.every": 4000, "checkpoint.every": 4000}, seeds=10),
     ),
 )
