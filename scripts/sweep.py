@@ -44,9 +44,9 @@ def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
 def plan(
     path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: tuple[int, ...], runs: pathlib.Path
 ) -> tuple[str, list[BadInput]]:
-    """What a sweep will do, with the time that the same rows took when results.csv was made; and what stands in its way: rows
-    that were run with other seeds, or before their config changed."""
-    seconds = table_runs.seconds(path, scale)
+    """What a sweep will do, with the time that the same rows took, a seed, when results.csv was made; and what stands in its
+    way: rows that were run with other seeds, or before their config changed."""
+    seconds = {row: each * len(seeds) for row, each in table_runs.seconds_a_seed(path, scale).items()}
     lines, total, unknown, refused = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0, []
     for name in rows:
         where, config = runs / table_runs.folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})

@@ -112,10 +112,11 @@ def read(folder: pathlib.Path) -> list[dict]:
     return list(csv.DictReader(file.open())) if file.exists() else []
 
 
-def seconds(path: pathlib.Path, scale: str) -> dict[str, float]:
+def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:
     """Row -> the training time in results.csv."""
     lines = [line for line in read(path.parent) if (line["table"], line["scale"]) == (path.stem, scale)]
-    return {line["row"]: float(line["run_seconds"]) for line in lines}
+    seeds = {row: len({line["seed"] for line in lines if line["row"] == row}) for row in {line["row"] for line in lines}}
+    return {line["row"]: float(line["run_seconds"]) / seeds[line["row"]] for line in lines}
 
 
 def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:

@@ -151,6 +151,14 @@ def test_the_plan_is_printed_and_nothing_runs_in_a_dry_run(tiny, tmp_path, capsy
     assert "fast " in out and "slow" not in out and "not measured yet" in out and not (tmp_path / "runs").exists()
 
 
+def test_a_plan_for_more_seeds_takes_as_much_longer_than_what_was_measured(tiny, tmp_path, capsys):
+    line = dict(table="table", scale="small", row="slow", run_seconds=120.0)
+    table_runs.enter(tiny, load.load_table(str(tiny))[1], [{**line, "seed": seed} for seed in range(2)])
+    sweep.main([str(tiny), "--dry_run", f"--workdir={tmp_path / 'runs'}", "--seeds=6"])
+    out = capsys.readouterr().out
+    assert "6 seeds: about 6.0 min" in out and "6.0 min, as measured" in out and "2 rows of unknown length" in out
+
+
 def test_a_row_that_was_run_with_other_seeds_is_refused_before_any_other_runs_and_a_dry_run_says_so(tiny, tmp_path, capsys):
     where = f"--workdir={tmp_path / 'runs'}"
     sweep.main([str(tiny), where, "--rows=fast", "--seeds=2"])
