@@ -143,10 +143,12 @@ class LanguageModel(RecurrentModel):
 
     The collection "memory" holds the carries [B, H] with which a window starts; `mutable=["memory"]` gives those that it ends
     with. No gradient goes from a window to the one before: truncated back-propagation through time.
+    carried: if False, every window starts like the first, as a sequence of its own.
     tied: the head's matrix is that of the embedding (Press & Wolf 2017), which has `hidden` columns.
     output: "linear", for logits, or "logistic" (Elman 1990).
     """
 
+    carried: bool = True
     tied: bool = False
     output: str = "linear"
     takes = ("stream",)
@@ -164,7 +166,7 @@ class LanguageModel(RecurrentModel):
         memory = self.variable("memory", "carries", lambda: self.initial_memory(x.shape[0])["carries"])
         table, x = self.vectors(x, train=train)
         carries, y = self.stack()(x, mask, memory.value, train=train)
-        if self.is_mutable_collection("memory") and not self.is_initializing():
+        if self.carried and self.is_mutable_collection("memory") and not self.is_initializing():
             memory.value = carries
         y = self.dropped(y, train=train)
         if self.tied:

@@ -18,6 +18,8 @@ def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: fl
 
     from train.tasks import BOS, PAD, UNK
 
+    model = model.clone(carried=True)  # from token to token
+
     def step(memory, token):
         state = {**variables, "memory": memory}
         logits, new = model.apply(state, token.reshape(1, 1), jnp.ones([1, 1], bool), train=False, mutable=["memory"])

@@ -291,6 +291,18 @@ def test_the_loss_of_a_stream_in_evaluation_does_not_depend_on_how_it_is_cut_int
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
 
 
+def test_windows_that_start_anew_have_one_loss_however_many_are_read_side_by_side_and_another_than_with_a_memory():
+    nats = {}
+    for carried in (True, False):
+        for rows in (1, 4):
+            e = language_model(model__carried=carried, eval__batch_size=rows, data__limit=200, parallel__devices=1)
+            program = Program(e)
+            _, sums = program.evaluate(program.start(fresh_state(e)), "test")
+            nats[carried, rows] = float(program.fetch(sums)["nats"][0])
+    assert nats[False, 1] == pytest.approx(nats[False, 4], rel=1e-6)
+    assert abs(nats[True, 1] - nats[False, 1]) > 1e-3 * nats[True, 1]  # of windows of 12
+
+
 def test_words_of_cmudict_are_trained_on_up_to_a_length_and_tested_in_parts_that_make_the_whole():
     data = DATASETS["cmudict"](train_length=5, lengths=(4, 9, 40))
     assert data.train.arrays["source_length"].max() == 5

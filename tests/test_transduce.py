@@ -108,10 +108,17 @@ def test_a_run_says_a_few_of_its_decodes_in_its_log(runs):
     assert len(lines) == 3 and all(" -> " in line and line.endswith(")") for line in lines)
 
 
-def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed(runs, capsys):
+def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed_and_from_token_to_token(runs, capsys):
     texts = []
-    for flags in ([], [], ["--seed=1"], ["--temperature=0"]):
-        assert generate.main([f"--workdir={runs / 'language_model'}", "--prompt=In the", "--tokens=20", *flags]) == 0
+    config = json.loads((runs / "language_model" / "config.json").read_text())
+    config["model"]["carried"] = False
+    (runs / "anew").mkdir()
+    for path in (runs / "language_model").iterdir():
+        (runs / "anew" / path.name).symlink_to(path)
+    (runs / "anew" / "config.json").unlink()
+    (runs / "anew" / "config.json").write_text(json.dumps(config))
+    for run, *flags in (["language_model"], ["anew"], ["language_model", "--seed=1"], ["language_model", "--temperature=0"]):
+        assert generate.main([f"--workdir={runs / run}", "--prompt=In the", "--tokens=20", *flags]) == 0
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1] != texts[2] and all(text.startswith("In the") for text in texts)
     assert len(set(texts[3][len("In the") :])) < len(set(texts[0]))
