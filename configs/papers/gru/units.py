@@ -47,7 +47,7 @@ TABLE = Table(
             within=0.05,
             notes=dict(
                 small="GRU learns faster, at the best rate of each: 1,000 steps are a start, where the paper trains until the "
-                "validation error rises. A forget bias of 1 (1.81 bits), cells without peepholes and a wider clip changed nothing."
+                "validation error rises. A forget bias of 1, cells without peepholes and a wider clip changed nothing."
             ),
         ),
         Alike("the place of the reset gate does not matter (footnote)", row="GRU", than="GRU reset after", within=0.05),
