@@ -75,7 +75,7 @@ TABLE = Table(
     },
     rows=(
         Row("2a p=100", {**LOCAL, "data.variant": "a"}, paper=5040, parameters=10_504),
-        Row(CROSS, {**LOCAL, **CROSS_ENTROPY, "data.variant": "a"}, paper=5040, parameters=10_504),
+        Row(CROSS, {**LOCAL, **CROSS_ENTROPY, "data.variant": "a"}, parameters=10_504),
         Row("2a p=4 by RTRL at 1", before(4, 1.0), paper="1,043,000 in 78%"),
         Row("2a p=4 by RTRL at 4", before(4, 4.0), paper="892,000 in 56%"),
         Row("2a p=4 by RTRL at 10", before(4, 10.0), paper="254,000 in 22%"),
