@@ -57,8 +57,10 @@ class Cell(nn.Module):
 
     @nn.nowrap
     def project(self, w, x):
-        """p = x W + b, of x [..., I]."""
-        return (x.astype(self.dtype) @ w["input"].astype(self.dtype)).astype(self.wide) + w["bias"].astype(self.wide)
+        """p = x W + b, of x [..., I], or of int32 symbols [...], each the row of W that its one-hot vector would choose."""
+        weight = w["input"].astype(self.dtype)
+        product = weight[x] if jnp.issubdtype(x.dtype, jnp.integer) else x.astype(self.dtype) @ weight
+        return product.astype(self.wide) + w["bias"].astype(self.wide)
 
     @nn.nowrap
     def step(self, w, carry, p):

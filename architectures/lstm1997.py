@@ -118,6 +118,7 @@ class LSTM1997(nn.Module):
     outputs.
 
     x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T, outputs].
+    symbols: I, if x is int32 [B, T] instead, the places of the ones of one-hot vectors.
     The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b).  blocks: of `size` cells each.
     output: "logistic", or "linear", for logits.
     bias, init_scale, input_gate_bias, output_gate_bias, output_gate, connections, squash_input, squash_output: as in
@@ -125,6 +126,7 @@ class LSTM1997(nn.Module):
     """
 
     outputs: int
+    symbols: int | None = None
     blocks: int = 2
     size: int = 2
     bias: str = "all"
@@ -140,7 +142,7 @@ class LSTM1997(nn.Module):
     output: str = "logistic"
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None
-    takes = ("sequence",)
+    takes = ("sequence", "tokens")
 
     @nn.nowrap
     def make_cell(self):
@@ -155,10 +157,13 @@ class LSTM1997(nn.Module):
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         check_numbers(self)
-        y = handed_on(self, lambda carry: Recurrent(self.make_cell(), name="hidden")(x, mask, carry))  # [B, T, cells]
+        hidden = Recurrent(self.make_cell(), symbols=self.symbols, name="hidden")
+        y = handed_on(self, lambda carry: hidden(x, mask, carry))  # [B, T, cells]
         if not self.every_step:
             x, y = last_step(x, mask), last_step(y, mask)
-        y = jnp.concatenate([x, y], axis=-1) if self.shortcut else y
+        if self.shortcut:
+            x = x if self.symbols is None else nn.one_hot(x, self.symbols)
+            y = jnp.concatenate([x, y], axis=-1)
         start = uniform(self.init_scale)
         net = nn.Dense(self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output")(y)
         return choose("output", self.output, OUTPUTS)(net.astype(jnp.float32))

@@ -36,6 +36,7 @@ def handed_on(module, run):
 class Recurrent(nn.Module):
     """Runs `cell` over x [B, T, I] with mask [B, T]; returns the final carry and the outputs [B, T, H].
 
+    symbols: I, if x is int32 [B, T], the places of the ones of one-hot vectors.
     carry: the initial one; the cell's own, if None.  reverse: from the last step to the first.
     scan: "plain", an nn.scan of the cell that autodiff goes through; "fused", the same arithmetic, but each weight's gradient
     is one product over all steps.
@@ -46,11 +47,12 @@ class Recurrent(nn.Module):
     reverse: bool = False
     scan: str = "fused"
     remat: int = 0
+    symbols: int | None = None
 
     @nn.compact
     def __call__(self, x, mask, carry=None):
         carry = self.cell.initial_carry(x.shape[0]) if carry is None else carry
-        w = self.cell.weights(x.shape[-1])
+        w = self.cell.weights(self.symbols or x.shape[-1])
         xs = jnp.swapaxes(x, 0, 1), jnp.swapaxes(mask, 0, 1)
         fused = choose("scan", self.scan, dict(fused=True, plain=False))
         unroll = (_fused if self.cell.one_product else _fused_reset_before) if fused else self._plain

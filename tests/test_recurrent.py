@@ -160,6 +160,26 @@ def test_in_the_lstm_of_1997_an_early_input_is_felt_only_along_its_own_cells():
     close(found[:, 0], jax.grad(added)(x[:, 0]))
 
 
+@pytest.mark.parametrize("every_step", [False, True])
+def test_symbols_do_to_an_lstm_of_1997_what_their_one_hot_vectors_do(every_step):
+    symbols = np.random.default_rng(0).integers(0, 9, [3, 20], dtype=np.int32)
+    mask = np.arange(20) < np.array([[20], [13], [1]])
+    options = dict(outputs=2, shortcut=True, every_step=every_step)
+    one_hot = architectures.build("lstm1997", **options)
+    weights = one_hot.init(jax.random.key(0), np.eye(9)[symbols], mask, train=False)
+
+    def loss(weights, model, x):
+        y = model.apply(weights, x, mask, train=True)
+        return (y**2).sum(), y
+
+    (_, expected), slopes = jax.value_and_grad(loss, has_aux=True)(weights, one_hot, np.eye(9, dtype=np.float32)[symbols])
+    by_symbol = architectures.build("lstm1997", symbols=9, **options)
+    (_, y), own = jax.value_and_grad(loss, has_aux=True)(weights, by_symbol, symbols)
+    np.testing.assert_array_equal(y, expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7), own, slopes)
+    assert np.abs(own["params"]["hidden"]["cell"]["input"]).max() > 0.01
+
+
 PAPER = pathlib.Path(__file__).parent / "lstm1997_weights.json"
 
 

@@ -21,8 +21,9 @@ def noise_free_long_lag(*, variant: str = "a", p: int = 100, q: int = 50, exampl
     "b", as "a", but the p - 1 symbols between are drawn from a_1 ... a_{p-1}. Of the steps only the last can be predicted,
       which "scored" says. Right is that one within 0.25.
     "c": b, x or y, q of the distractors a_1 ... a_p, then with probability 1/10 the trigger e, else one more distractor and so
-      on. Input [q + 3 + TAIL, p + 4], one-hot a_1 ... a_p e b x y; target [2] at e, 1 for the second symbol's output, x or y,
-      and 0 for the other. Right is within 0.2. Paper: (q, p) = (50, 50), (100, 100), ..., (1000, 50).
+      on. Input int32 [q + 3 + TAIL], of the p + 4 symbols a_1 ... a_p e b x y, one-hot in the paper; target [2] at e, 1 for
+      the second symbol's output, x or y, and 0 for the other. Right is within 0.2. Paper: (q, p) = (50, 50), (100, 100), ...,
+      (1000, 50).
     p: at least 2.  q: at least 1, of variant "c" alone.  examples: size of the test set. Raises ValueError, one line.
     """
     if variant not in ("a", "b", "c"):
@@ -31,7 +32,8 @@ def noise_free_long_lag(*, variant: str = "a", p: int = 100, q: int = 50, exampl
         raise ValueError(f"p: {p} must be at least 2" if p < 2 else f"q: {q} must be at least 1")
     if variant == "c":
         example = _triggered(p, q)
-        return generated(example, f"experiment 2c (p={p}, q={q})", examples=examples, targets="real", outputs=2)
+        kind = dict(inputs="tokens", symbols=p + 4, targets="real", outputs=2)
+        return generated(example, f"experiment 2c (p={p}, q={q})", examples=examples, **kind)
 
     def example(key):
         which, between = split(key, 2)
@@ -59,7 +61,7 @@ def _triggered(p: int, q: int):
         symbols = jax.random.randint(distractors, [most], 0, p).at[:2].set(jnp.stack([p + 1, p + 2 + y]))
         symbols = jnp.where(place == last, p, symbols)
         mask = place <= last
-        return dict(input=_until(mask, jax.nn.one_hot(symbols, p + 4)), target=jax.nn.one_hot(y, 2), mask=mask)
+        return dict(input=jnp.where(mask, symbols, 0), target=jax.nn.one_hot(y, 2), mask=mask)
 
     return example
 

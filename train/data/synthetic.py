@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from train.data.source import Dataset, Source
 
 
-def generated(example, name: str, *, examples: int, inputs="sequence", targets: str, outputs: int, test=None) -> Dataset:
+def generated(example, name: str, *, examples: int, inputs="sequence", test=None, **kind) -> Dataset:
     """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its test set.
 
-    test: makes the examples of the test set, if not `example` does.
+    test: makes the examples of the test set, if not `example` does.  kind: targets, outputs and symbols, as of Dataset.
     """
     if examples < 1:
         raise ValueError(f"examples: {examples} must be at least 1")
@@ -19,8 +19,7 @@ def generated(example, name: str, *, examples: int, inputs="sequence", targets: 
 
     return Dataset(
         inputs=inputs,
-        targets=targets,
-        outputs=outputs,
+        **kind,
         train=source(None, example),
         evals={"test": source(examples, test or example)},
         about=f"{name}, generated in the step",
