@@ -48,6 +48,7 @@ def plan(
     way: rows that were run with other seeds, or before their config changed."""
     seconds = {row: each * len(seeds) for row, each in table_runs.seconds_a_seed(path, scale).items()}
     lines, total, unknown, refused = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0, []
+    width = max(map(len, rows), default=0)
     for name in rows:
         where, config = runs / table_runs.folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})
         done, took, state = (where / "result.json").exists(), seconds.get(name), "done"
@@ -59,7 +60,7 @@ def plan(
         if not done and state == "done":
             total, unknown = total + (took or 0), unknown + (took is None)
             state = "not measured yet" if took is None else f"about {took / 60:.1f} min"
-        lines.append(f"  {name:<32} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
+        lines.append(f"  {name:<{width}} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
     times = [f"{total / 60:.1f} min, as measured where results.csv says"] if total else []
     times += [f"{unknown} rows of unknown length"] if unknown else []
     lines.append(f"  to do: {', and '.join(times) or 'nothing'}")
@@ -115,7 +116,8 @@ def main(arguments: list[str]) -> int:
         else:
             outcomes[name] = outcome(table, where)
         say(f"{name}: {outcomes[name]}")
-    say("\n".join([f"{table.title}; scale {flags.scale}:", *(f"  {name:<32} {text}" for name, text in outcomes.items())]))
+    width = max(map(len, outcomes), default=0)
+    say("\n".join([f"{table.title}; scale {flags.scale}:", *(f"  {name:<{width}} {text}" for name, text in outcomes.items())]))
     if failed:
         raise NonFinite(f"no result of {', '.join(failed)}: numbers that are not finite, as said above")
     return 0

@@ -72,7 +72,9 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
             never = isinstance(value, AtLeast)
             right.plot(value, k, ">" if never else "|", color=color, markersize=6 if never else 9, alpha=0.6)
         right.plot(interval.mean, k, "o", color=color)
-    left.set(xlabel="step", title=f"{curve}: median, seeds")
+    drawn = len(runs.keys() & set(names))
+    of_rows = f"; {drawn} of {len(names)} rows" if drawn < len(names) else ""  # the others ran elsewhere
+    left.set(xlabel="step", title=f"{curve}: median, seeds{of_rows}")
     right.set_yticks(range(len(names)), names)
     for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
         label.set_color(f"C{k % 10}")

@@ -120,15 +120,19 @@ def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:
 
 
 def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
-    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table."""
+    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table; those of rows that
+    the table no longer has go."""
     new = {(line["table"], line["scale"], line["row"]) for line in lines}
-    kept = [old for old in read(path.parent) if (old["table"], old["scale"], old["row"]) not in new]
     order = {row.name: k for k, row in enumerate(table.rows)}
 
-    def place(line):
-        return line["table"], line["scale"], order.get(line["row"], 0) if line["table"] == path.stem else 0
+    def stays(line):
+        of_it = line["table"] != path.stem or line["row"] in order
+        return of_it and (line["table"], line["scale"], line["row"]) not in new
 
-    everything = sorted([*kept, *lines], key=place)
+    def place(line):
+        return line["table"], line["scale"], order[line["row"]] if line["table"] == path.stem else 0
+
+    everything = sorted([*filter(stays, read(path.parent)), *lines], key=place)
     part = path.parent / "results.csv.part"
     with part.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")

@@ -1,5 +1,6 @@
 """Sweeps lose nothing and run nothing twice; reports say what was run."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -130,6 +131,19 @@ def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tm
     assert (tiny.parent / "results.csv").read_text() == results
     assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
     assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_another_table_stay(tiny):
+    table = load.load_table(str(tiny))[1]
+    more = dataclasses.replace(table, rows=(*table.rows, Row("gone")))
+    for path, row in ((tiny.with_name("another.py"), "gone"), (tiny, "gone"), (tiny, "slow")):
+        table_runs.enter(path, more, [dict(table=path.stem, scale="small", row=row)])
+    table_runs.enter(tiny, table, [dict(table="table", scale="small", row="fast")])
+    assert [(r["table"], r["row"]) for r in table_runs.read(tiny.parent)] == [
+        ("another", "gone"),
+        ("table", "slow"),
+        ("table", "fast"),
+    ]
 
 
 def test_a_shard_has_the_rows_that_go_on_from_its_own_and_a_scale_leaves_them_out_with_those():

@@ -68,8 +68,8 @@ def before(p: int, lr: float) -> dict:
 
 
 SHRUNK = (
-    "Nothing is learned: after 1,000 steps the drift is far larger than what one symbol adds to a state, and the weights to the "
-    "outputs shrink to nothing first."
+    "Nothing is learned: after 1,000 steps the drift is far larger than what one symbol adds to a state, and the weights to "
+    "the outputs shrink to nothing first."
 )
 RANDOM = dict(
     paper="All outputs fall to 0, as in 2a. What cured that, cross entropy and an update every time step, does not help here: "
