@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 CONFIDENCE = 0.95
-HELD, NOT_HELD, UNDECIDED, NOT_RUN = "held", "not held", "undecided", "not run"
+HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,9 @@ def verdicts(table: Table, lines: list[dict], path: pathlib.Path, scale: str) ->
     verdicts = []
     for claim in table.claims:
         first, *others = (found[measure] for measure in claim.measures(table))
-        verdicts.append(claim.verdict(first, table, *others))
+        absent = [row for row in claim.rows() if row not in table.names(scale)]
+        nothing = statistics.Verdict("not at this scale", f"without {', '.join(absent)}")
+        verdicts.append(nothing if absent else claim.verdict(first, table, *others))
     return verdicts
 
 
@@ -112,13 +114,15 @@ def index(papers: pathlib.Path) -> str:
     for folder in sorted(f for f in papers.iterdir() if (f / "README.md").exists() or list(f.glob("[a-z]*.py"))):
         lines = read(folder)
         for path, table in tables(folder):
-            for scale in scales_run(table, lines, path) or ["-"]:
+            link = f"[{folder.name}/{path.stem}]({folder.name}/README.md)"
+            run = scales_run(table, lines, path)
+            for scale in run:
                 words = [v.word for v in verdicts(table, lines, path, scale)]
-                rows = len(measured(lines, path, scale, table.measure))
-                of = len(table.names(scale) if scale in table.scales else table.rows)
+                rows, of = len(measured(lines, path, scale, table.measure)), len(table.names(scale))
                 counts = " | ".join(str(words.count(word)) for word in (HELD, NOT_HELD, UNDECIDED))
-                link = f"[{folder.name}/{path.stem}]({folder.name}/README.md)"
                 out.append(f"| {link}: {table.title} | {scale} | {rows} / {of} | {counts} |")
+            if not run:
+                out.append(f"| {link}: {table.title} | - | 0 / {len(table.rows)} | 0 | 0 | 0 |")
     return "\n".join(out) + "\n"
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from etils import epath
 
 from configs import load
-from configs.table import Row, Scale, Table, Until
+from configs.table import Better, Row, Scale, Table, Until
 from scripts import report as report_script
 from scripts import sweep, table_report, table_runs
 from train import __main__ as command
@@ -131,6 +132,15 @@ def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tm
     assert (tiny.parent / "results.csv").read_text() == results
     assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
     assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_claim_about_rows_that_a_scale_leaves_out_says_so_and_one_about_rows_to_come_says_that():
+    claims = (Better("a is better", row="a", than="b"), Better("c is better", row="c", than="b"))
+    t = Table(
+        title="t", measure="m", rows=(Row("a"), Row("b"), Row("c")), claims=claims, scales={"s": Scale("", without=("c",))}
+    )
+    verdicts = table_report.verdicts(t, [], pathlib.Path("t.py"), "s")
+    assert [(v.word, v.evidence) for v in verdicts] == [("not run", "no run of a, b"), ("not at this scale", "without c")]
 
 
 def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_another_table_stay(tiny):
