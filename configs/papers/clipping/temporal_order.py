@@ -3,8 +3,8 @@
 Run:   python -m scripts.sweep configs/papers/clipping/temporal_order.py
 
 Paper: temporal order, 50 units, batches of 20, SGD at lr 0.01, clip 1 (v1 of the arXiv paper; 0.001 and 6 in the final one),
-up to 5M updates; success is under 1% of errors, at which a seed stops. Its regulariser is not here. `basic tanh` starts at
-N(0, 0.1^2).
+up to 5M updates; success is under 1% of errors in 10,000 sequences, at which a seed stops. Here is its "basic tanh", all weights
+N(0, 0.1^2); its sigmoid and "smart tanh" networks and its regulariser are not here.
 """
 
 from configs.table import Better, Row, Scale, Table, Until
@@ -13,7 +13,9 @@ CLIP = {"optim.clip_norm": 1.0}
 
 TABLE = Table(
     title="Figure 7, temporal order with and without clipping. Pascanu et al. 2013",
-    measure="test/error",
+    says="Updates until at most 1% of the test sequences are wrong.",
+    measure=Until("test/error", 1.0, unit="updates"),
+    curve="test/error",
     base={
         "task.name": "classify",
         "data.name": "temporal_order",
@@ -21,6 +23,8 @@ TABLE = Table(
         "model.name": "sequence_readout",
         "model.cell": "elman",
         "model.hidden": 50,
+        "model.initialiser": "normal",
+        "model.init_scale": 0.1,
         "optim.name": "sgd",
         "optim.lr": 0.01,
         "log.every": 500,
@@ -37,24 +41,12 @@ TABLE = Table(
         Better("clipping helps at T=20", row="SGD with clipping at T=20", than="SGD at T=20"),
         Better("clipping helps at T=50", row="SGD with clipping at T=50", than="SGD at T=50"),
         Better("longer sequences are harder", row="SGD with clipping at T=20", than="SGD with clipping at T=50"),
-        *(
-            Better(
-                f"(ours) ... in updates to 1% of errors: {says}",
-                row=row,
-                than=than,
-                measure=Until("test/error", 1.0, unit="updates"),
-            )
-            for says, row, than in (
-                ("clipping at T=20", "SGD with clipping at T=20", "SGD at T=20"),
-                ("clipping at T=50", "SGD with clipping at T=50", "SGD at T=50"),
-                ("T=20", "SGD with clipping at T=20", "SGD with clipping at T=50"),
-            )
-        ),
     ),
     scales=dict(
         paper=Scale(
             "at most 200,000 updates (5M in the paper)",
             {
+                "data.examples": 10_000,
                 "optim.steps": 200_000,
                 "stop.metric": "test/error",
                 "stop.at_most": 1.0,
