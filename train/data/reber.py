@@ -55,7 +55,7 @@ def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset
 
     Input and target float32 [T, 7], one-hot in the order of SYMBOLS; at each symbol but the last the target is the next one.
     "legal" bool [T, 7] are the one or two symbols that may be next; the string is right if these are always above the others.
-    Success is no wrong string among the training strings and none among the test strings: the splits "train_strings", "test".
+    Success is no wrong string among the training strings and none among the test strings: the split "strings" has both.
 
     strings_per_set: training strings, and test strings, none of which is trained on; 256 each in the paper, at most 2000.
     data_seed: chooses the strings; the paper has 3 pairs of sets. Raises ValueError, one line.
@@ -87,7 +87,7 @@ def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset
         targets="reals",
         outputs=7,
         train=source(train),
-        evals=dict(train_strings=source(train), test=source(test)),
+        evals=dict(strings=source(train + test), test=source(test)),
         about=f"embedded Reber grammar, {strings_per_set} strings to train on and to test with, number {data_seed}",
         metadata=dict(source="generated", data_seed=data_seed),
     )

@@ -3,8 +3,8 @@
 Run:   python -m scripts.sweep configs/papers/clipping/temporal_order.py
 
 Paper: temporal order, 50 units, batches of 20, SGD at lr 0.01, clip 1 (v1 of the arXiv paper; 0.001 and 6 in the final one),
-up to 5M updates; success is under 1% of errors in 10,000 sequences, at which a seed stops. Here is its "basic tanh", all weights
-N(0, 0.1^2); its sigmoid and "smart tanh" networks and its regulariser are not here.
+up to 5M updates; success is under 1% of errors in 10,000 sequences, at which a seed stops. Here is its "basic tanh", whose
+weights all start as N(0, 0.1^2); its sigmoid and "smart tanh" networks and its regulariser are not here.
 """
 
 from configs.table import Better, Row, Scale, Table, Until

@@ -3,11 +3,12 @@
 Run:   python -m scripts.sweep configs/papers/lstm1997/two_sequence.py --scale=paper
 
 ST1: none of 256 test sequences is wrong, in 3b fewer than 6 (2.3%). ST2: the mean absolute error is below 0.01 too, in 3b 0.04;
-here that alone, as a run has one stop rule. 3c stops where the mean difference from the targets without noise is below 0.015,
-and in the paper where none is above 0.1 too. Here all is looked at each 2,000 sequences.
+here that alone, as a run has one stop rule, so it may come before ST1. 3c stops where the mean difference from the targets
+without noise is below 0.015, and in the paper where none is above 0.1 too. Here all is looked at each 2,000 sequences, on 256
+test sequences; the paper's shares of 2,560 that are wrong after the stop (0.0001 to 0.015) are not here.
 """
 
-from configs.papers.lstm1997._online import ONLINE
+from configs.papers.lstm1997._online import EVERY, ONLINE
 from configs.table import Better, Row, Scale, Solves, Stopped, Table
 
 
@@ -67,11 +68,15 @@ TABLE = Table(
     ),
     claims=(
         Solves("LSTM solves 3a with N=3", row="3a T=100 N=3"),
+        Solves("... and of 1,000 steps", row="3a T=1000 N=3", share=EVERY),
         Solves("... 3b, noise on the informative inputs too", row="3b T=100 N=3"),
+        Solves("... and of 1,000 steps, with N=1", row="3b T=1000 N=1", share=EVERY),
         Solves("... and 3c, learning the means of noisy targets", row="3c T=100 N=3"),
         Better("one informative input takes longer than three: 3a", row="3a T=100 N=3", than="3a T=100 N=1"),
         Better("... 3b", row="3b T=100 N=3", than="3b T=100 N=1"),
         Better("... 3c", row="3c T=100 N=3", than="3c T=100 N=1"),
+        Better("1,000 steps take longer than 100: 3a", row="3a T=100 N=3", than="3a T=1000 N=3"),
+        Better("... 3b", row="3b T=100 N=1", than="3b T=1000 N=1"),
         Better("noise on the informative inputs makes it slower", row="3a T=100 N=3", than="3b T=100 N=3"),
         Better("noisy targets make it slower still", row="3b T=100 N=3", than="3c T=100 N=3"),
     ),
