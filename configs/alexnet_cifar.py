@@ -5,7 +5,8 @@ Data:  python -m scripts.prepare_data cifar10
 
 The paper points to cuda-convnet for this network. From there: batch 128, momentum 0.9, lr 0.001, mean image subtracted, 24 x 24
 crops and mirror images, ten views in evaluation, lr / 10 twice at the end. There decay is 0.004 in the locally connected and
-linear layers alone and biases learn twice as fast; here decay is everywhere and biases learn like the rest.
+linear layers alone, with LRN 0.01 in the linear one, and biases learn twice as fast; here it is 0.004 for all weights and
+biases learn like the rest.
 """
 
 from configs import base

@@ -53,7 +53,10 @@ def _common() -> dict[str, dict]:
             skip_nonfinite=False,  # leave out updates whose loss or gradient is not finite; false: the run ends, with code 3
             ema=0.0,  # decay of the average of the parameters that evaluation uses; 0: none
         ),
-        schedule=dict(warmup=_steps(0)),  # duration of the linear rise of lr from 0
+        schedule=dict(
+            warmup=_steps(0),  # duration
+            warmup_factor=0.0,  # 0: lr rises along a line from 0 in it; else lr is times this in it (He et al. 2015: 0.1)
+        ),
     )
 
 
@@ -97,6 +100,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "optim.clip_value": "(0, inf)",
     "optim.accumulate": "[1, inf)",
     "optim.ema": "[0, 1)",
+    "schedule.warmup_factor": "[0, 1]",
     "eval.batch_size": "[1, 1048576]",
     "eval.ensemble": "[1, inf)",
     "stop.last": "[0, inf)",

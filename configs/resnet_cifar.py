@@ -4,12 +4,13 @@ Run:   python -m train --config=configs/resnet_cifar.py:depth=56                
 Data:  python -m scripts.prepare_data cifar10 (or cifar100, with classes=100)
 
 Batch 128, SGD with momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k steps; 4 pixels of padding, a random
-32 x 32 crop and its mirror image; per-pixel mean subtracted. From depth 110 on the first 400 steps have lr 0.01 in the paper;
-here they rise linearly to 0.1. The authors divide batch normalisation over two GPUs; here it is the whole batch's.
+32 x 32 crop and its mirror image; per-pixel mean subtracted. From depth 110 on the first 400 steps have lr 0.01. The authors
+divide batch normalisation over two GPUs; here it is the whole batch's.
 """
 
 from configs import base
 from configs.load import arguments
+from configs.papers.residual import WARM_UP
 
 
 def get_config(argument: str = ""):
@@ -26,6 +27,6 @@ def get_config(argument: str = ""):
     c.optim.weight_decay = 1e-4
     c.optim.steps = 64_000
     c.schedule.boundaries = (32_000, 48_000)
-    c.schedule.warmup = 400 if given["depth"] >= 110 else 0
+    base.override(c, WARM_UP if given["depth"] >= 110 else {})
     c.steps_per_dispatch = 100
     return c

@@ -4,11 +4,12 @@ Run:   python -m train --config=configs/resnet_v2_cifar.py:depth=164,order=full_
        python -m train --config=configs/resnet_v2_cifar.py:depth=110,block=basic,shortcut=A --config.model.gate=exclusive
 Data:  python -m scripts.prepare_data cifar10 (or cifar100, with classes=100)
 
-As configs/resnet_cifar.py, but all networks warm up for 400 steps: at lr 0.01 in the paper, here rising linearly to 0.1.
+As configs/resnet_cifar.py, but all networks warm up for 400 steps at lr 0.01.
 """
 
 from configs import base, resnet_cifar
 from configs.load import arguments
+from configs.papers.residual import WARM_UP
 
 
 def get_config(argument: str = ""):
@@ -17,5 +18,5 @@ def get_config(argument: str = ""):
     base.override(c, {"model.name": "resnet_v2_cifar"})
     for key in ("depth", "block", "shortcut", "order"):
         c.model[key] = given[key]
-    c.schedule.warmup = 400
+    base.override(c, WARM_UP)
     return c

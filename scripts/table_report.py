@@ -20,7 +20,7 @@ def verdicts(table: Table, lines: list[dict], path: pathlib.Path, scale: str) ->
     for claim in table.claims:
         first, *others = (found[measure] for measure in claim.measures(table))
         absent = [row for row in claim.rows() if row not in table.names(scale)]
-        nothing = statistics.Verdict("not at this scale", f"without {', '.join(absent)}")
+        nothing = statistics.Verdict("not at this scale", f"left out: {', '.join(absent)}")
         verdicts.append(nothing if absent else claim.verdict(first, table, *others))
     return verdicts
 

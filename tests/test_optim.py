@@ -24,6 +24,7 @@ def rates(schedule: str, steps: int, **options) -> np.ndarray:
     [
         ("constant", {}, [1, 1, 1, 1]),
         ("constant", dict(warmup=4), [0.25, 0.5, 0.75, 1]),
+        ("constant", dict(warmup=2, warmup_factor=0.1), [0.1, 0.1, 1, 1]),
         ("step", dict(boundaries=(1, 3), factor=0.1), [1, 0.1, 0.1, 0.01]),
         ("exponential", dict(every=2, factor=0.25), [1, 0.5, 0.25, 0.125]),
         ("exponential", dict(every=2, factor=0.25, staircase=True), [1, 1, 0.25, 0.25]),
@@ -41,7 +42,9 @@ def test_lr_per_scales_the_learning_rate_with_the_batch():
 
 def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
     rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1)
-    plain = dict(warmup=0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None)
+    plain = dict(
+        warmup=0, warmup_factor=0.0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None
+    )
     optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=1, ema=0.0, **plain)
     params = jnp.zeros([1])
     state, seen = optimizer.update.init(params), []
@@ -53,7 +56,7 @@ def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
 
 def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
     params = {"scale": jnp.ones([2]), "rest": {"scale": jnp.ones([3]), "average": jnp.ones([1])}}  # as batch norm's is
-    common = dict(lr=0.5, warmup=0, accumulate=1, weight_decay=0.0, decay="coupled", decay_mask="all")
+    common = dict(lr=0.5, warmup=0, warmup_factor=0.0, accumulate=1, weight_decay=0.0, decay="coupled", decay_mask="all")
     for rule in (
         SCHEDULES["constant"](),
         SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1),

@@ -140,7 +140,7 @@ def test_a_claim_about_rows_that_a_scale_leaves_out_says_so_and_one_about_rows_t
         title="t", measure="m", rows=(Row("a"), Row("b"), Row("c")), claims=claims, scales={"s": Scale("", without=("c",))}
     )
     verdicts = table_report.verdicts(t, [], pathlib.Path("t.py"), "s")
-    assert [(v.word, v.evidence) for v in verdicts] == [("not run", "no run of a, b"), ("not at this scale", "without c")]
+    assert [(v.word, v.evidence) for v in verdicts] == [("not run", "no run of a, b"), ("not at this scale", "left out: c")]
 
 
 def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_another_table_stay(tiny):

@@ -272,8 +272,9 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     wanted = {key: supplied[key] for key in inspect.signature(rule).parameters if key in supplied}
     return optim.build(
         _call("optim", OPTIMIZERS[o.name], **own),
-        _call("schedule", rule, **wanted, **_options(s, "warmup")),
+        _call("schedule", rule, **wanted, **_options(s, "warmup", "warmup_factor")),
         lr=o.lr * config.data.batch_size / o.lr_per if o.lr_per else o.lr,
         warmup=round(duration("schedule.warmup", s.warmup)),
+        warmup_factor=s.warmup_factor,
         **{key: o[key] for key in common},
     )

@@ -173,6 +173,7 @@ def build(
     *,
     lr: float,
     warmup: int,
+    warmup_factor: float,
     weight_decay: float,
     decay: str,
     decay_mask: str,
@@ -181,12 +182,13 @@ def build(
     accumulate: int,
     ema: float,
 ) -> Optimizer:
-    """Puts the parts together. `rule` is what an entry of SCHEDULES returned; `warmup` is in steps."""
+    """Puts the parts together. `rule` is what an entry of SCHEDULES returned; `warmup` is in steps, in which lr is
+    times `warmup_factor`, or rises if that is 0."""
     watches_loss = not callable(rule)  # plateau is a transformation: it has a state
 
     def lr_at(step):
         step = step - step % accumulate  # the rate of an update is that of the first of its batches
-        rise = jnp.minimum(1.0, (step + 1) / warmup) if warmup else 1.0
+        rise = jnp.where(step < warmup, warmup_factor or (step + 1) / warmup, 1.0) if warmup else 1.0
         return lr * rise * (1.0 if watches_loss else rule(step))
 
     def mask(params):

@@ -73,7 +73,7 @@ TABLE = Table(
             notes={"small": "a quarter of the width and 16 passes do not overfit: 13% of its training crops are wrong"},
         ),
         Better(
-            "dropout takes more steps, about twice (4.2), to 20% of training errors, made with it on",
+            "dropout takes more steps (4.2: about twice) to 20% of training errors, made with it on",
             row="without dropout",
             than=FULL,
             measure=LEARNED,

@@ -3,8 +3,9 @@
 Run:   python -m scripts.prepare_data brown
        python -m scripts.sweep configs/papers/birnn/directions.py
 
-The paper classifies phones of TIMIT, which is not to be had here: the 12 universal tags of Brown take their place. A delayed
-network answers so many words late. Networks of about as many recurrent parameters: 128 units each way, or 192 one way.
+The paper classifies phones of TIMIT, which is not to be had here: the 12 universal tags of Brown take their place; nor are its
+artificial data and its networks without recurrence here. A delayed network answers so many words late. Networks of about as
+many recurrent parameters: 128 units each way, or 192 one way.
 """
 
 from configs.table import Better, Row, Scale, Table
@@ -44,7 +45,7 @@ TABLE = Table(
         Better("... of two", row="both", than="forward delayed by 2", notes=UNTRAINED),
         Better("... of four", row="both", than="forward delayed by 4", notes=UNTRAINED),
         Better(
-            "a delay helps a forward network",
+            "(ours) a delay helps a forward network",
             row="forward delayed by 1",
             than="forward",
             notes={

@@ -3,7 +3,10 @@
 Run:   python -m scripts.sweep configs/papers/copy/arjovsky2016.py
 
 Paper: figures, no numbers; 80 units of tanh and IRNN, 40 of LSTM, 128 of its unitary network, which is not here; RMSProp, lr
-1e-3, decay 0.9, batches of 20, gradients clipped to 1 element by element, 20,000 steps. Chance is 87.5% of the last 10 symbols.
+1e-3, decay 0.9, batches of 20, gradients clipped to 1 element by element, 20,000 steps, T from 100 to 500. Its code has besides
+a first squared gradient of 1e-3 and no epsilon, Glorot's uniform weights, a learned first state, an output gate that sees all
+states c, and 100,000 sequences made once; here all are new, and the rest is each cell's own. The GRU is ours. Chance is 87.5%
+of the last 10 symbols.
 """
 
 from configs.table import Row, Scale, Solves, Table

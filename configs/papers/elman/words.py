@@ -37,7 +37,7 @@ TABLE = Table(
     claims=(
         Lower("the error is high at the onset of a word", row="letters in words", measure="inside/mse", than="onsets/mse"),
         Lower(
-            "... also when the stream is known well",
+            "(ours) ... also when the stream is known well",
             row="letters in words for 100 passes",
             measure="inside/mse",
             than="onsets/mse",

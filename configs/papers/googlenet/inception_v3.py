@@ -5,7 +5,7 @@ Run:   python -m scripts.sweep configs/papers/googlenet/inception_v3.py
 Paper: 100 epochs, batch 32 on each of 50 machines, single crop of 299; RMSProp with decay 0.9 and epsilon 1, rate 0.045 times
 0.94 every second epoch, gradients clipped at 2, averages of the weights judged. From "Inception-v2" on each row has the
 changes of the row above. The network is that of the authors' code, whose outline differs from the printed one (see the
-network's docstring).
+network's docstring). Table 2, smaller images, and tables 4 and 5, many crops and an ensemble, are not here.
 """
 
 from configs.cnn_imagenet import recipe

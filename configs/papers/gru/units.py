@@ -2,12 +2,12 @@
 
 Run:   python -m scripts.sweep configs/papers/gru/units.py
 
-The paper models music and speech (negative log-likelihood); its music is not to be had here, its speech is private.
-Here: the next character of the King James Version, each network of about 169,000 recurrent parameters as in its Ubisoft
-rows (tanh 400, GRU 227, LSTM 195 units for 20 inputs), embedding 20. Each 100 characters are a sequence of their own, as the
-paper's are: a network that reads on and on, and began anew but once, may fail when a test begins. Learning rates are the best,
-by one seed's validation at `small`, of 0.001, 0.002 and 0.004 for tanh, 0.004, 0.01 and 0.02 for GRU, 0.004, 0.008, 0.01, 0.012
-and 0.016 for LSTM (the paper draws ten at random). So no number of the paper's belongs beside ours.
+The paper models music and speech (negative log-likelihood); there is no loader for its music here, its speech is private. Here:
+the next character of the King James Version, each network of about 169,000 recurrent parameters as in its Ubisoft rows (tanh
+400, GRU 227, LSTM 195 units for 20 inputs), embedding 20. Each 100 characters are a sequence of their own, as the paper's are:
+a network that reads on and on, and began anew but once, may fail when a test begins. Learning rates are the best, by one seed's
+validation at `small`, of 0.001, 0.002 and 0.004 for tanh, 0.004, 0.01 and 0.02 for GRU, 0.004, 0.008, 0.01, 0.012 and 0.016 for
+LSTM (the paper draws ten at random). So no number of the paper's belongs beside ours.
 """
 
 from configs.table import Alike, Better, Row, Scale, Table

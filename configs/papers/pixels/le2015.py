@@ -3,7 +3,7 @@
 Run:   python -m scripts.sweep configs/papers/pixels/le2015.py
 
 Paper: MNIST, which is not to be had here; accuracies as errors (IRNN 97 and 82%, tanh 35 and 35%; those of LSTM are in a figure
-alone), 100 units, batches of 16. Here Fashion-MNIST, Adam, and at the small scale 14 pixels a step, so 56 steps.
+alone), 100 units. Here Fashion-MNIST, Adam, and at the small scale 14 pixels a step, so 56 steps.
 """
 
 from configs.table import Better, Row, Scale, Table

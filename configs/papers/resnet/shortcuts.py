@@ -3,9 +3,9 @@
 Run:   python -m scripts.sweep configs/papers/resnet/shortcuts.py
 
 Paper: 34 layers on ImageNet, 10 crops; 50 and more are bottlenecks with shortcut B. Table 4 judges the same networks fully
-convolutionally, by the whole image and its mirror at five scales: here their last pooling is over all of the map. At small
-scale: networks of CIFAR's form, where the paper uses A alone, trained at one scale. Table 5, an ensemble of six networks of
-different depth, is not here: eval.ensemble is of the seeds of a row.
+convolutionally, by the whole image (on ImageNet here the square in its middle) and its mirror at five scales: here their last
+pooling is over all of the map. At small scale: networks of CIFAR's form, where the paper uses A alone, trained at one scale.
+Table 5, an ensemble of six networks of different depth, is not here: eval.ensemble is of the seeds of a row.
 """
 
 from configs.cnn_imagenet import recipe

@@ -3,7 +3,7 @@
 Run:   python -m scripts.sweep configs/papers/resnet_v2/table2.py
 
 Paper: CIFAR-10, ResNet-110 of basic units with shortcut A, and ResNet-164 of bottlenecks with shortcut B; as He et al. 2015,
-with 400 steps of warm-up at lr 0.01 (here rising linearly to 0.1). Errors are medians of 5 runs.
+with 400 steps of warm-up at lr 0.01. Errors are medians of 5 runs.
 """
 
 from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL, WARM_UP

@@ -20,6 +20,7 @@ TABLE = Table(
         "model.name": "seq2seq",
         "model.directions": "forward",
         "model.attention": "none",
+        "model.bridge": "copy",
         "model.hidden": 128,
         "model.embedding": 64,
         "optim.name": "adam",

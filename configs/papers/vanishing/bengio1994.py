@@ -5,7 +5,8 @@ Run:   python -m scripts.sweep configs/papers/vanishing/bengio1994.py
 Paper: figures, no numbers. The more steps between what is told and the answer, the fewer trials of back-propagation succeed, as
 a state that latches robustly makes gradients vanish. Its 2-sequence problem, in the form of Hochreiter & Schmidhuber 1997 (3a:
 the class is in the first 3 of T to 1.1 T inputs, noise follows, within 0.2 is right). Ours: 5 tanh units as in the paper, 5 of
-an LSTM, both by gradient descent on batches of 20 with the norm clipped to 1.
+an LSTM, both by gradient descent on batches of 20 with the norm clipped to 1. The paper's units have no biases, its sequences
+T/2 to T steps, and its weights start in U(-0.5, 0.5); its latching and parity problems are not here.
 """
 
 from configs.table import Monotone, Row, Scale, Solves, Table

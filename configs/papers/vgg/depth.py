@@ -3,13 +3,13 @@
 Run:   python -m scripts.sweep configs/papers/vgg/depth.py
 
 Table 3 trains, at one scale S; C, D and E go on from there at S = 384 and a tenth of the rate, then with S from 256 to 512, for
-how long and with which falls of the rate is ours. It judges a network at one scale Q, by the whole image and its mirror, fully
-convolutionally. Table 4 judges the same networks at three scales, and table 5 by 50 crops of each. B-shallow has a 5 x 5
-convolution for each pair of 3 x 3 ones (section 4.1). The paper copied the outer layers of deep networks from A; here, as in
-its later remark, weights start by Glorot & Bengio's rule, and at `small` by He et al.'s. Images of Fashion-MNIST have a
-seventh of each printed size at `small`, 32 for 224, and two sevenths at `full`. Tables 6 and 7 are of ensembles of different
-networks (D with E, and seven), which are not here, as eval.ensemble is of the seeds of a row; the single network of table 7 is
-"E at 256 to 512 by multi-crop and dense".
+how long and with which falls of the rate is ours. It judges a network at one scale Q, by the whole image (on ImageNet here the
+square in its middle) and its mirror, fully convolutionally. Table 4 judges the same networks at three scales, and table 5 by 50
+crops of each. B-shallow has a 5 x 5 convolution for each pair of 3 x 3 ones (section 4.1). The paper copied the outer layers of
+deep networks from A; here, as in its later remark, weights start by Glorot & Bengio's rule, and at `small` by He et al.'s.
+Images of Fashion-MNIST have a seventh of each printed size at `small`, 32 for 224, and two sevenths at `full`. Tables 6 and 7
+are of ensembles of different networks (D with E, and seven), which are not here, as eval.ensemble is of the seeds of a row; the
+single network of table 7 is "E at 256 to 512 by multi-crop and dense".
 """
 
 from configs.cnn_imagenet import recipe
