@@ -146,6 +146,11 @@ def _field(parameter: inspect.Parameter):
     return default
 
 
+def defaults(config: ConfigDict) -> ConfigDict:
+    """What a config starts with whose sections have the names of this one's."""
+    return override(get_config(), {f"{kind}.name": config[kind].name for kind in TABLES})
+
+
 def flatten(config: ConfigDict | dict) -> dict[str, object]:
     """{'optim.lr': 0.001, ...}: every leaf by its dotted path."""
     flat = {}

@@ -11,9 +11,11 @@ import pytest
 from etils import epath
 from helpers import VOWELS, train
 
+from configs import load
 from train import log
-from train.__main__ import main
+from train.__main__ import main, same_config
 from train.checkpoint import sealed
+from train.errors import BadInput
 
 
 def test_the_first_lines_say_what_runs_where_on_what(finished):
@@ -72,6 +74,17 @@ def test_metrics_are_in_jsonl_tensorboard_and_a_picture(finished):
     assert all(len(r["loss"]) == 2 for r in records)
     assert list((finished[0] / "tensorboard").glob("events*"))
     assert (finished[0] / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_from_before_a_key_existed_goes_on_where_the_key_has_its_default_and_is_refused_elsewhere(tmp_path):
+    _, config = load.load("configs/lstm_japanese_vowels.py")
+    before = json.loads(config.to_json())
+    del before["schedule"]["warmup_factor"], before["model"]["residual"]
+    (tmp_path / "config.json").write_text(json.dumps(before))
+    same_config(tmp_path, config)
+    config.model.residual = True
+    with pytest.raises(BadInput, match="model.residual was false, is true"):
+        same_config(tmp_path, config)
 
 
 def test_the_config_lies_beside_the_checkpoints_and_can_be_read_back(finished):

@@ -95,13 +95,16 @@ def _read_json(path) -> dict:
 
 
 def same_config(workdir, config) -> None:
-    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ."""
+    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ.
+
+    A key that did not exist when the run began has its default there: what was done before there was a choice.
+    """
     from configs import base
 
     if not (workdir / "config.json").exists():
         return
-    before, now = _read_json(workdir / "config.json"), json.loads(config.to_json())
-    before, now = base.flatten(before), base.flatten(now)
+    start, now = (base.flatten(json.loads(c.to_json())) for c in (base.defaults(config), config))
+    before = start | base.flatten(_read_json(workdir / "config.json"))
     differing = [
         f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
         for key in sorted(before.keys() | now.keys())
