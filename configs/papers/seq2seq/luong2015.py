@@ -45,7 +45,7 @@ TABLE = Table(
         row("global dot", "dot", 6.1),
         row("global general", "general", 6.1),
         row("global concat", "concat", 6.7),
-        row("local-m dot", "dot", None, LOCAL_M),
+        row("local-m dot", "dot", 7.0, LOCAL_M),
         row("local-m general", "general", 6.2, LOCAL_M),
         row("local-m concat", "concat", 7.1, LOCAL_M),
         row("local-p dot", "dot", 6.6, LOCAL_P),
