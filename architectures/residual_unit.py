@@ -32,7 +32,7 @@ ORDERS = dict(  # v2, table 2 and figure 4
     original=Order("WBR", "WB", "R"),
     bn_after_addition=Order("WBR", "W", "BR"),
     relu_before_addition=Order("WBR", "WBR", ""),
-    relu_only_preactivation=Order("RWB", "RWB", "", head="R"),  # where its BN is, a figure alone shows
+    relu_only_preactivation=Order("RWB", "RWB", "", head="R"),  # the place of BN is our reading of figure 4
     full_preactivation=Order("BRW", "BRW", "", head="BR"),
 )
 SHORTCUTS = ("A", "B", "C", "none")

@@ -54,8 +54,8 @@ def _common() -> dict[str, dict]:
             ema=0.0,  # decay of the average of the parameters that evaluation uses; 0: none
         ),
         schedule=dict(
-            warmup=_steps(0),  # duration
-            warmup_factor=0.0,  # 0: lr rises along a line from 0 in it; else lr is times this in it (He et al. 2015: 0.1)
+            warmup=_steps(0),  # duration of the warm-up at the start
+            warmup_factor=0.0,  # what lr is multiplied by in it; 0: lr rises along a line from 0 instead
         ),
     )
 

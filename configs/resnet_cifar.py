@@ -10,7 +10,8 @@ divide batch normalisation over two GPUs; here it is the whole batch's.
 
 from configs import base
 from configs.load import arguments
-from configs.papers.residual import WARM_UP
+
+WARM_UP = {"schedule.warmup": 400, "schedule.warmup_factor": 0.1}  # lr 0.01 in the first 400 steps
 
 
 def get_config(argument: str = ""):

@@ -9,7 +9,7 @@ As configs/resnet_cifar.py, but all networks warm up for 400 steps at lr 0.01.
 
 from configs import base, resnet_cifar
 from configs.load import arguments
-from configs.papers.residual import WARM_UP
+from configs.resnet_cifar import WARM_UP
 
 
 def get_config(argument: str = ""):

@@ -60,7 +60,7 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
         records = [r for r in log_of_it if r["split"] == of and metric in r]
         fewest = min((len(r[metric]) for r in records), default=0)  # where ensembles were judged at the end, not seeds
         points = _held(np.array([r[metric][:fewest] for r in records], np.float64))
-        steps, color, style = [r["step"] for r in records], f"C{k % 10}", "-" if k < 10 else "--"
+        steps, color, style = [r["step"] for r in records], f"C{k % 10}", ("-", "--", ":")[min(k // 10, 2)]
         if len(points):
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
             middle = np.ma.median(points, axis=1)

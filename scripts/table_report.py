@@ -19,9 +19,11 @@ def verdicts(table: Table, lines: list[dict], path: pathlib.Path, scale: str) ->
     verdicts = []
     for claim in table.claims:
         first, *others = (found[measure] for measure in claim.measures(table))
-        absent = [row for row in claim.rows() if row not in table.names(scale)]
-        nothing = statistics.Verdict("not at this scale", f"left out: {', '.join(absent)}")
-        verdicts.append(nothing if absent else claim.verdict(first, table, *others))
+        left_out = [row for row in claim.rows() if row not in table.names(scale)]
+        if left_out:
+            verdicts.append(statistics.Verdict("not at this scale", f"left out: {', '.join(left_out)}"))
+        else:
+            verdicts.append(claim.verdict(first, table, *others))
     return verdicts
 
 

@@ -126,8 +126,8 @@ def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
     order = {row.name: k for k, row in enumerate(table.rows)}
 
     def stays(line):
-        of_it = line["table"] != path.stem or line["row"] in order
-        return of_it and (line["table"], line["scale"], line["row"]) not in new
+        gone = line["table"] == path.stem and line["row"] not in order
+        return not gone and (line["table"], line["scale"], line["row"]) not in new
 
     def place(line):
         return line["table"], line["scale"], order[line["row"]] if line["table"] == path.stem else 0

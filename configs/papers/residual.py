@@ -17,7 +17,6 @@ SCHEDULE = {
 }
 CIFAR10 = {**SCHEDULE, "data.name": "cifar10", "data.scale": "mean_image"}
 FULL = {**SCHEDULE, "data.name": "fashion_mnist", "data.source": "files"}
-WARM_UP = {"schedule.warmup": 400, "schedule.warmup_factor": 0.1}  # lr 0.01 in the first 400 steps
 SMALL = {  # the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps
     "data.name": "fashion_mnist",
     "data.source": "embedded",

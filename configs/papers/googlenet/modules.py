@@ -36,8 +36,7 @@ TABLE = Table(
             within=1.0,
             notes=dict(
                 small="4 epochs are a start, and there the heads help: without them training is behind too, and still falling. "
-                "The paper's half a point is of networks trained to the end; Szegedy et al. 2015 see no help early on, at full "
-                "width and with batch normalisation."
+                "The paper's half a point is of networks trained to the end; Szegedy et al. 2015 see no help early on."
             ),
         ),
         Better("batch normalisation learns in fewer steps", row="with batch normalisation", than="GoogLeNet", measure=LEVEL),

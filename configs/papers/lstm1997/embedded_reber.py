@@ -3,7 +3,7 @@
 Run:   python -m scripts.sweep configs/papers/lstm1997/embedded_reber.py --scale=paper
 
 Stop: every training string and every test string predicted, looked at each 500 sequences. Ours: an update after each sequence,
-one pair of string sets (the paper has three), and a most of 60,000 or 200,000 sequences. The two rows of ours: section 5.1
+one pair of string sets (the paper has three), and at most 60,000 or 200,000 sequences. The two rows of ours: section 5.1
 does not say how the outputs are wired, only its count of weights does. The last rows stand for results that the paper quotes:
 RTRL (Smith & Zipser 1989, those that succeeded) is computed here as back-propagation through time, whose gradient is the same,
 of logistic units and outputs that do not recur (about 170 and 494 weights in the paper, 61 and 331 here); Elman's network

@@ -75,8 +75,8 @@ TABLE = Table(
             row="3b T=1000 N=1",
             share=EVERY,
             notes=dict(
-                paper="The most of 1,000,000 sequences may be too few: of 100 steps one input takes 3.3 times as long as "
-                "three, which would make 1,100,000 of the 330,000 of 3a."
+                paper="1,000,000 sequences may be too few: over 100 steps one input takes 3.3 times as long as three, "
+                "which would make 1,100,000 of the 330,000 of 3a."
             ),
         ),
         Solves("... and 3c, learning the means of noisy targets", row="3c T=100 N=3"),

@@ -7,7 +7,8 @@ mirror images; from depth 110 on 400 steps of warm-up (printed for ResNet-110). 
 6, without numbers; plain-110's is above 60% and not shown.
 """
 
-from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL, WARM_UP
+from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
+from configs.resnet_cifar import WARM_UP
 from configs.table import Better, Monotone, Ordered, Row, Scale, Solves, Table
 
 PLAIN = {"model.name": "plain_cifar"}

@@ -6,7 +6,8 @@ Paper: CIFAR-10, ResNet-110 of original units; medians of 5 runs; "fail" is a te
 bias of a gate was chosen among 0, -1, ..., -10; printed are 0 to -7 of exclusive gates, and two of the others.
 """
 
-from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL, WARM_UP
+from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
+from configs.resnet_cifar import WARM_UP
 from configs.table import Alike, Better, Row, Scale, Table
 
 

@@ -6,7 +6,8 @@ Paper: CIFAR-10, ResNet-110 of basic units with shortcut A, and ResNet-164 of bo
 with 400 steps of warm-up at lr 0.01. Errors are medians of 5 runs.
 """
 
-from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL, WARM_UP
+from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
+from configs.resnet_cifar import WARM_UP
 from configs.table import Better, Row, Scale, Table
 
 ORDERS = ("original", "BN after addition", "ReLU before addition", "ReLU-only pre-activation", "full pre-activation")

@@ -6,7 +6,8 @@ Errors are medians of 5 runs. In the first two rows each shortcut skips one laye
 4. Small scale: 9 units (of one layer 18) for depths 110 and 164, 27 for 1001.
 """
 
-from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL, WARM_UP
+from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
+from configs.resnet_cifar import WARM_UP
 from configs.table import Better, Row, Scale, Table
 
 ORIGINAL = {"model.order": "original"}
