@@ -48,7 +48,7 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
     import jax
 
     from train.data import DATASETS
-    from train.data.text import padded
+    from train.data.buckets import padded
     from train.data.vocabulary import SPECIAL
     from train.tasks import UNK, nearest_reference
 

@@ -83,7 +83,7 @@ class Transducer:
 
 def _padded(rows: list) -> tuple[np.ndarray, np.ndarray]:
     """int32 [N, S] and the mask. S is a multiple of 8, for few compilations."""
-    from train.data.text import padded
+    from train.data.buckets import padded
 
     width = -(-max(map(len, [*rows, [0]])) // 8) * 8
     return padded(rows, width), np.arange(width) < np.array([len(row) for row in rows])[:, None]

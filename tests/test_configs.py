@@ -172,6 +172,7 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
         ([f"--config={LENET}", "--config.optim.steps=²"], "optim.steps: '²' is no duration"),
         ([f"--config={LENET}", "--config.optim.steps=99999999999"], "below 2**31"),
         ([f"--config={LENET}", "--config.optim.accumulate=100000"], "optim.accumulate: 100000 batches an update"),
+        ([f"--config={LENET}", "--config.schedule.warmup_factor=0.1"], "warmup_factor: 0.1 does nothing without"),
         ([f"--config={LENET}", "--config.schedule.name=step"], "schedule.boundaries: name at least one"),
         ([f"--config={LENET}", "--config.data.shift=100"], "data.shift: 100 is outside [0, 28]"),
         (["--config=README.md"], "README.md is no Python file"),

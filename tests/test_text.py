@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from train.data import DATASETS, texts
+from train.data.buckets import lengths_of_buckets
 from train.data.source import Source, evaluation_order, training_order
-from train.data.text import by_blocks, by_hash, lengths_of_buckets
+from train.data.text import by_blocks, by_hash
 from train.data.universal_tags import UNIVERSAL, universal
 from train.errors import BadInput
 from train.loop import fresh_state

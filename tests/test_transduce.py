@@ -14,6 +14,7 @@ from train.errors import BadInput
 
 TINY = ["--config.model.hidden=8", "--config.optim.steps=2", "--config.schedule.warmup=0", "--config.seeds=0,1"]
 CMUDICT = ["--config=configs/seq2seq_cmudict.py", "--config.data.buckets=1", "--config.model.embedding=8"]
+CMUDICT += ["--config.data.reverse=true"]
 KJV = ["--config=configs/lm_kjv.py", "--config.data.vocabulary=char", "--config.data.window=10"]
 
 
@@ -51,14 +52,14 @@ def test_outputs_are_drawn_the_same_for_the_same_seed_and_without_temperature_th
     assert said("--temperature=1e-6") == said("--beams=1")
 
 
-def test_texts_come_from_a_file_too_and_an_alignment_is_drawn(runs, capsys, tmp_path):
+def test_texts_come_from_a_file_too_and_an_alignment_is_drawn_in_the_order_the_network_reads(runs, capsys, tmp_path):
     (tmp_path / "words.txt").write_text("canon\n\n")
     png = tmp_path / "alignment.png"
     transduce.main([f"--workdir={runs / 'seq2seq'}", f"--file={tmp_path / 'words.txt'}", f"--alignment={png}"])
     assert capsys.readouterr().out.startswith("canon\t") and png.read_bytes()[:4] == b"\x89PNG"
     found = transduce.Transducer([str(runs / "seq2seq")])
     weights, source, target = found.alignment(*found.encode(["canon"]), found.target.encode("K AE N"))
-    assert (source, target) == (list("canon"), ["K", "AE", "N", "<eos>"])
+    assert (source, target) == (list("nonac"), ["K", "AE", "N", "<eos>"])
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
 
 
@@ -103,9 +104,10 @@ def test_a_wide_search_is_said_to_score_as_high_as_a_narrow_one_more_often_than_
     assert narrow < wide <= same == 100
 
 
-def test_a_run_says_a_few_of_its_decodes_in_its_log(runs):
-    lines = [line for line in (runs / "seq2seq.txt").read_text().splitlines() if line.startswith("sample")]
-    assert len(lines) == 3 and all(" -> " in line and line.endswith(")") for line in lines)
+def test_a_run_says_a_few_of_its_decodes_in_its_log_and_a_reversed_source_as_it_was_written(runs):
+    lines = [line.split(None, 1)[1] for line in (runs / "seq2seq.txt").read_text().splitlines() if line.startswith("sample")]
+    assert len(lines) == 3 and all(line.endswith(")") for line in lines)
+    assert {line.split(" -> ")[0] for line in lines} <= {word.split("\t")[0] for word in texts.load("cmudict")[0]}
 
 
 def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed_and_from_token_to_token(runs, capsys):

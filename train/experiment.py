@@ -268,13 +268,16 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
     if o.accumulate > steps:
         raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")
+    warmup = round(duration("schedule.warmup", s.warmup))
+    if s.warmup_factor and not warmup:
+        raise BadInput(f"schedule.warmup_factor: {s.warmup_factor:g} does nothing without schedule.warmup, a duration")
     rule = SCHEDULES[s.name]
     wanted = {key: supplied[key] for key in inspect.signature(rule).parameters if key in supplied}
     return optim.build(
         _call("optim", OPTIMIZERS[o.name], **own),
         _call("schedule", rule, **wanted, **_options(s, "warmup", "warmup_factor")),
         lr=o.lr * config.data.batch_size / o.lr_per if o.lr_per else o.lr,
-        warmup=round(duration("schedule.warmup", s.warmup)),
+        warmup=warmup,
         warmup_factor=s.warmup_factor,
         **{key: o[key] for key in common},
     )

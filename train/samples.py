@@ -32,5 +32,6 @@ def lines(experiment, state: Callable[[], TrainState]) -> list[str]:
     mask = np.arange(tokens.shape[1]) < lengths[:, None]
     decoded = np.asarray(_decode(experiment.model)(variables, jnp.asarray(tokens), mask))
     read, said = vocabularies["source"].decode, vocabularies["target"].decode
-    rows = zip(tokens, decoded, source.arrays["references"][:COUNT, 0], strict=True)
+    texts = [row[:length][:: -1 if experiment.dataset.reversed else 1] for row, length in zip(tokens, lengths, strict=True)]
+    rows = zip(texts, decoded, source.arrays["references"][:COUNT, 0], strict=True)
     return [f"{read(text)} -> {said(output)} ({said(reference)})" for text, output, reference in rows]

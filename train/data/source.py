@@ -94,6 +94,7 @@ class Dataset:
     outputs: the number of classes, of real targets, or of symbols of the target; symbols: of the input, if it is tokens.
     about: one line on where it came from; metadata: the same as data.
     vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved with a run.
+    reversed: whether the sources of its pairs stand from their ends (data.reverse).
     """
 
     inputs: str
@@ -105,6 +106,7 @@ class Dataset:
     metadata: Mapping[str, object]
     symbols: int | None = None
     vocabularies: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    reversed: bool = False
 
     @property
     def examples(self) -> dict[str, int]:

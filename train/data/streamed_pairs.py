@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from train.data import prepared
+from train.data.buckets import mask_of
 from train.data.source import Source, Stream
-from train.data.text import mask_of
 from train.data.vocabulary import KINDS, Vocabulary
 from train.tasks import EOS
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from train.data import texts
+from train.data.buckets import mask_of, padded, source_of
 from train.data.source import Dataset, Source
 from train.data.universal_tags import universal
 from train.data.vocabulary import KINDS, Vocabulary
@@ -31,56 +32,6 @@ def by_hash(lines: list[str]) -> dict[str, list[str]]:
         place = int.from_bytes(hashlib.sha256(line.split("\t")[0].encode()).digest()[:4], "big") % 20
         split["train" if place < 18 else SPLITS[place - 17]].append(line)
     return split
-
-
-def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:
-    """int32 [N, the longest], zeros (PAD) at the ends."""
-    out = np.zeros([len(rows), width or max(map(len, rows), default=1)], np.int32)
-    for to, row in zip(out, rows, strict=True):
-        to[: len(row)] = row
-    return out
-
-
-def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
-    """The greatest length of each bucket, so that the padding of `lengths` [N] is least. Raises ValueError for none."""
-    if buckets < 1:
-        raise ValueError(f"buckets: {buckets} must be at least 1")
-    values, counts = np.unique(lengths, return_counts=True)
-    total = np.concatenate([[0], np.cumsum(counts)])
-    best = [(values[i] * total[i + 1], [i]) for i in range(len(values))]  # with one bucket up to value i: positions, ends
-    for _ in range(min(buckets, len(values)) - 1):
-        best = [
-            min(
-                [best[i]] + [(best[j][0] + values[i] * (total[i + 1] - total[j + 1]), [*best[j][1], i]) for j in range(i)],
-                key=lambda option: option[0],
-            )
-            for i in range(len(values))
-        ]
-    return [int(values[i]) for i in best[-1][1]]
-
-
-def source_of(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
-    """Examples of unequal lengths, in buckets by the longest of an example's columns; batch(rows, lengths) -> Batch."""
-    lengths = {name: np.array([len(row) for row in rows], np.int32) for name, rows in columns.items()}
-    longest = np.max(list(lengths.values()), axis=0)
-    ends = lengths_of_buckets(longest, buckets)
-    bucket = np.searchsorted(ends, longest)
-    widths = [{name: int(of[bucket == k].max()) for name, of in lengths.items()} for k in range(len(ends))]
-    arrays = {name: padded(rows) for name, rows in columns.items()} | {f"{name}_length": of for name, of in lengths.items()}
-
-    def maker(width):
-        def make(arrays, index, keys):
-            rows = {name: arrays[name][index][:, : width[name]] for name in width}
-            others = {name: arrays[name][index] for name in arrays if name not in width}
-            return batch(rows, others)
-
-        return make
-
-    return Source(len(longest), arrays, tuple(maker(width) for width in widths), bucket)
-
-
-def mask_of(tokens, lengths):
-    return jnp.arange(tokens.shape[1]) < lengths[:, None]
 
 
 def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool, train: Source | None = None) -> Dataset:
@@ -119,6 +70,7 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
         about=f"{name}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
         vocabularies=vocabularies,
+        reversed=reverse,
     )
 
 

@@ -13,10 +13,11 @@ import pathlib
 import numpy as np
 
 from train.data import prepared
+from train.data.buckets import mask_of, source_of
 from train.data.files import Origin
 from train.data.source import Dataset, Source, hold_out
 from train.data.streamed_pairs import Pairs, fits, numbered, streamed_source
-from train.data.text import at_least, mask_of, pairs, source_of, streams
+from train.data.text import at_least, pairs, streams
 from train.data.vocabulary import Vocabulary
 
 OTHERS = ("cs", "de", "fr", "hi", "ru")  # languages that WMT 2014 translates from and to English
