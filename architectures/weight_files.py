@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from architectures import keras_h5
+
 ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".h5")
-KERAS_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def read(path) -> dict[str, np.ndarray]:
@@ -96,65 +97,17 @@ def _write_torch(path, state):
     torch.save({name: torch.from_numpy(np.array(value)) for name, value in state.items()}, path)
 
 
-def _read_keras(path):
-    """Keras 3 has layers/conv2d_3/vars/0 and the layer's name in an attribute; Keras 1 and 2, lists of names in attributes."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        if "layer_names" in file.attrs:
-            layers = {name: [file[name][v][()] for v in file[name].attrs["weight_names"]] for name in file.attrs["layer_names"]}
-        else:
-            layers = {}
-            for group in file.get("layers", {}).values():
-                variables = group.get("vars", {})
-                if len(variables):
-                    if "name" not in variables.attrs:
-                        raise ValueError(f"{path}: {variables.name} has no name; write it with a newer Keras")
-                    layers[variables.attrs["name"]] = [variables[str(i)][()] for i in range(len(variables))]
-    state = {}
-    for layer, arrays in layers.items():
-        if not arrays:
-            continue
-        layer = layer.decode() if isinstance(layer, bytes) else layer
-        names = ("kernel", "bias")[: len(arrays)] if arrays[0].ndim > 1 else KERAS_NORM[-len(arrays) :]
-        if len(names) != len(arrays):
-            raise ValueError(f"{path}: {layer} has {len(arrays)} variables; a convolution has 1 or 2, a batch norm 3 or 4")
-        state |= {f"{layer}/{name}": array for name, array in zip(names, arrays, strict=True)}
-    return state
-
-
-def _write_keras(path, state):
-    """As Keras 3 reads it: each kind of layer numbered in the order of the model's layers, its variables numbered."""
-    import h5py
-
-    layers: dict[str, dict] = {}
-    for name, value in state.items():
-        layer, _, variable = name.rpartition("/")
-        layers.setdefault(layer, {})[variable] = value
-    counts: dict[str, int] = {}
-    with h5py.File(path, "w") as file:
-        for layer, variables in layers.items():
-            kind = "dense" if "kernel" in variables and variables["kernel"].ndim == 2 else "conv2d"
-            kind = kind if "kernel" in variables else "batch_normalization"
-            number = counts[kind] = counts.get(kind, -1) + 1
-            group = file.create_group(f"layers/{kind}_{number}/vars" if number else f"layers/{kind}/vars")
-            group.attrs["name"] = layer
-            order = ("kernel", "bias") if "kernel" in variables else KERAS_NORM
-            for i, variable in enumerate(v for v in order if v in variables):
-                group[str(i)] = variables[variable]
-
-
 READERS = {
     ".npz": _read_npz,
     ".safetensors": _read_safetensors,
     ".pth": _read_torch,
     ".pt": _read_torch,
-    ".h5": _read_keras,
+    ".h5": keras_h5.read,
 }
 WRITERS = {
     ".npz": _write_npz,
     ".safetensors": _write_safetensors,
     ".pth": _write_torch,
     ".pt": _write_torch,
-    ".h5": _write_keras,
+    ".h5": keras_h5.write,
 }

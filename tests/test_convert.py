@@ -142,6 +142,37 @@ def test_a_file_gives_back_names_shapes_and_bits(ending, tmp_path):
     assert same(read, state)
 
 
+@pytest.mark.parametrize("ways", [(), ("forward/", "backward/")], ids=["one direction", "both directions"])
+def test_all_arrays_of_a_recurrent_layer_are_in_kerass_file_and_come_back(ways, tmp_path):
+    pytest.importorskip("h5py")
+    arrays = dict(kernel=np.ones([3, 16], np.float32), recurrent_kernel=np.ones([4, 16]), bias=np.arange(16.0))
+    state = {way + name: value for way in ways or [""] for name, value in arrays.items()}
+    weight_files.write(tmp_path / "x.weights.h5", state)
+    read = weight_files.read(tmp_path / "x.weights.h5")
+    layer = "bidirectional" if ways else "lstm"
+    assert same(read, {f"{layer}/{name}": value for name, value in state.items()})
+
+
+@pytest.mark.parametrize(
+    "name", ["conv1.weight", "b/scale", "b/bias", "lstm/recurrent_kernel", "a/moving_mean", "a/more/kernel/x"]
+)
+def test_an_array_without_a_place_in_kerass_file_is_named_and_no_file_is_written(name, tmp_path):
+    pytest.importorskip("h5py")
+    state = {"a/kernel": np.zeros([3, 4], np.float32), name: np.zeros([4, 4], np.float32)}
+    with pytest.raises(ValueError) as error:
+        weight_files.write(tmp_path / "x.weights.h5", state)
+    assert str(error.value).endswith(f"x.weights.h5: {name} has no place in Keras's file; write .npz, .safetensors or .pth")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_of_another_kind_in_kerass_file_is_named_and_not_passed_over(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.weights.h5", "w") as file:
+        file["layers/functional/layers/dense/vars/0"] = np.zeros([3, 4])
+    with pytest.raises(ValueError, match="/layers/functional/layers/dense/vars: a layer of this kind is not read"):
+        weight_files.read(tmp_path / "x.weights.h5")
+
+
 def test_a_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
     class Evil:
         def __reduce__(self):
