@@ -3,6 +3,7 @@
 safetensors, h5py and torch are imported for their own files alone.
 """
 
+import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
@@ -29,13 +30,28 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
 
     Raises ValueError, one line, for another ending, a path that cannot be written, and a package that is not installed.
     """
+    check_output(path)
     path = pathlib.Path(path)
     _with(path, WRITERS, lambda writer: writer(path, state))
 
 
-def _with(path: pathlib.Path, table: Mapping, call):
+def check_output(path) -> None:
+    """Raises ValueError, one line, where `write` could not write for the ending or a missing folder."""
+    path = pathlib.Path(path)
+    _ending(path, WRITERS)
+    if not os.path.isdir(path.parent):  # False, too, where it may not be looked at
+        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
+    if os.path.isdir(path):
+        raise ValueError(f"{path}: is a folder, must be a file")
+
+
+def _ending(path: pathlib.Path, table: Mapping) -> None:
     if path.suffix not in table:
         raise ValueError(f"{path}: unknown ending {path.suffix!r}; have {', '.join(table)}")
+
+
+def _with(path: pathlib.Path, table: Mapping, call):
+    _ending(path, table)
     try:
         return call(table[path.suffix])
     except ImportError as error:
@@ -71,9 +87,13 @@ def _read_safetensors(path):
 
 
 def _write_safetensors(path, state):
+    import safetensors
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(value) for name, value in state.items()}, path)
+    try:
+        save_file({name: np.asarray(value, order="C") for name, value in state.items()}, path)
+    except safetensors.SafetensorError as error:  # where the system refuses, too
+        raise ValueError(f"{path}: {_line(error)}") from None
 
 
 def _read_torch(path):
@@ -81,20 +101,30 @@ def _read_torch(path):
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the bytes make of its reader
-        raise ValueError(f"{path}: no file of plain tensors ({_line(error)})") from None
+    except OSError:
+        raise
+    except Exception:  # whatever the bytes make of its reader; its own advice would run what the file says
+        state = None
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path}: holds no state dict, which is names and tensors")
+        raise ValueError(
+            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds more, as a whole module does "
+            "(save its state_dict() alone)"
+        )
+    state = {name: value.detach() for name, value in state.items()}
     return {name: (value.float() if value.is_floating_point() else value).numpy() for name, value in state.items()}
 
 
 def _write_torch(path, state):
     import torch
 
-    torch.save({name: torch.from_numpy(np.array(value)) for name, value in state.items()}, path)
+    tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+    try:
+        torch.save(tensors, path)
+    except RuntimeError as error:  # where the system refuses, too
+        raise ValueError(f"{path}: {_line(error)}") from None
 
 
 READERS = {

@@ -37,9 +37,9 @@ def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
 
     Raises BadInput if there are none, or if the run's network differs from `source` in more than its weights.
     """
-    run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
     if source in convert_recurrent.SOURCES:
         raise BadInput(f"{workdir}: {source} is one stack of layers, not a run's network; have {', '.join(convert.SOURCES)}")
+    run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
     theirs = convert.build(source, outputs=1)
     ours = architectures.build(run.model, outputs=1, **run.options)
     if type(ours) is not type(theirs):
@@ -71,12 +71,13 @@ def main(arguments: list[str]) -> int:
     if flags.seed is not None and not run:
         raise BadInput("--seed: only a run's workdir, with --reverse, has seeds")
     try:
+        convert.known(flags.source)
+        output = flags.output if flags.reverse else our_file(flags.output)
+        weight_files.check_output(output)
         if not flags.reverse:
-            output = our_file(flags.output)
             _, variables = convert.load(flags.source, flags.input)
             arrays = flatten_dict(variables, sep="/")
         else:
-            output = flags.output
             if run:
                 variables = from_run(flags.source, folder, flags.seed or 0)
             else:

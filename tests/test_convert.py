@@ -134,7 +134,8 @@ def test_a_file_gives_back_names_shapes_and_bits(ending, tmp_path):
     if package:
         pytest.importorskip(package)
     rng = np.random.default_rng(0)
-    state = {"a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32), "a/bias": rng.standard_normal(4, np.float32)}
+    state = {} if ending == ".weights.h5" else {"b/batches": np.zeros([], np.int64)}
+    state |= {"a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32), "a/bias": rng.standard_normal(4, np.float32)}
     state |= {f"b/{name}": rng.standard_normal(4, np.float32) for name in ("beta", "moving_mean", "moving_variance")}
     state |= {"c/kernel": rng.standard_normal((4, 2), np.float32).T.copy().T}
     weight_files.write(tmp_path / f"x{ending}", state)
@@ -183,9 +184,51 @@ def test_a_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
         weight_files.read(tmp_path / "x.npz")
     torch = pytest.importorskip("torch")
     torch.save({"a": Evil()}, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match=r"x.pth: no file of plain tensors"):
+    with pytest.raises(ValueError, match=r"x.pth: is no state dict of arrays"):
         weight_files.read(tmp_path / "x.pth")
     assert not (tmp_path / "executed").exists()
+
+
+def test_what_is_wrong_with_a_pth_file_is_said_without_torchs_advice_to_execute_it(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(torch.nn.Linear(2, 3), tmp_path / "module.pth")
+    torch.save([torch.zeros(2)], tmp_path / "list.pth")
+    torch.save({"epoch": 3, "weight": torch.zeros(2)}, tmp_path / "more.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "module.pth").read_bytes()[:600])
+    for path in tmp_path.iterdir():
+        with pytest.raises(ValueError) as error:
+            weight_files.read(path)
+        assert str(error.value) == (
+            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds more, as a whole module does "
+            "(save its state_dict() alone)"
+        )
+
+
+def test_the_parameters_of_a_pytorch_module_are_read_as_its_state_dict_is(tmp_path):
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Linear(2, 3)
+    torch.save(dict(module.named_parameters()), tmp_path / "x.pth")
+    assert same(weight_files.read(tmp_path / "x.pth"), {name: v.numpy() for name, v in module.state_dict().items()})
+
+
+@pytest.mark.parametrize("ending", weight_files.ENDINGS)
+def test_where_a_file_cannot_be_written_that_is_one_line(ending, tmp_path):
+    package = {".safetensors": "safetensors", ".pth": "torch", ".pt": "torch", ".h5": "h5py"}.get(ending)
+    if package:
+        pytest.importorskip(package)
+    (tmp_path / f"folder{ending}").mkdir()
+    (tmp_path / f"full{ending}").symlink_to("/dev/full")
+    lines = {
+        f"no/x{ending}": rf"no/x{ending}: there is no folder \S*/no; make it first$",
+        f"folder{ending}": f"folder{ending}: is a folder, must be a file$",
+        f"full{ending}": f"full{ending}: .+",
+    }
+    if ending == ".safetensors":  # puts a new file in the place of the device
+        lines.popitem()
+    for name, expected in lines.items():
+        with pytest.raises(ValueError, match=expected) as error:
+            weight_files.write(tmp_path / name, {"a/kernel": np.zeros([300, 400], np.float32)})
+        assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +272,12 @@ def test_the_script_brings_weights_in_and_out(state, tmp_path):
     "arguments, expected",
     [
         ((SMALL, "{}/none.npz", "{}/out.npz"), "No such file"),
+        (
+            ("torchvision/resnet5", "{}/none.npz", "{}/out.npz"),
+            "unknown network 'torchvision/resnet5'; have torchvision/alexnet",
+        ),
+        (("torchvision/resnet5", "{}/none.npz", "{}/out.npz", "--reverse"), "unknown network 'torchvision/resnet5'; have"),
+        ((SMALL, "{}/none.npz", "{}/no/out.npz", "--reverse"), "/no; make it first"),
         ((SMALL, "{}/theirs.npz", "{}/out.weights.h5"), "our own weights are .npz or .safetensors"),
         ((SMALL, "{}/theirs.npz", "{}/out.npz", "--seed=1"), "--seed: only a run's workdir"),
         (("torchvision/resnet34", "{}/theirs.npz", "{}/out.npz"), "missing: layer1.2.conv1.weight"),
