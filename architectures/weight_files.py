@@ -61,7 +61,8 @@ def _with(path: pathlib.Path, table: Mapping, call):
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())[:200]
 
 
 def _read_npz(path):
@@ -124,7 +125,7 @@ def _write_torch(path, state):
     try:
         torch.save(tensors, path)
     except RuntimeError as error:  # where the system refuses, too
-        raise ValueError(f"{path}: {_line(error)}") from None
+        raise ValueError(f"{path}: cannot be written, for want of space or of leave to ({_line(error)})") from None
 
 
 READERS = {
