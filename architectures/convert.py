@@ -1,4 +1,5 @@
-"""Weights of torchvision, timm and Keras as ours, and ours as theirs; `SOURCES` lists the names. Bits are kept both ways.
+"""Weights of torchvision, timm and Keras as ours, and ours as theirs; `SOURCES` lists the names. Bits are kept both ways
+(of recurrent layers' biases, sums: see convert_recurrent).
 
     module, variables = convert.load("torchvision/resnet50", "resnet50.pth")
     state = convert.save("torchvision/resnet50", variables)
@@ -95,6 +96,7 @@ def load(source: str, state, *, activation: str | None = None) -> tuple[nn.Modul
     Raises ValueError, one line with the first names, unless every tensor of the network is there once, in its shape, and
     no other.
     """
+    known(source)
     state = dict(state) if isinstance(state, Mapping) else weight_files.read(state)
     if source in convert_recurrent.SOURCES:
         return convert_recurrent.load(source, state, activation)
@@ -127,6 +129,7 @@ def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
     Names of torch's batch norms have their num_batches_tracked, 0, beside them. Raises ValueError, one line with the first
     names, unless `variables` has the leaves and shapes of that network.
     """
+    known(source)
     if source in convert_recurrent.SOURCES:
         return convert_recurrent.save(source, variables)
     leaves = {path: np.asarray(leaf) for path, leaf in flatten_dict(dict(variables)).items()}
@@ -166,9 +169,16 @@ def _library(source: str) -> str:
     return source.partition("/")[0]
 
 
+def known(source: str) -> None:
+    """Raises ValueError, one line with the choices, unless `source` is one of SOURCES or of convert_recurrent.SOURCES."""
+    if source not in SOURCES and source not in convert_recurrent.SOURCES:
+        raise ValueError(f"unknown network {source!r}; have {', '.join((*SOURCES, *convert_recurrent.SOURCES))}")
+
+
 def _get(source: str) -> Source:
     if source not in SOURCES:
-        raise ValueError(f"unknown network {source!r}; have {', '.join((*SOURCES, *convert_recurrent.SOURCES))}")
+        known(source)
+        raise ValueError(f"{source} is a layer and no network; have {', '.join(SOURCES)}")
     return SOURCES[source]
 
 

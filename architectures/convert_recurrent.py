@@ -112,21 +112,25 @@ def _to_torch(w: dict, gates: int, end: str, source: str) -> dict:
 
 
 def _keras(source: str, kind: str, state: dict) -> list[dict]:
-    layer, used = {}, set()
+    layer, used = {}, {}  # used: names in their order
     for way in ("forward", "backward") if kind == "Bidirectional" else ("forward",):
         found = {}
         for name in state:
             part = name.split("/")[-1]
             if part in KERAS_PARTS and (kind != "Bidirectional" or way in name):
+                if part in found:
+                    raise ValueError(f"{source}: is one layer; {name} is of another one than {next(iter(used))}")
                 found[part] = state[name]
-                used.add(name)
+                used[name] = way
         for part in KERAS_PARTS[:2]:
             if part not in found:
-                raise ValueError(f"{source}: has no {way + ' ' * 1 if kind == 'Bidirectional' else ''}{part}")
+                raise ValueError(f"{source}: has no {(way + ' ') * (kind == 'Bidirectional')}{part}")
         w, u = found["kernel"], found["recurrent_kernel"]
+        if w.ndim != 2 or u.ndim != 2:
+            raise ValueError(f"{source}: kernels of shapes {list(w.shape)} and {list(u.shape)} are none of it")
         hidden = u.shape[0]
         gates = u.shape[1] // hidden
-        if (kind in GATES and gates != GATES[kind]) or w.shape[1] != u.shape[1]:
+        if gates not in ((GATES[kind],) if kind in GATES else (1, 3, 4)) or w.shape[1] != u.shape[1]:
             raise ValueError(f"{source}: kernels of {w.shape[1]} and {u.shape[1]} columns for {hidden} units are none of it")
         bias = found.get("bias", np.zeros(gates * hidden, w.dtype))
         weights = dict(input=_swapped(w, gates), recurrent=_swapped(u, gates))
@@ -138,7 +142,7 @@ def _keras(source: str, kind: str, state: dict) -> list[dict]:
         else:
             weights["bias"] = _swapped(bias, gates)
         layer[way] = weights
-    _none_left(source, state, used, [layer])
+    _none_left(source, state, set(used), [layer])
     return [layer]
 
 

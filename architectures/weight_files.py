@@ -3,14 +3,16 @@
 safetensors, h5py and torch are imported for their own files alone.
 """
 
+import os
 import pathlib
 import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
+from architectures import keras_h5
+
 ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".h5")
-KERAS_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def read(path) -> dict[str, np.ndarray]:
@@ -28,13 +30,28 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
 
     Raises ValueError, one line, for another ending, a path that cannot be written, and a package that is not installed.
     """
+    check_output(path)
     path = pathlib.Path(path)
     _with(path, WRITERS, lambda writer: writer(path, state))
 
 
-def _with(path: pathlib.Path, table: Mapping, call):
+def check_output(path) -> None:
+    """Raises ValueError, one line, where `write` could not write for the ending or a missing folder."""
+    path = pathlib.Path(path)
+    _ending(path, WRITERS)
+    if not os.path.isdir(path.parent):  # False, too, where it may not be looked at
+        raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
+    if os.path.isdir(path):
+        raise ValueError(f"{path}: is a folder, must be a file")
+
+
+def _ending(path: pathlib.Path, table: Mapping) -> None:
     if path.suffix not in table:
         raise ValueError(f"{path}: unknown ending {path.suffix!r}; have {', '.join(table)}")
+
+
+def _with(path: pathlib.Path, table: Mapping, call):
+    _ending(path, table)
     try:
         return call(table[path.suffix])
     except ImportError as error:
@@ -44,7 +61,8 @@ def _with(path: pathlib.Path, table: Mapping, call):
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())[:200]
 
 
 def _read_npz(path):
@@ -70,9 +88,13 @@ def _read_safetensors(path):
 
 
 def _write_safetensors(path, state):
+    import safetensors
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(value) for name, value in state.items()}, path)
+    try:
+        save_file({name: np.asarray(value, order="C") for name, value in state.items()}, path)
+    except safetensors.SafetensorError as error:  # where the system refuses, too
+        raise ValueError(f"{path}: {_line(error)}") from None
 
 
 def _read_torch(path):
@@ -80,68 +102,30 @@ def _read_torch(path):
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the bytes make of its reader
-        raise ValueError(f"{path}: no file of plain tensors ({_line(error)})") from None
+    except OSError:
+        raise
+    except Exception:  # whatever the bytes make of its reader; its own advice would run what the file says
+        state = None
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f"{path}: holds no state dict, which is names and tensors")
+        raise ValueError(
+            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds more, as a whole module does "
+            "(save its state_dict() alone)"
+        )
+    state = {name: value.detach() for name, value in state.items()}
     return {name: (value.float() if value.is_floating_point() else value).numpy() for name, value in state.items()}
 
 
 def _write_torch(path, state):
     import torch
 
-    torch.save({name: torch.from_numpy(np.array(value)) for name, value in state.items()}, path)
-
-
-def _read_keras(path):
-    """Keras 3 has layers/conv2d_3/vars/0 and the layer's name in an attribute; Keras 1 and 2, lists of names in attributes."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        if "layer_names" in file.attrs:
-            layers = {name: [file[name][v][()] for v in file[name].attrs["weight_names"]] for name in file.attrs["layer_names"]}
-        else:
-            layers = {}
-            for group in file.get("layers", {}).values():
-                variables = group.get("vars", {})
-                if len(variables):
-                    if "name" not in variables.attrs:
-                        raise ValueError(f"{path}: {variables.name} has no name; write it with a newer Keras")
-                    layers[variables.attrs["name"]] = [variables[str(i)][()] for i in range(len(variables))]
-    state = {}
-    for layer, arrays in layers.items():
-        if not arrays:
-            continue
-        layer = layer.decode() if isinstance(layer, bytes) else layer
-        names = ("kernel", "bias")[: len(arrays)] if arrays[0].ndim > 1 else KERAS_NORM[-len(arrays) :]
-        if len(names) != len(arrays):
-            raise ValueError(f"{path}: {layer} has {len(arrays)} variables; a convolution has 1 or 2, a batch norm 3 or 4")
-        state |= {f"{layer}/{name}": array for name, array in zip(names, arrays, strict=True)}
-    return state
-
-
-def _write_keras(path, state):
-    """As Keras 3 reads it: each kind of layer numbered in the order of the model's layers, its variables numbered."""
-    import h5py
-
-    layers: dict[str, dict] = {}
-    for name, value in state.items():
-        layer, _, variable = name.rpartition("/")
-        layers.setdefault(layer, {})[variable] = value
-    counts: dict[str, int] = {}
-    with h5py.File(path, "w") as file:
-        for layer, variables in layers.items():
-            kind = "dense" if "kernel" in variables and variables["kernel"].ndim == 2 else "conv2d"
-            kind = kind if "kernel" in variables else "batch_normalization"
-            number = counts[kind] = counts.get(kind, -1) + 1
-            group = file.create_group(f"layers/{kind}_{number}/vars" if number else f"layers/{kind}/vars")
-            group.attrs["name"] = layer
-            order = ("kernel", "bias") if "kernel" in variables else KERAS_NORM
-            for i, variable in enumerate(v for v in order if v in variables):
-                group[str(i)] = variables[variable]
+    tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
+    try:
+        torch.save(tensors, path)
+    except RuntimeError as error:  # where the system refuses, too
+        raise ValueError(f"{path}: cannot be written, for want of space or of leave to ({_line(error)})") from None
 
 
 READERS = {
@@ -149,12 +133,12 @@ READERS = {
     ".safetensors": _read_safetensors,
     ".pth": _read_torch,
     ".pt": _read_torch,
-    ".h5": _read_keras,
+    ".h5": keras_h5.read,
 }
 WRITERS = {
     ".npz": _write_npz,
     ".safetensors": _write_safetensors,
     ".pth": _write_torch,
     ".pt": _write_torch,
-    ".h5": _write_keras,
+    ".h5": keras_h5.write,
 }

@@ -20,7 +20,7 @@ from train import trained
 from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
-FREE = {  # fields that change nothing about what trained weights compute
+FREE = {  # fields that change nothing about what trained weights compute, but as `differences` says
     *("outputs", "dtype", "axis_name", "dropout", "auxiliary_dropout", "shortcut_dropout", "initialiser", "bias", "gate_bias"),
     *("batch_norm", "bn_momentum", "auxiliary", "scan_from", "remat", "parent", "name"),
 }
@@ -37,19 +37,40 @@ def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
 
     Raises BadInput if there are none, or if the run's network differs from `source` in more than its weights.
     """
-    run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
     if source in convert_recurrent.SOURCES:
         raise BadInput(f"{workdir}: {source} is one stack of layers, not a run's network; have {', '.join(convert.SOURCES)}")
+    run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
     theirs = convert.build(source, outputs=1)
     ours = architectures.build(run.model, outputs=1, **run.options)
+    model = convert.SOURCES[source].model
     if type(ours) is not type(theirs):
-        raise BadInput(f"{workdir}: its network is a {type(ours).__name__}, {source} is a {type(theirs).__name__}")
-    for name in sorted({field.name for field in dataclasses.fields(theirs)} - FREE):
-        if getattr(ours, name) != getattr(theirs, name):
-            raise BadInput(f"{workdir}: model.{name} is {getattr(ours, name)!r}, {source} has {getattr(theirs, name)!r}")
+        raise BadInput(
+            f"{workdir}: its network is a {type(ours).__name__}, {source} is a {type(theirs).__name__} (model.name={model})"
+        )
+    differ = differences(ours, theirs)
+    if differ:
+        flags = " ".join(f"--config.model.{name}={as_flag(wanted)}" for name, (_, wanted) in differ.items())
+        has = ", ".join(f"model.{name}={as_flag(found)}" for name, (found, _) in differ.items())
+        raise BadInput(f"{workdir}: computes something else than {source}, with {has}; to export a run, train it with {flags}")
     if not 0 <= seed < len(run.variables):
         raise BadInput(f"--seed: {seed} is none of the run's, 0 to {len(run.variables) - 1}")
     return run.variables[seed]
+
+
+def differences(ours, theirs) -> dict[str, tuple]:
+    """{key: (ours, theirs)}, all of them, of two modules of one class that do not compute the same."""
+    names = sorted({field.name for field in dataclasses.fields(theirs)} - FREE)
+    found = {name: (getattr(ours, name), getattr(theirs, name)) for name in names}
+    norms = getattr(ours, "batch_norm", "none"), getattr(theirs, "batch_norm", "none")
+    found |= {"batch_norm": norms} if "none" in norms else {}
+    heads = getattr(ours, "auxiliary", False), getattr(theirs, "auxiliary", False)
+    found |= {"auxiliary": heads} if heads[0] else {}
+    return {name: both for name, both in found.items() if both[0] != both[1]}
+
+
+def as_flag(value) -> str:
+    """A value as the command line takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def main(arguments: list[str]) -> int:
@@ -71,12 +92,13 @@ def main(arguments: list[str]) -> int:
     if flags.seed is not None and not run:
         raise BadInput("--seed: only a run's workdir, with --reverse, has seeds")
     try:
+        convert.known(flags.source)
+        output = flags.output if flags.reverse else our_file(flags.output)
+        weight_files.check_output(output)
         if not flags.reverse:
-            output = our_file(flags.output)
             _, variables = convert.load(flags.source, flags.input)
             arrays = flatten_dict(variables, sep="/")
         else:
-            output = flags.output
             if run:
                 variables = from_run(flags.source, folder, flags.seed or 0)
             else:

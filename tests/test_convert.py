@@ -1,6 +1,8 @@
-"""Weights in and out: every network's table of names is whole, what does not fit is named, files keep bits, the script."""
+"""Weights in and out: every network's table of names is whole, what does not fit is named, the script, runs."""
 
 import json
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -10,12 +12,16 @@ import pytest
 from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+import architectures
 from architectures import convert, weight_files
+from configs import base
+from configs.cnn_imagenet import recipe
 from scripts import weights
 from train.checkpoint import Checkpoints
 from train.errors import BadInput
 from train.state import TrainState
 
+README = pathlib.Path(__file__).parents[1] / "README.md"
 SMALL = "torchvision/resnet18"
 
 
@@ -128,58 +134,6 @@ def test_variables_of_another_network_are_not_written_and_named():
         convert.save("torchvision/resnet34", variables_of(SMALL))
 
 
-@pytest.mark.parametrize("ending", [".npz", ".safetensors", ".pth", ".weights.h5"])
-def test_a_file_gives_back_names_shapes_and_bits(ending, tmp_path):
-    package = {".safetensors": "safetensors", ".pth": "torch", ".weights.h5": "h5py"}.get(ending)
-    if package:
-        pytest.importorskip(package)
-    rng = np.random.default_rng(0)
-    state = {"a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32), "a/bias": rng.standard_normal(4, np.float32)}
-    state |= {f"b/{name}": rng.standard_normal(4, np.float32) for name in ("beta", "moving_mean", "moving_variance")}
-    state |= {"c/kernel": rng.standard_normal((4, 2), np.float32).T.copy().T}
-    weight_files.write(tmp_path / f"x{ending}", state)
-    read = weight_files.read(tmp_path / f"x{ending}")
-    assert same(read, state)
-
-
-def test_a_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "executed"), "w"))
-
-    np.savez(tmp_path / "x.npz", a=np.array([Evil()], dtype=object))
-    with pytest.raises(ValueError, match=r"x.npz: no file of plain arrays"):
-        weight_files.read(tmp_path / "x.npz")
-    torch = pytest.importorskip("torch")
-    torch.save({"a": Evil()}, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match=r"x.pth: no file of plain tensors"):
-        weight_files.read(tmp_path / "x.pth")
-    assert not (tmp_path / "executed").exists()
-
-
-@pytest.mark.parametrize(
-    "name, contents, expected",
-    [
-        ("x.tar", b"", "unknown ending '.tar'; have .npz, .safetensors, .pth, .pt, .h5"),
-        ("none.npz", None, "No such file"),
-        ("x.npz", b"PK\x03\x04 cut", "x.npz: "),
-        ("x.npz", b"nothing of the kind", "x.npz: no file of plain arrays"),
-        ("x.safetensors", b"nothing of the kind", "x.safetensors: "),
-        ("x.pth", b"nothing of the kind", "x.pth: "),
-        ("x.weights.h5", b"nothing of the kind", "x.weights.h5: "),
-    ],
-)
-def test_an_unreadable_file_is_one_line(name, contents, expected, tmp_path):
-    package = {"safetensors": "safetensors", "pth": "torch", "h5": "h5py"}.get(name.rpartition(".")[2])
-    if package:
-        pytest.importorskip(package)
-    if contents is not None:
-        (tmp_path / name).write_bytes(contents)
-    with pytest.raises(ValueError) as error:
-        weight_files.read(tmp_path / name)
-    assert expected in str(error.value) and "\n" not in str(error.value)
-
-
 def script(*arguments):
     return subprocess.run([sys.executable, "-m", "scripts.weights", *map(str, arguments)], capture_output=True, text=True)
 
@@ -198,6 +152,12 @@ def test_the_script_brings_weights_in_and_out(state, tmp_path):
     "arguments, expected",
     [
         ((SMALL, "{}/none.npz", "{}/out.npz"), "No such file"),
+        (
+            ("torchvision/resnet5", "{}/none.npz", "{}/out.npz"),
+            "unknown network 'torchvision/resnet5'; have torchvision/alexnet",
+        ),
+        (("torchvision/resnet5", "{}/none.npz", "{}/out.npz", "--reverse"), "unknown network 'torchvision/resnet5'; have"),
+        ((SMALL, "{}/none.npz", "{}/no/out.npz", "--reverse"), "/no; make it first"),
         ((SMALL, "{}/theirs.npz", "{}/out.weights.h5"), "our own weights are .npz or .safetensors"),
         ((SMALL, "{}/theirs.npz", "{}/out.npz", "--seed=1"), "--seed: only a run's workdir"),
         (("torchvision/resnet34", "{}/theirs.npz", "{}/out.npz"), "missing: layer1.2.conv1.weight"),
@@ -238,16 +198,55 @@ def test_the_parameters_that_a_run_evaluates_are_taken_of_the_seed_asked_for(run
 @pytest.mark.parametrize(
     "change, seed, expected",
     [
-        (dict(stride_in="1x1"), 0, "model.stride_in is '1x1', torchvision/resnet18 has '3x3'"),
-        (dict(pool="ceil"), 0, "model.pool is 'ceil', torchvision/resnet18 has 'padded'"),
-        (dict(bn_epsilon=1e-3), 0, "model.bn_epsilon is 0.001, torchvision/resnet18 has 1e-05"),
+        (dict(stride_in="1x1"), 0, "with model.stride_in=1x1; to export a run, train it with --config.model.stride_in=3x3"),
+        (
+            dict(bn_epsilon=1e-3),
+            0,
+            "with model.bn_epsilon=0.001; to export a run, train it with --config.model.bn_epsilon=1e-05",
+        ),
+        (
+            dict(depth=50, pool="ceil", stride_in="1x1"),
+            0,
+            ": computes something else than torchvision/resnet18, with model.depth=50, model.pool=ceil, model.stride_in=1x1; "
+            "to export a run, train it with --config.model.depth=18 --config.model.pool=padded --config.model.stride_in=3x3",
+        ),
+        (dict(name="vgg"), 0, "run: its network is a VGG, torchvision/resnet18 is a ResNet (model.name=resnet)"),
         (dict(), 2, "--seed: 2 is none of the run's, 0 to 1"),
     ],
 )
 def test_a_run_that_computes_something_else_than_the_library_is_refused(run, change, seed, expected):
     workdir, _ = run
     config = json.loads((workdir / "config.json").read_text())
-    (workdir / "config.json").write_text(json.dumps(config | dict(model=config["model"] | change)))
+    model = change if "name" in change else config["model"] | change
+    (workdir / "config.json").write_text(json.dumps(config | dict(model=model)))
     with pytest.raises(BadInput) as error:
         weights.from_run(SMALL, epath.Path(workdir), seed)
     assert str(error.value).endswith(expected)
+
+
+@pytest.mark.parametrize("source", convert.SOURCES)
+def test_the_flags_of_a_refused_run_make_the_network_that_is_taken(source):
+    theirs = convert.build(source, outputs=1)
+    own = [name for name, make in architectures.MODELS.items() if getattr(make, "func", make) is type(theirs)]
+    for name in own:
+        config = base.override(base.get_config(), {"model.name": name})
+
+        def network(config=config):
+            options = {key: value for key, value in config.model.items() if key != "name"}
+            return architectures.build(config.model.name, outputs=1, **options)
+
+        differ = weights.differences(network(), theirs)
+        base.override(config, {f"model.{key}": weights.as_flag(wanted) for key, (_, wanted) in differ.items()})
+        assert not weights.differences(network(), theirs)
+        if convert.SOURCES[source].auxiliary is None:
+            assert not getattr(network(), "auxiliary", False)
+
+
+@pytest.mark.parametrize("source", ["torchvision/resnet50", "keras/ResNet50"])
+def test_the_keys_that_the_readme_names_make_a_resnet_that_can_be_exported(source):
+    (flags,) = re.findall(rf"`{source}`: ((?:`--config\.\S+`[, ]*)+)", README.read_text().replace("\n", " "))
+    changes = dict(re.findall(r"--config\.([\w.]+)=([\w.-]+)", flags))
+    config = base.override(base.override(base.get_config(), recipe("resnet")), changes)
+    options = {key: value for key, value in config.model.items() if key != "name"}
+    ours = architectures.build(config.model.name, outputs=1, **options)
+    assert not weights.differences(ours, convert.build(source, outputs=1)) and set(changes) >= {"model.pool"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from architectures import convert
+from architectures import convert, weight_files
 
 LENGTHS = np.array([7, 2, 5, 1])
 MASK = jnp.asarray(np.arange(7) < LENGTHS[:, None])
@@ -140,3 +140,43 @@ def test_outputs_final_states_and_gradients_equal_kerass_over_masked_sequences(k
             equal(mine[1, -5:], gradient[1, -5:])
         else:
             equal(mine, gradient)
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["forward", "both directions"])
+@pytest.mark.parametrize("kind", KERAS)
+def test_keras_computes_the_same_from_the_weights_h5_that_we_make_of_its_own(kind, both, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    name = kind.split(",")[0]
+
+    def network(seed):
+        layer = getattr(keras().layers, name)(5, **KERAS[kind])
+        layer = keras().layers.Bidirectional(layer) if both else layer
+        model, rng = keras().Sequential([keras().Input(X.shape[1:]), layer]), np.random.default_rng(seed)
+        for weight in model.trainable_variables:  # its biases start at zero
+            weight.assign(rng.normal(size=weight.shape) / 2)
+        return model
+
+    theirs, other, source = network(0), network(1), f"keras/{'Bidirectional' if both else name}"
+    theirs.save_weights(tmp_path / "theirs.weights.h5")
+    stack, variables = convert.load(source, tmp_path / "theirs.weights.h5")
+    ends = jax.tree.leaves(stack.apply(variables, jnp.asarray(X), jnp.ones(X.shape[:2], bool), train=False)[0])
+    equal(np.concatenate(ends[1::2] if name == "LSTM" else ends, -1), theirs(X))
+    weight_files.write(tmp_path / "ours.weights.h5", convert.save(source, variables))
+    other.load_weights(tmp_path / "ours.weights.h5")
+    equal(other(X), theirs(X))
+
+    from keras.src.legacy.saving import legacy_h5_format
+
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, theirs)
+    old = flatten_dict(convert.load(source, tmp_path / "old.h5")[1])
+    for path, leaf in flatten_dict(variables).items():
+        np.testing.assert_array_equal(old[path], leaf)
+
+
+def test_of_two_layers_in_one_weights_h5_neither_is_taken_for_the_other(tmp_path):
+    layers = keras().layers
+    many = [keras().Input(X.shape[1:]), layers.LSTM(5, return_sequences=True), layers.Dropout(0.5), layers.LSTM(5)]
+    keras().Sequential(many).save_weights(tmp_path / "two.weights.h5")
+    with pytest.raises(ValueError, match=r"^keras/LSTM: is one layer; lstm\S*/kernel is of another one than lstm\S*/kernel$"):
+        convert.load("keras/LSTM", tmp_path / "two.weights.h5")
