@@ -6,7 +6,6 @@ python -m scripts.generate --workdir=DIR [--prompt="In the beginning"] [--tokens
 import sys
 
 import numpy as np
-from etils import epath
 
 from train.errors import BadInput, Parser, exit_with
 
@@ -52,10 +51,10 @@ def main(arguments: list[str]) -> int:
     import jax
 
     import architectures
-    from train import trained
+    from train import paths, trained
     from train.tasks import EOS
 
-    run = trained.load(epath.Path(flags.workdir).absolute(), lambda text: print(text, file=sys.stderr))
+    run = trained.load(paths.path_of(flags.workdir), lambda text: print(text, file=sys.stderr))
     if run.model != "language_model" or "tokens" not in run.vocabularies:
         raise BadInput(f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model of text")
     vocabulary = run.vocabularies["tokens"]
