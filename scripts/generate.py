@@ -51,8 +51,10 @@ def main(arguments: list[str]) -> int:
     import jax
 
     import architectures
-    from train import paths, trained
+    from train import layout, paths, trained
     from train.tasks import EOS
+
+    layout.available_devices()
 
     run = trained.load(paths.path_of(flags.workdir), lambda text: print(text, file=sys.stderr))
     if run.model != "language_model" or "tokens" not in run.vocabularies:

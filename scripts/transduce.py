@@ -117,6 +117,9 @@ def main(arguments: list[str]) -> int:
     from train.__main__ import prepare_jax
 
     prepare_jax()
+    from train import layout
+
+    layout.available_devices()
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
         lines, table = evaluate(transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against)
