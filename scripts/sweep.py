@@ -31,6 +31,8 @@ def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
 
     A shard has whole lines of rows that go on from one another.
     """
+    if rows is not None and not rows.strip():
+        raise BadInput("--rows: is empty, as a variable of the shell that is not set; name rows, or leave it out for all")
     names = [table.row(name).name for name in rows.split(",")] if rows else table.names(scale)
     names = [before for name in names for before in table.line(name)]
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
@@ -63,7 +65,7 @@ def plan(
         lines.append(f"  {name:<{width}} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
     times = [f"{total / 60:.1f} min, as measured where results.csv says"] if total else []
     times += [f"{unknown} rows of unknown length"] if unknown else []
-    lines.append(f"  to do: {', and '.join(times) or 'nothing'}")
+    lines.append(f"  to do: {', and '.join(times) or ('nothing' if rows else 'nothing, as this shard has no rows')}")
     return "\n".join(lines), refused
 
 
