@@ -12,7 +12,6 @@ if __name__ == "__main__":
     interruption.listen("python -m scripts.sweep")
 
 import functools
-import json
 import pathlib
 import re
 
@@ -22,7 +21,7 @@ from configs import base, load, statistics
 from configs.table import Table
 from scripts import table_runs
 from train import __main__ as command
-from train import log
+from train import log, report
 from train.errors import BadInput, NonFinite, Parser, exit_with
 
 
@@ -154,7 +153,7 @@ def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Pa
 
 
 def outcome(table: Table, where: pathlib.Path) -> str:
-    values = table_runs.values(table.measure, where, json.loads((where / "result.json").read_text()))
+    values = table_runs.values(table.measure, where, report.read(where))
     interval = statistics.mean(list(values.values()))
     return f"{table.measure} {statistics.number(interval.mean)} " + (
         f"[{statistics.number(interval.low)}, {statistics.number(interval.high)}]" if interval.count > 1 else "(one seed)"

@@ -13,7 +13,7 @@ from etils import epath
 from helpers import VOWELS, train
 
 from configs import load
-from scripts import generate, transduce
+from scripts import generate, sweep, table_runs, transduce
 from train import log
 from train.__main__ import main, same_config
 from train.checkpoint import sealed
@@ -166,6 +166,24 @@ def test_a_platform_that_jax_knows_without_its_package_is_refused_too_by_who_ask
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     with pytest.raises(BadInput, match="JAX finds no device with JAX_PLATFORMS='cuda': no package for it is installed"):
         of.main(["--workdir=run", *(["canon"] if of is transduce else [])])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{}", "no 'seeds'"), ("[]", "list indices"), ('{"seeds": 3}', "int"), ("{", "Expecting"), ("\xff", "utf-8")],
+)
+def test_a_result_that_is_damaged_is_refused_with_its_name_in_training_and_in_a_sweep(tmp_path, text, says):
+    table = "configs/papers/lstm1997/temporal_order.py"
+    row = load.load_table(table)[1].rows[0].name
+    file = tmp_path / "small" / table_runs.folder_of(row) / "result.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="latin-1")
+    for of, arguments in (
+        (main, [*VOWELS, f"--workdir={file.parent}"]),
+        (sweep.main, [table, f"--workdir={tmp_path}", f"--rows={row}"]),
+    ):
+        with pytest.raises(BadInput, match=rf"--workdir: {tmp_path}/.*/result.json is damaged \(.*{says}.*\); delete it"):
+            of(arguments)
 
 
 def test_a_typo_exits_with_2_and_one_line_and_no_workdir(tmp_path):

@@ -71,7 +71,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
     if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it
         if hosts.first():
             print(f"{workdir} is done:")
-            print(report.show(workdir, _read_json(workdir / report.RESULT)))
+            print(report.show(workdir, report.read(workdir)))
         return 0
     if flags.eval_only:
         return _evaluate(experiment, workdir)
