@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
         raise BadInput(f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model of text")
     vocabulary = run.vocabularies["tokens"]
     model = architectures.build("language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options)
+    if lacking := vocabulary.lacking([flags.prompt]):
+        print(f"{parser.prog}: {lacking}", file=sys.stderr)
     prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)
     function = jax.jit(lambda key: draw(model, run.variables[0], prompt, key, flags.tokens, flags.temperature))
     for sample in range(flags.samples):
