@@ -6,7 +6,6 @@ python -m scripts.generate --workdir=DIR [--prompt="In the beginning"] [--tokens
 import sys
 
 import numpy as np
-from etils import epath
 
 from train.errors import BadInput, Parser, exit_with
 
@@ -52,14 +51,18 @@ def main(arguments: list[str]) -> int:
     import jax
 
     import architectures
-    from train import trained
+    from train import layout, paths, trained
     from train.tasks import EOS
 
-    run = trained.load(epath.Path(flags.workdir).absolute(), lambda text: print(text, file=sys.stderr))
+    layout.available_devices()
+
+    run = trained.load(paths.path_of(flags.workdir), lambda text: print(text, file=sys.stderr))
     if run.model != "language_model" or "tokens" not in run.vocabularies:
         raise BadInput(f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model of text")
     vocabulary = run.vocabularies["tokens"]
     model = architectures.build("language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options)
+    if lacking := vocabulary.lacking([flags.prompt]):
+        print(f"{parser.prog}: {lacking}", file=sys.stderr)
     prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)
     function = jax.jit(lambda key: draw(model, run.variables[0], prompt, key, flags.tokens, flags.temperature))
     for sample in range(flags.samples):

@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     tables = bool(flags.runs) and all(run.suffix == ".py" for run in flags.runs)
     if flags.check and flags.runs:
         raise BadInput("--check: looks at all that is reported; leave RUN out")
-    if flags.workdir and not tables:
+    if flags.workdir is not None and not tables:
         raise BadInput("--workdir: of a table alone")
     if tables:
         for table in flags.runs:

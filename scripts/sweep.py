@@ -12,7 +12,6 @@ if __name__ == "__main__":
     interruption.listen("python -m scripts.sweep")
 
 import functools
-import json
 import pathlib
 import re
 
@@ -22,7 +21,7 @@ from configs import base, load, statistics
 from configs.table import Table
 from scripts import table_runs
 from train import __main__ as command
-from train import log
+from train import log, report
 from train.errors import BadInput, NonFinite, Parser, exit_with
 
 
@@ -31,6 +30,8 @@ def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
 
     A shard has whole lines of rows that go on from one another.
     """
+    if rows is not None and not rows.strip():
+        raise BadInput("--rows: is empty, as a variable of the shell that is not set; name rows, or leave it out for all")
     names = [table.row(name).name for name in rows.split(",")] if rows else table.names(scale)
     names = [before for name in names for before in table.line(name)]
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
@@ -63,7 +64,7 @@ def plan(
         lines.append(f"  {name:<{width}} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
     times = [f"{total / 60:.1f} min, as measured where results.csv says"] if total else []
     times += [f"{unknown} rows of unknown length"] if unknown else []
-    lines.append(f"  to do: {', and '.join(times) or 'nothing'}")
+    lines.append(f"  to do: {', and '.join(times) or ('nothing' if rows else 'nothing, as this shard has no rows')}")
     return "\n".join(lines), refused
 
 
@@ -152,7 +153,7 @@ def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Pa
 
 
 def outcome(table: Table, where: pathlib.Path) -> str:
-    values = table_runs.values(table.measure, where, json.loads((where / "result.json").read_text()))
+    values = table_runs.values(table.measure, where, report.read(where))
     interval = statistics.mean(list(values.values()))
     return f"{table.measure} {statistics.number(interval.mean)} " + (
         f"[{statistics.number(interval.low)}, {statistics.number(interval.high)}]" if interval.count > 1 else "(one seed)"

@@ -9,7 +9,7 @@ import re
 from etils import epath
 
 from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until
-from train import log
+from train import log, paths
 from train.errors import BadInput
 from train.report import origin
 
@@ -26,7 +26,7 @@ def folder_of(name: str) -> str:
 
 def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path:
     """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
-    return epath.Path(parent or f"runs/{path.parent.name}/{path.stem}") / scale
+    return paths.path_of(f"runs/{path.parent.name}/{path.stem}" if parent is None else parent) / scale
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:

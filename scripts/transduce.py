@@ -18,6 +18,7 @@ import numpy as np
 from etils import epath
 
 from scripts.transducer import Transducer
+from train import paths
 from train.errors import BadInput, Parser, exit_with
 from train.log import write_whole
 
@@ -117,6 +118,9 @@ def main(arguments: list[str]) -> int:
     from train.__main__ import prepare_jax
 
     prepare_jax()
+    from train import layout
+
+    layout.available_devices()
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
         lines, table = evaluate(transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against)
@@ -137,6 +141,8 @@ def main(arguments: list[str]) -> int:
         raise BadInput("no text; give one, or --file=FILE, or standard input")
     if flags.alignment and len(texts) > 1:
         raise BadInput(f"--alignment: draws one text, not {len(texts)}")
+    if lacking := transducer.source.lacking(texts):
+        print(f"{parser.prog}: {lacking}", file=sys.stderr)
     sources, said = transducer.encode(texts), transducer.target.decode
     if flags.temperature is not None:
         drawn = transducer.sample([row for row in sources for _ in range(best)], flags.temperature, flags.seed or 0)
@@ -179,8 +185,10 @@ def _check(flags) -> None:
     if not 0 <= given.get("length_norm", 0) < math.inf:
         raise BadInput(f"--length_norm: {flags.length_norm} must be at least 0")
     for flag in ("errors", "alignment"):
-        if flag in given and not epath.Path(given[flag]).parent.is_dir():
-            raise BadInput(f"--{flag}: there is no folder {epath.Path(given[flag]).parent}")
+        if flag in given and not (folder := paths.path_of(given[flag], f"--{flag}").parent).is_dir():
+            raise BadInput(f"--{flag}: there is no folder {folder}")
+    if not given.get("alignment", ".png").lower().endswith(".png"):
+        raise BadInput(f"--alignment: {flags.alignment} is drawn as a PNG; name a .png")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import functools
 import sys
 
 import numpy as np
-from etils import epath
 
 from train.errors import BadInput
 
@@ -16,9 +15,9 @@ class Transducer:
 
     def __init__(self, workdirs: list[str]):
         import architectures
-        from train import trained
+        from train import paths, trained
 
-        runs = [trained.load(epath.Path(w).absolute(), lambda text: print(text, file=sys.stderr)) for w in workdirs]
+        runs = [trained.load(paths.path_of(w), lambda text: print(text, file=sys.stderr)) for w in workdirs]
         for workdir, run in zip(workdirs, runs, strict=True):
             if run.model != "seq2seq":
                 raise BadInput(f"--workdir: {workdir} holds a {run.model}, not a seq2seq")

@@ -235,7 +235,16 @@ def test_where_process_0_is_killed_the_other_ends_at_once_with_a_message(stuck):
         (["--process_id=0", "--num_processes=2"], "--coordinator: is missing"),
         (["--coordinator=127.0.0.1:1234", "--process_id=2", "--num_processes=2"], r"--process_id: 2 is outside \[0, 2\)"),
         (["--coordinator=127.0.0.1", "--process_id=0", "--num_processes=2"], "--coordinator: '127.0.0.1' must be HOST:PORT"),
-        (["--coordinator=h:1", "--process_id=0", "--num_processes=2", "--heartbeat=0"], "--heartbeat: 0 must be at least 1"),
+        (["--coordinator=h:1", "--process_id=0", "--num_processes=2", "--heartbeat=0"], "--heartbeat: 0 is outside"),
+        (["--coordinator=h:70000", "--process_id=0", "--num_processes=2"], "--coordinator: 'h:70000' must be HOST:PORT"),
+        (["--heartbeat=-4", "--watchdog=0"], r"--heartbeat: -4 is outside \[1, 1000000\]"),
+        (["--watchdog=0"], "--watchdog: 0 is outside"),
+        (["--num_processes=0"], "--num_processes: 0 is outside"),
+        (["--num_processes=1", "--process_id=7"], r"--process_id: 7 is outside \[0, 1\)"),
+        (["--num_processes=1", "--process_id=0", "--bind=junk"], "--bind: 'junk' must be HOST:PORT"),
+        (["--num_processes=1", "--bind=h:1"], "--bind: is of several hosts, .*; leave it out"),
+        (["--heartbeat=5"], "--heartbeat: is of several hosts, which need --coordinator, --process_id, --num_processes"),
+        (["--num_processes=1", "--watchdog=5"], "--watchdog: is of several hosts"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(given, says):
@@ -243,6 +252,14 @@ def test_flags_that_do_not_fit_are_refused(given, says):
     hosts.add_flags(parser)
     with pytest.raises(BadInput, match=says):
         hosts.initialise(parser.parse_args(given), "test")
+
+
+def test_a_process_alone_may_be_named_as_one_of_several_is():
+    parser = argparse.ArgumentParser()
+    hosts.add_flags(parser)
+    for given in ([], ["--num_processes=1"], hosts.flags(1234, 0, 1)):
+        hosts.initialise(parser.parse_args(given), "test")
+    assert hosts.first() and hosts.share("alone") == ["alone"]
 
 
 # elastic

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 from etils import epath
 from helpers import VOWELS, train
 
 from configs import load
+from scripts import generate, sweep, table_runs, transduce
 from train import log
 from train.__main__ import main, same_config
 from train.checkpoint import sealed
@@ -139,6 +141,49 @@ def test_a_run_with_ensembles_ends_with_the_results_of_these_and_eval_only_gives
     assert main([*command, "--eval_only"]) == 0
     shown = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("test/error"))
     assert log.summary(errors) in shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("JAX_PLATFORMS", "abacus", "Unable to initialize backend 'abacus'"),
+        ("XLA_FLAGS", "--xla_force_host_platform_device_count=0", "Unable to initialize backend 'cpu'"),
+    ],
+)
+def test_a_command_without_a_device_ends_with_2_and_one_line_that_names_the_variable(tmp_path, variable, value, says):
+    done = train(*VOWELS, f"--workdir={tmp_path / 'run'}", **{variable: value})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "JAX finds no device with " in done.stderr and f"{variable}='{value}': {says}" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("of", [generate, transduce])
+def test_a_platform_that_jax_knows_without_its_package_is_refused_too_by_who_asks_a_run(of, monkeypatch):
+    def none():
+        raise AssertionError  # as JAX 0.10 does for JAX_PLATFORMS=cuda without CUDA's plug-in
+
+    monkeypatch.setattr(jax, "devices", none)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    with pytest.raises(BadInput, match="JAX finds no device with JAX_PLATFORMS='cuda': no package for it is installed"):
+        of.main(["--workdir=run", *(["canon"] if of is transduce else [])])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{}", "no 'seeds'"), ("[]", "list indices"), ('{"seeds": 3}', "int"), ("{", "Expecting"), ("\xff", "utf-8")],
+)
+def test_a_result_that_is_damaged_is_refused_with_its_name_in_training_and_in_a_sweep(tmp_path, text, says):
+    table = "configs/papers/lstm1997/temporal_order.py"
+    row = load.load_table(table)[1].rows[0].name
+    file = tmp_path / "small" / table_runs.folder_of(row) / "result.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="latin-1")
+    for of, arguments in (
+        (main, [*VOWELS, f"--workdir={file.parent}"]),
+        (sweep.main, [table, f"--workdir={tmp_path}", f"--rows={row}"]),
+    ):
+        with pytest.raises(BadInput, match=rf"--workdir: {tmp_path}/.*/result.json is damaged \(.*{says}.*\); delete it"):
+            of(arguments)
 
 
 def test_a_typo_exits_with_2_and_one_line_and_no_workdir(tmp_path):

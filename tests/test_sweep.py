@@ -175,6 +175,13 @@ def test_the_plan_is_printed_and_nothing_runs_in_a_dry_run(tiny, tmp_path, capsy
     assert "fast " in out and "slow" not in out and "not measured yet" in out and not (tmp_path / "runs").exists()
 
 
+def test_a_shard_beyond_the_rows_says_that_it_has_none_and_ends_well(tiny, tmp_path, capsys):
+    assert sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=fast", "--shard=1/100"]) == 0
+    assert "to do: nothing, as this shard has no rows" in capsys.readouterr().out
+    assert sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=fast", "--shard=0/100", "--dry_run"]) == 0
+    assert "no rows" not in capsys.readouterr().out
+
+
 def test_a_plan_for_more_seeds_takes_as_much_longer_than_what_was_measured(tiny, tmp_path, capsys):
     line = dict(table="table", scale="small", row="slow", run_seconds=120.0)
     table_runs.enter(tiny, load.load_table(str(tiny))[1], [{**line, "seed": seed} for seed in range(2)])
@@ -216,6 +223,7 @@ def test_a_row_that_is_done_is_not_started_again_and_the_results_of_all_rows_sta
         (["--scale=big"], "scale: unknown 'big'; have small, paper"),
         (["--rows=slow,quick"], "row: unknown 'quick'; have slow, fast, fastest"),
         (["--shard=2/2"], "--shard: '2/2' must be i/n"),
+        (["--rows="], "--rows: is empty"),
         (["--seeds=0"], "--seeds: 0 must be at least 1"),
         (["--seeds=two"], "--seeds"),
     ],

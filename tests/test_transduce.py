@@ -126,6 +126,18 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed_and_from
     assert len(set(texts[3][len("In the") :])) < len(set(texts[0]))
 
 
+def test_letters_that_a_run_does_not_know_are_named_in_one_line_beside_the_output_and_others_are_not(runs, capsys):
+    for of, flags, names in (
+        (transduce, ["CaNON", "a"], "'C', 'N', 'O'"),
+        (transduce, ["canon"], ""),
+        (generate, ["--prompt=In Ж", "--tokens=1"], "'Ж'"),
+    ):
+        of.main([f"--workdir={runs / ('seq2seq' if of is transduce else 'language_model')}", *flags])
+        said = capsys.readouterr()
+        line = f": the vocabulary does not have {names}; the network reads <unk> there\n"
+        assert said.out and (said.err == f"python -m {of.__name__}{line}" if names else not said.err)
+
+
 @pytest.mark.parametrize(
     ("command", "flags", "says"),
     [
@@ -133,6 +145,8 @@ def test_text_is_drawn_from_a_language_model_the_same_for_the_same_seed_and_from
         (transduce, ["--workdir={}/language_model", "a"], "holds a language_model, not a seq2seq"),
         (transduce, ["--workdir={}/seq2seq", "--best=6", "a"], "--best: 6 is outside [1, 5]"),
         (transduce, ["--workdir={}/seq2seq", "--alignment=x.png", "a", "b"], "--alignment: draws one text, not 2"),
+        (transduce, ["--workdir={}/seq2seq", "--alignment=x.txt", "a"], "--alignment: x.txt is drawn as a PNG; name a .png"),
+        (transduce, ["--workdir={}/seq2seq", "--alignment=foo://x.png", "a"], "--alignment: foo://x.png: unknown 'foo://'"),
         (transduce, ["--workdir={}/seq2seq", "--evaluate=tset"], "unknown split 'tset'; have validation, test"),
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "--file: nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),

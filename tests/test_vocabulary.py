@@ -63,6 +63,13 @@ def test_counts_of_pairs_that_are_kept_up_to_date_give_the_merges_of_counting_an
             parts[word] = pieces
 
 
+def test_unknown_pieces_are_named_once_each_without_the_end_of_a_word_and_ten_at_most():
+    vocabulary = Vocabulary.build(["aa ab ba"], "bpe", size=1)
+    assert vocabulary.lacking(["ba", "ab"]) == ""
+    assert vocabulary.lacking(["azy", "yz"]) == "the vocabulary does not have 'z', 'y'; the network reads <unk> there"
+    assert "'l' and 2 more; " in vocabulary.lacking(["cdefghijklmn"])
+
+
 def test_a_new_word_of_known_characters_has_only_known_pieces_whatever_its_merges_stop_at():
     vocabulary = Vocabulary.build(["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3, "bpe", size=12)
     for word in ("dil", "ester", "nee", "wis", "low", "ro", "es"):

@@ -51,32 +51,27 @@ def main(arguments: list[str], started: float | None = None) -> int:
         metavar="FILE[:ARGUMENT]",
         help="a file with get_config(); --config.KEY=VALUE sets a key",
     )
-    parser.add_argument("--workdir", metavar="DIR", help="where the run lives: any path of etils.epath; default runs/CONFIG")
+    parser.add_argument(
+        "--workdir", metavar="DIR", help="where the run lives: a folder or gs://BUCKET/PATH; default runs/CONFIG"
+    )
     parser.add_argument("--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing")
     hosts.add_flags(parser)
     flags, rest = parser.parse_known_args(arguments)
     prepare_jax()
     hosts.initialise(flags, parser.prog)
-    from etils import epath
-
     from configs import load as configs
     from train import experiment as experiments
-    from train import report
+    from train import paths, report
 
     name, config = configs.load(flags.config, configs.from_command_line(rest))
     experiment = experiments.build(config)
-    workdir = epath.Path(flags.workdir or f"runs/{name}")
-    if "://" not in str(workdir):  # etils would make gs://bucket a local folder
-        workdir = workdir.absolute()
-    try:
-        same_config(workdir, config)
-    except ImportError as error:  # of the package that etils needs for this kind of path
-        raise BadInput(f"--workdir: {workdir}: {error}; for gs:// pip install -e '.[gcs]'") from None
+    workdir = paths.path_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
+    same_config(workdir, config)
     done = (workdir / report.RESULT).exists() and not flags.eval_only
     if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it
         if hosts.first():
             print(f"{workdir} is done:")
-            print(report.show(workdir, _read_json(workdir / report.RESULT)))
+            print(report.show(workdir, report.read(workdir)))
         return 0
     if flags.eval_only:
         return _evaluate(experiment, workdir)

@@ -10,6 +10,7 @@ import glob
 import importlib.util
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -21,7 +22,10 @@ from train.errors import BadInput
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another process is gone; the same command goes on
 CONNECT = 300  # s for all processes to come
 SAY = 10  # s of waiting until it is said for whom
+HEARTBEAT, WATCHDOG = 60, 1800  # s, where the flags are not given
 METADATA = "169.254.169.254"  # of Google Cloud, in reach of a host's first network interface
+MOST = 1_000_000  # processes, or seconds: C's and JAX's own numbers end
+THREE = ("--coordinator", "--process_id", "--num_processes")
 
 _pod = None
 
@@ -34,9 +38,11 @@ def add_flags(parser) -> None:
     group.add_argument(
         "--bind", metavar="HOST:PORT", help="where process 0 listens, if not at --coordinator; 0.0.0.0: everywhere"
     )
-    group.add_argument("--heartbeat", type=int, default=60, metavar="S", help="a process silent for so many seconds is lost")
     group.add_argument(
-        "--watchdog", type=int, default=1800, metavar="S", help="ends a process that is stuck for so many seconds"
+        "--heartbeat", type=int, metavar="S", help=f"a process silent for so many seconds is lost (default {HEARTBEAT})"
+    )
+    group.add_argument(
+        "--watchdog", type=int, metavar="S", help=f"ends a process stuck for so many seconds (default {WATCHDOG})"
     )
 
 
@@ -54,24 +60,19 @@ def free_port() -> int:
 def initialise(flags, command: str) -> None:
     """Connects the processes, the first time that it is called; before JAX looks for devices. Raises BadInput."""
     global _pod
-    three = dict(coordinator=flags.coordinator, process_id=flags.process_id, num_processes=flags.num_processes)
-    if _pod or flags.num_processes == 1 or (set(three.values()) == {None} and not _on_cloud_tpu()):
+    if _pod:
         return
-    missing = [f"--{name}" for name, value in three.items() if value is None]
-    if 0 < len(missing) < 3:
-        raise BadInput(f"{missing[0]}: is missing; several hosts need --coordinator, --process_id and --num_processes")
-    if not missing and not 0 <= flags.process_id < flags.num_processes:
-        raise BadInput(f"--process_id: {flags.process_id} is outside [0, {flags.num_processes})")
-    for name in ("coordinator", "bind"):
-        if getattr(flags, name) and not getattr(flags, name).rpartition(":")[2].isdecimal():
-            raise BadInput(f"--{name}: {getattr(flags, name)!r} must be HOST:PORT, such as 127.0.0.1:8476")
-    for name in ("heartbeat", "watchdog"):
-        if getattr(flags, name) < 1:
-            raise BadInput(f"--{name}: {getattr(flags, name)} must be at least 1 second")
+    missing = _check(flags)
+    if flags.num_processes == 1 or (len(missing) == 3 and not _on_cloud_tpu()):
+        for name in ("bind", "heartbeat", "watchdog"):
+            if getattr(flags, name) is not None:
+                raise BadInput(f"--{name}: is of several hosts, which need {', '.join(THREE)}; leave it out")
+        return
     import jax
 
     from train import interruption
 
+    heartbeat = flags.heartbeat or HEARTBEAT
     where = flags.coordinator or "process 0"
     with _waiting(command, f"for {'all' if missing else flags.num_processes} processes to connect to {where}", CONNECT):
         jax.distributed.initialize(
@@ -80,10 +81,30 @@ def initialise(flags, command: str) -> None:
             flags.process_id,
             coordinator_bind_address=flags.bind or flags.coordinator or f"{_first_interface()}:8482",  # the port is JAX's
             initialization_timeout=2 * CONNECT,  # and the next are JAX's own, which would end it without a line of ours
-            heartbeat_timeout_seconds=max(120, 2 * flags.heartbeat),
+            heartbeat_timeout_seconds=max(120, 2 * heartbeat),
         )
     interruption.take_signals()
-    _pod = Pod(command, flags.heartbeat, flags.watchdog)
+    _pod = Pod(command, heartbeat, flags.watchdog or WATCHDOG)
+
+
+def _check(flags) -> list[str]:
+    """Which of THREE are missing. Raises BadInput for one or two, and for values that cannot be."""
+    missing = [flag for flag in THREE if getattr(flags, flag[2:]) is None]
+    for name in ("num_processes", "heartbeat", "watchdog"):
+        value = getattr(flags, name)
+        if value is not None and not 1 <= value <= MOST:
+            raise BadInput(f"--{name}: {value} is outside [1, {MOST}]")
+    processes = flags.num_processes or MOST
+    if flags.process_id is not None and not 0 <= flags.process_id < processes:
+        raise BadInput(f"--process_id: {flags.process_id} is outside [0, {processes})")
+    for name in ("coordinator", "bind"):
+        value = getattr(flags, name)
+        host, _, port = (value or "").rpartition(":")
+        if value is not None and not (host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 2**16):
+            raise BadInput(f"--{name}: {value!r} must be HOST:PORT, such as 127.0.0.1:8476")
+    if 0 < len(missing) < 3 and flags.num_processes != 1:
+        raise BadInput(f"{missing[0]}: is missing; several hosts need {', '.join(THREE)}")
+    return missing
 
 
 def _on_cloud_tpu() -> bool:

@@ -1,10 +1,12 @@
 """Layout: which devices train, and what they divide, the batch or the seeds."""
 
 import dataclasses
+import os
 
 import jax
 
-from train.errors import BadInput
+from train import hosts
+from train.errors import BadInput, reason
 
 AXIS = "devices"
 SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)
@@ -35,10 +37,23 @@ class Layout:
         return AXIS if SEEDS[self.seeds][0] == "batch" and len(self.devices) > 1 else None
 
 
+def available_devices() -> list[jax.Device]:
+    """Of all processes; the first to ask starts JAX. Raises BadInput where it finds none."""
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:  # an assertion for a platform that it knows, without the package for it
+        hosts.blame(error)
+        why = reason(error).partition(" (")[0] if str(error) else "no package for it is installed"  # JAX's advice in brackets
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        names = ("JAX_PLATFORMS", "XLA_FLAGS") if "cpu" in (platforms or "cpu") else ("JAX_PLATFORMS",)
+        given = " and ".join(f"{name}={os.environ[name]!r}" for name in names if os.environ.get(name))
+        raise BadInput(f"JAX finds no device with {given or 'JAX_PLATFORMS unset'}: {why}; unset it, or set another") from None
+
+
 def choose_devices(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
     """The given number of devices, or the most that divide the work evenly, as many of each process. Raises BadInput
     where they cannot."""
-    available, processes = jax.devices(), jax.process_count()
+    available, processes = available_devices(), jax.process_count()
     of_process = [[d for d in available if d.process_index == p] for p in range(processes)]
     if len({len(own) for own in of_process}) > 1:
         counts = ", ".join(f"process {p} has {len(own)}" for p, own in enumerate(of_process))

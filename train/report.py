@@ -14,6 +14,7 @@ import numpy as np
 from etils import epath
 
 from train import log
+from train.errors import BadInput
 
 RESULT, CURVES = "result.json", "curves.png"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -96,6 +97,18 @@ def write(workdir: epath.Path, document: dict) -> None:
     """Writes the curves, then result.json: its presence means that the run is done."""
     (workdir / CURVES).write_bytes(curves(log.read(workdir)))
     log.write_whole(workdir / RESULT, json.dumps(document, indent=2) + "\n")
+
+
+def read(workdir: epath.Path) -> dict:
+    """What the result.json of a run that is done holds. Raises BadInput, with the file's name, where it is no result."""
+    file = workdir / RESULT
+    try:
+        document = json.loads(file.read_text())
+        show(workdir, document), origin(document), document["command"]  # what is read of it
+        return document
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else error
+        raise BadInput(f"--workdir: {file} is damaged ({why}); delete it: training goes on from its last checkpoint") from None
 
 
 def show(workdir: epath.Path, document: dict) -> str:

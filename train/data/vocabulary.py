@@ -13,6 +13,7 @@ from train.errors import BadInput
 from train.tasks import BOS, EOS, PAD, UNK
 
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # at PAD, BOS, EOS, UNK
+NAMED = 10  # unknown tokens in a warning
 END = "</w>"  # ends a word's last piece (byte-pair encoding)
 TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # a word with its apostrophes, or one mark
 
@@ -66,10 +67,21 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """The numbers of a text's tokens, UNK for those that are not known; neither BOS nor EOS."""
+        return [self.numbers.get(token, UNK) for token in self.tokens(text)]
+
+    def tokens(self, text: str) -> list[str]:
+        """Of a text, known or not."""
         tokens = KINDS[self.kind][0](text)
-        if self.kind == "bpe":
-            tokens = [piece for word in tokens for piece in self.pieces(word)]
-        return [self.numbers.get(token, UNK) for token in tokens]
+        return [piece for word in tokens for piece in self.pieces(word)] if self.kind == "bpe" else tokens
+
+    def lacking(self, texts: Iterable[str]) -> str:
+        """One line that names the tokens of some texts that are not known; "" where all are."""
+        unknown = dict.fromkeys(
+            token.removesuffix(END) for text in texts for token in self.tokens(text) if token not in self.numbers
+        )
+        more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+        names = ", ".join(map(repr, list(unknown)[:NAMED]))
+        return f"the vocabulary does not have {names}{more}; the network reads {SPECIAL[UNK]} there" if unknown else ""
 
     def decode(self, numbers: Iterable[int]) -> str:
         """The text up to EOS, without PAD and BOS. Between words and marks stands one space, whatever stood there."""
