@@ -16,7 +16,7 @@ import numpy as np
 
 from configs import base, load
 from train import __main__ as command
-from train import hosts
+from train import host_flags, hosts
 from train.errors import BadInput, Parser, exit_with
 
 TOLERANCE = 1e-6  # of the largest difference of a parameter; momentum and no Adam, which makes steps of last bits
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, metavar="N", help="of every network, instead of its own number")
     parser.add_argument("--networks", default=",".join(NETWORKS), metavar="NAME,...", help="only these")
     parser.add_argument("--into", help=argparse.SUPPRESS)  # of the processes that this one starts
-    hosts.add_flags(parser)
+    host_flags.add(parser)
     flags = parser.parse_args(arguments)
     names = flags.networks.split(",")
     for name in names:
@@ -77,14 +77,21 @@ def main(arguments: list[str]) -> int:
 
 def _launch(arguments: list[str], folder: pathlib.Path, processes: int, devices: int) -> dict[str, list[np.ndarray]]:
     """The parameters of each network after training so."""
-    into, port = folder / f"{processes}x{devices}", hosts.free_port()
+    into, port = folder / f"{processes}x{devices}", host_flags.free_port()
     into.mkdir()
     flags = os.environ.get("XLA_FLAGS", "").split()
     flags = [f for f in flags if "device_count" not in f] + [f"--xla_force_host_platform_device_count={devices}"]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "scripts.hosts_check", *arguments, f"--into={into}", *hosts.flags(port, i, processes)],
+            [
+                sys.executable,
+                "-m",
+                "scripts.hosts_check",
+                *arguments,
+                f"--into={into}",
+                *host_flags.of(port, i, processes),
+            ],
             env=environment,
         )
         for i in range(processes)

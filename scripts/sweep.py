@@ -6,7 +6,7 @@ Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2
 second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
 """
 
-from train import hosts, interruption
+from train import host_flags, hosts, interruption
 
 if __name__ == "__main__":
     interruption.listen("python -m scripts.sweep")
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workdir", metavar="DIR", help="where the runs go, in a folder for the scale; runs/PAPER/TABLE")
     parser.add_argument("--shard", default="0/1", metavar="i/n", help="every n-th row from row i on")
     parser.add_argument("--dry_run", action="store_true", help="only print the plan")
-    hosts.add_flags(parser)
+    host_flags.add(parser)
     flags = parser.parse_args(arguments)
     command.prepare_jax()
     hosts.initialise(flags, parser.prog)

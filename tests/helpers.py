@@ -19,7 +19,7 @@ from fsspec.registry import _registry
 import architectures
 from configs import load
 from train import __main__ as command
-from train import experiment, hosts, log
+from train import experiment, host_flags, log
 from train.data import DATASETS, files, images, photographs, prepared, texts
 from train.data.source import Dataset, Source
 from train.data.streamed import Reader
@@ -97,8 +97,8 @@ def refused(*arguments) -> str:
 
 def pod(processes: int, *arguments) -> list[subprocess.Popen]:
     """python -m train in several processes of one device each."""
-    port, one_device = hosts.free_port(), os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1")
-    commands = [[sys.executable, "-m", "train", *arguments, *hosts.flags(port, i, processes)] for i in range(processes)]
+    port, one_device = host_flags.free_port(), os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1")
+    commands = [[sys.executable, "-m", "train", *arguments, *host_flags.of(port, i, processes)] for i in range(processes)]
     return [subprocess.Popen(c, env=one_device, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
 
 

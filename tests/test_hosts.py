@@ -1,6 +1,5 @@
 """Several processes, as on several hosts: they learn what one does, and none is left behind."""
 
-import argparse
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from etils import epath
 
 from scripts import hosts_check
 from train import __main__ as command
-from train import hosts, log
+from train import host_flags, hosts, log
 from train.checkpoint import Checkpoints
 from train.data import files
 from train.errors import BadInput
@@ -36,11 +35,11 @@ PATIENCE = 300  # s; a minute's work
 
 def start(processes: int, devices: int, *arguments, module="train", of_last=(), **environment) -> list[subprocess.Popen]:
     """The same command in several processes; the last one has more arguments, or another environment."""
-    port, flags = hosts.free_port(), f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    port, flags = host_flags.free_port(), f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     started = []
     for i in range(processes):
         other = i == processes - 1
-        line = [*arguments, *hosts.flags(port, i, processes), *(of_last if other else ())]
+        line = [*arguments, *host_flags.of(port, i, processes), *(of_last if other else ())]
         started.append(
             subprocess.Popen(
                 [sys.executable, "-m", module, *map(str, line)],
@@ -178,10 +177,10 @@ def test_a_host_that_is_alone_says_for_whom_it_waits(tmp_path):
 
 STUCK = """
 import argparse, time
-from train import hosts
+from train import host_flags, hosts
 hosts.SAY = 1
 parser = argparse.ArgumentParser()
-hosts.add_flags(parser)
+host_flags.add(parser)
 flags = parser.parse_args()
 hosts.initialise(flags, "python -m test")
 for step in range(5 if flags.process_id == 0 else 3):
@@ -226,40 +225,6 @@ def test_where_process_0_is_killed_the_other_ends_at_once_with_a_message(stuck):
     started[0].communicate()
     assert started[1].returncode in (-signal.SIGABRT, hosts.LOST)  # JAX's end, or ours
     assert "coordination service" in errors or "is lost" in errors
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        (["--coordinator=127.0.0.1:1234"], "--process_id: is missing"),
-        (["--process_id=0", "--num_processes=2"], "--coordinator: is missing"),
-        (["--coordinator=127.0.0.1:1234", "--process_id=2", "--num_processes=2"], r"--process_id: 2 is outside \[0, 2\)"),
-        (["--coordinator=127.0.0.1", "--process_id=0", "--num_processes=2"], "--coordinator: '127.0.0.1' must be HOST:PORT"),
-        (["--coordinator=h:1", "--process_id=0", "--num_processes=2", "--heartbeat=0"], "--heartbeat: 0 is outside"),
-        (["--coordinator=h:70000", "--process_id=0", "--num_processes=2"], "--coordinator: 'h:70000' must be HOST:PORT"),
-        (["--heartbeat=-4", "--watchdog=0"], r"--heartbeat: -4 is outside \[1, 1000000\]"),
-        (["--watchdog=0"], "--watchdog: 0 is outside"),
-        (["--num_processes=0"], "--num_processes: 0 is outside"),
-        (["--num_processes=1", "--process_id=7"], r"--process_id: 7 is outside \[0, 1\)"),
-        (["--num_processes=1", "--process_id=0", "--bind=junk"], "--bind: 'junk' must be HOST:PORT"),
-        (["--num_processes=1", "--bind=h:1"], "--bind: is of several hosts, .*; leave it out"),
-        (["--heartbeat=5"], "--heartbeat: is of several hosts, which need --coordinator, --process_id, --num_processes"),
-        (["--num_processes=1", "--watchdog=5"], "--watchdog: is of several hosts"),
-    ],
-)
-def test_flags_that_do_not_fit_are_refused(given, says):
-    parser = argparse.ArgumentParser()
-    hosts.add_flags(parser)
-    with pytest.raises(BadInput, match=says):
-        hosts.initialise(parser.parse_args(given), "test")
-
-
-def test_a_process_alone_may_be_named_as_one_of_several_is():
-    parser = argparse.ArgumentParser()
-    hosts.add_flags(parser)
-    for given in ([], ["--num_processes=1"], hosts.flags(1234, 0, 1)):
-        hosts.initialise(parser.parse_args(given), "test")
-    assert hosts.first() and hosts.share("alone") == ["alone"]
 
 
 # elastic

@@ -4,7 +4,7 @@ import time
 
 STARTED = time.perf_counter()
 
-from train import hosts, interruption  # noqa: E402
+from train import host_flags, hosts, interruption  # noqa: E402
 
 if __name__ == "__main__":
     interruption.listen("python -m train")
@@ -55,7 +55,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
         "--workdir", metavar="DIR", help="where the run lives: a folder or gs://BUCKET/PATH; default runs/CONFIG"
     )
     parser.add_argument("--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing")
-    hosts.add_flags(parser)
+    host_flags.add(parser)
     flags, rest = parser.parse_known_args(arguments)
     prepare_jax()
     hosts.initialise(flags, parser.prog)

@@ -6,55 +6,23 @@ words, and the wish to stop. Of a process alone every function here is trivial.
 
 import collections
 import faulthandler
-import glob
-import importlib.util
 import json
 import os
-import re
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 
+from train import host_flags
 from train.errors import BadInput
 
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another process is gone; the same command goes on
 CONNECT = 300  # s for all processes to come
 SAY = 10  # s of waiting until it is said for whom
-HEARTBEAT, WATCHDOG = 60, 1800  # s, where the flags are not given
 METADATA = "169.254.169.254"  # of Google Cloud, in reach of a host's first network interface
-MOST = 1_000_000  # processes, or seconds: C's and JAX's own numbers end
-THREE = ("--coordinator", "--process_id", "--num_processes")
 
 _pod = None
-
-
-def add_flags(parser) -> None:
-    group = parser.add_argument_group("several hosts", "the same command on each; on Cloud TPU without any of these")
-    group.add_argument("--coordinator", metavar="HOST:PORT", help="an address and a free port of process 0's host")
-    group.add_argument("--process_id", type=int, metavar="I", help="0 to N - 1; process 0 writes the log and the result")
-    group.add_argument("--num_processes", type=int, metavar="N", help="1: this host alone, on Cloud TPU too")
-    group.add_argument(
-        "--bind", metavar="HOST:PORT", help="where process 0 listens, if not at --coordinator; 0.0.0.0: everywhere"
-    )
-    group.add_argument(
-        "--heartbeat", type=int, metavar="S", help=f"a process silent for so many seconds is lost (default {HEARTBEAT})"
-    )
-    group.add_argument(
-        "--watchdog", type=int, metavar="S", help=f"ends a process stuck for so many seconds (default {WATCHDOG})"
-    )
-
-
-def flags(port: int, process: int, processes: int) -> list[str]:
-    """Those of a process, where all run on this machine."""
-    return [f"--coordinator=127.0.0.1:{port}", f"--process_id={process}", f"--num_processes={processes}"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def initialise(flags, command: str) -> None:
@@ -62,19 +30,15 @@ def initialise(flags, command: str) -> None:
     global _pod
     if _pod:
         return
-    missing = _check(flags)
-    if flags.num_processes == 1 or (len(missing) == 3 and not _on_cloud_tpu()):
-        for name in ("bind", "heartbeat", "watchdog"):
-            if getattr(flags, name) is not None:
-                raise BadInput(f"--{name}: is of several hosts, which need {', '.join(THREE)}; leave it out")
+    if host_flags.alone(flags):
         return
     import jax
 
     from train import interruption
 
-    heartbeat = flags.heartbeat or HEARTBEAT
+    heartbeat = flags.heartbeat or host_flags.HEARTBEAT
     where = flags.coordinator or "process 0"
-    with _waiting(command, f"for {'all' if missing else flags.num_processes} processes to connect to {where}", CONNECT):
+    with _waiting(command, f"for {flags.num_processes or 'all'} processes to connect to {where}", CONNECT):
         jax.distributed.initialize(
             flags.coordinator,
             flags.num_processes,
@@ -84,33 +48,7 @@ def initialise(flags, command: str) -> None:
             heartbeat_timeout_seconds=max(120, 2 * heartbeat),
         )
     interruption.take_signals()
-    _pod = Pod(command, heartbeat, flags.watchdog or WATCHDOG)
-
-
-def _check(flags) -> list[str]:
-    """Which of THREE are missing. Raises BadInput for one or two, and for values that cannot be."""
-    missing = [flag for flag in THREE if getattr(flags, flag[2:]) is None]
-    for name in ("num_processes", "heartbeat", "watchdog"):
-        value = getattr(flags, name)
-        if value is not None and not 1 <= value <= MOST:
-            raise BadInput(f"--{name}: {value} is outside [1, {MOST}]")
-    processes = flags.num_processes or MOST
-    if flags.process_id is not None and not 0 <= flags.process_id < processes:
-        raise BadInput(f"--process_id: {flags.process_id} is outside [0, {processes})")
-    for name in ("coordinator", "bind"):
-        value = getattr(flags, name)
-        host, _, port = (value or "").rpartition(":")
-        if value is not None and not (host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 2**16):
-            raise BadInput(f"--{name}: {value!r} must be HOST:PORT, such as 127.0.0.1:8476")
-    if 0 < len(missing) < 3 and flags.num_processes != 1:
-        raise BadInput(f"{missing[0]}: is missing; several hosts need {', '.join(THREE)}")
-    return missing
-
-
-def _on_cloud_tpu() -> bool:
-    wanted = os.environ.get("JAX_PLATFORMS", "tpu").split(",")
-    chips = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")
-    return bool(chips) and "tpu" in wanted and importlib.util.find_spec("libtpu") is not None
+    _pod = Pod(command, heartbeat, flags.watchdog or host_flags.WATCHDOG)
 
 
 def _first_interface() -> str:
