@@ -1,7 +1,6 @@
 """The runs of a paper's table -> lines of results.csv beside it, one a seed and measure."""
 
 import csv
-import json
 import math
 import pathlib
 import re
@@ -9,9 +8,8 @@ import re
 from etils import epath
 
 from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until
-from train import log, paths
+from train import log, paths, report
 from train.errors import BadInput
-from train.report import origin
 
 COLUMNS = (
     *("table", "scale", "row", "seed", "measure", "value", "steps", "parameters", "run_seconds"),
@@ -75,12 +73,12 @@ def _or_inf(x: float) -> float:
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
     """The lines of results.csv of the rows whose runs are done."""
-    lines, files = [], {row.name: runs / folder_of(row.name) / "result.json" for row in table.rows}
-    results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    lines, where = [], {row.name: runs / folder_of(row.name) for row in table.rows}
+    results = {name: report.read(run) for name, run in where.items() if (run / report.RESULT).exists()}
     for row in table.rows:
         if row.name not in results:
             continue
-        run, result = files[row.name].parent, results[row.name]
+        run, result = where[row.name], results[row.name]
         before = results[row.of]["seconds"] if row.of in results else 0  # what the run went on from took that
         for measure in table.measures:
             for seed, value in values(measure, run, result).items():
@@ -96,7 +94,7 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
                         parameters=str(result["parameters"]),
                         run_seconds=str(round(result["seconds"] - before, 1)),
                         command=result["command"].split(" --workdir")[0],
-                        **origin(result),
+                        **report.origin(result),
                     )
                 )
     return lines
