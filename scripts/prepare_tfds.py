@@ -23,6 +23,8 @@ SAMPLE = 100  # records of a split that a check reads
 
 def known(name: str, ours: list[str]) -> None:
     """Raises BadInput, with the nearest name, where neither TFDS nor we have such a set."""
+    if name in ours:
+        return
     import tensorflow_datasets as tfds
 
     sets = tfds.list_builders(with_community_datasets=False)
