@@ -153,7 +153,7 @@ def test_steps_to_a_level_or_to_the_stop_count_whole_runs_where_a_seed_never_cam
 def test_a_seed_that_came_there_in_its_last_step_is_not_one_that_never_did(tmp_path):
     t = dataclasses.replace(table(), measure=Stopped(), curve="train/error")
     origin = dict(device=dict(kind="cpu", count=1, cores=2), data=dict(source="generated", examples={}), versions=dict(jax="0"))
-    of_run = dict(seconds=1.0, parameters=9, command="train", git="", finished="", **origin)
+    of_run = dict(metrics={}, seconds=1.0, parameters=9, command="train", git="", finished="", **origin)
     run, result = run_with(tmp_path / "runs" / "a", (30, "train", [5.0, 2.0]), stopped=[30, None], **of_run)
     (run / "result.json").write_text(json.dumps(result))
     table_runs.enter(tmp_path / "table.py", t, table_runs.collect(tmp_path / "table.py", t, "small", tmp_path / "runs"))
