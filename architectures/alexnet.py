@@ -29,7 +29,8 @@ def fully_connected(x, window: int, *, outputs: int, hidden: int, dropout: float
     which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2. init: layer name -> (kernel, bias).
     """
     if min(x.shape[1:3]) < window:
-        raise ValueError(f"image_size: fc6 sees {window} x {window} positions, the image has only {x.shape[1]} x {x.shape[2]}")
+        has = f"the image has only {x.shape[1]} x {x.shape[2]}"
+        raise ValueError(f"image_size: fc6 sees {window} x {window} positions, {has}; have that of the data's images")
     kernel, bias = init("fc6")
     x = Conv(hidden, (window, window), padding="VALID", kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc6")(x)
     x = Dropout(dropout, axis_name)(activation(x), train=train)

@@ -268,7 +268,7 @@ def make(name: str, hidden: int, *, forget_bias=None, initialiser=None, init_sca
     constructor = choose("cell", name, CELLS)
     options = dict(forget_bias=forget_bias, initialiser=initialiser, init_scale=init_scale)
     if forget_bias is not None and (not name.startswith("lstm") or name == "lstm_no_forget_gate"):
-        raise ValueError(f"forget_bias: cell={name!r} has no forget gate")
+        raise ValueError(f"forget_bias: cell={name!r} has no forget gate; have forget_bias=none")
     if initialiser is not None:
         choose("initialiser", initialiser, INITIALISERS)
     cell = constructor(hidden, **{key: value for key, value in options.items() if value is not None}, dtype=dtype, parent=None)

@@ -77,6 +77,12 @@ class LSTM1997Cell(Cell):
         columns = cells + gates_in + gates_out
         w, u, b = self.initialisers()
         bias = jnp.zeros([columns], self.wide)
+        for name, there in (("input_gate_bias", True), ("output_gate_bias", gates_out)):
+            start = getattr(self, name)
+            if start and (self.bias == "none" or not there):
+                raise ValueError(f"{name}: {start} are of biases that bias={self.bias!r} and these gates do not have; have ()")
+            if len(start) not in (0, gates_in) or not all(isinstance(number, int | float) for number in start):
+                raise ValueError(f"{name}: {start} must have {gates_in} numbers, one a block, or none")
         if choose("bias", self.bias, BIASES) != "none":
             first = cells if self.bias == "gates" else 0
 
@@ -84,8 +90,6 @@ class LSTM1997Cell(Cell):
                 drawn = b(key, (columns,))
                 for name, place in (("input_gate_bias", cells), ("output_gate_bias", cells + gates_in)):
                     start = getattr(self, name)
-                    if len(start) not in (0, gates_in):
-                        raise ValueError(f"{name}: {start} must have {gates_in} numbers, one a block, or none")
                     if start:
                         drawn = drawn.at[place : place + gates_in].set(jnp.array(start))
                 return drawn[first:]

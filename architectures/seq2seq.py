@@ -200,14 +200,14 @@ class Seq2Seq(RecurrentModel):
         def one(self, carry, token):
             memory, drawn = carry
             if sampling:
-                token = self._sometimes(drawn, token, share)
+                token = self._sometimes(self._key(memory), drawn, token, share)
             memory, features, weights = self._advance(encoded, memory, self.target_embedding(token)[:, None], train=train)
             if sampling:
-                keys = row_keys(self.make_rng("dropout"), token.shape[0], self.axis_name)
+                keys = row_keys(self._key(memory), token.shape[0], self.axis_name)
                 drawn = jax.vmap(jax.random.categorical)(keys, self.logits(features)[:, 0].astype(jnp.float32))
             return (memory, drawn), (features[:, 0], None if weights is None else weights[:, 0])
 
-        rngs, whole = {"params": False, "dropout": True}, ["params", "schedule"]
+        rngs, whole = {"params": False, "dropout": not self.variational}, ["params", "schedule"]
         scan = nn.scan(one, variable_broadcast=whole, split_rngs=rngs, in_axes=1, out_axes=1)
         _, (features, weights) = scan(self, (self.begin(encoded), shifted[:, 0]), shifted)
         return self.logits(features).astype(jnp.float32), weights
@@ -221,6 +221,11 @@ class Seq2Seq(RecurrentModel):
             self.steps_taken.value = step + 1
         return jnp.minimum(self.scheduled_sampling, 1 - kept(self.sampling_schedule, step, self.sampling_k, self.sampling_c))
 
-    def _sometimes(self, drawn, token, share):
-        keys = row_keys(self.make_rng("dropout"), token.shape[0], self.axis_name)
+    def _key(self, memory):
+        """A key of its own for each step, also where dropout has one for all (Gal & Ghahramani 2016)."""
+        key = self.make_rng("dropout")
+        return jax.random.fold_in(key, memory["step"][0]) if self.variational else key
+
+    def _sometimes(self, key, drawn, token, share):
+        keys = row_keys(key, token.shape[0], self.axis_name)
         return jnp.where(jax.vmap(lambda key: jax.random.bernoulli(key, share))(keys), drawn.astype(token.dtype), token)

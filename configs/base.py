@@ -73,7 +73,7 @@ def get_config() -> ConfigDict:
     c.schedule = section("schedule", "constant")
     c.eval = dict(
         every=_steps(1000),
-        batch_size=500,  # the last batch is padded and masked
+        batch_size=500,  # the last batch is padded and masked; of a stream, parts read side by side, each from an empty memory
         ensemble=1,  # of S seeds, this many are judged together by their mean probabilities: S / ensemble results
     )
     c.stop = dict(  # a seed is done and stays as it is; the run ends at the first checkpoint by which every seed is
@@ -106,6 +106,14 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "stop.last": "[0, inf)",
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
+}
+NEEDS = {  # a key that does nothing unless another is set, so nobody changes it alone
+    "optim.decay": "optim.weight_decay",
+    "optim.decay_mask": "optim.weight_decay",
+    "schedule.warmup_factor": "schedule.warmup",
+    "stop.at_most": "stop.metric",
+    "model.variational": "model.dropout",
+    "model.sampling_schedule": "model.scheduled_sampling",
 }
 CHOICES = {
     "dtype": ("float32", "bfloat16"),
@@ -166,7 +174,8 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
     """Applies {'optim.lr': 0.1, ...}; text is read as the key's type, as on the command line. Returns `config`, locked.
 
     A change of a section's name comes first, and brings that entry's keys with their defaults; the keys that
-    every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises BadInput, naming the key.
+    every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises BadInput, naming the key, also of one of
+    NEEDS that would do nothing.
     """
     for path in sorted(changes, key=lambda path: not path.endswith(".name")):
         value = changes[path]
@@ -187,6 +196,10 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
                 config[parents[0]] = swapped
             continue
         _assign(config, path, _read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
+    flat = flatten(config)
+    for path in changes.keys() & NEEDS.keys():
+        if flat[path] and not flat[NEEDS[path]]:
+            raise BadInput(f"{path}: {flat[path]!r} does nothing without {NEEDS[path]}")
     return config.lock()
 
 

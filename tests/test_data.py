@@ -37,7 +37,7 @@ def test_the_order_from_any_step_is_the_tail_of_the_order_from_the_start():
 
 @pytest.mark.parametrize("size", [1, 3, 10, 16])
 def test_evaluation_takes_each_example_once_and_marks_the_padding(size):
-    index, valid = evaluation_order(SOURCE, size)[0].values()
+    index, valid = evaluation_order(SOURCE, size, size)[0].values()
     assert sorted(index[valid]) == list(range(10)) and index.shape[1] == size
 
 

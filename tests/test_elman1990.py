@@ -16,7 +16,7 @@ def stream(data, split="train"):
     """A whole split, window by window, as numpy arrays [n - 1, ...] of its valid steps."""
     source = data.train if split == "train" else data.evals[split]
     arrays = {k: jnp.asarray(v) for k, v in source.arrays.items()}
-    feed, _ = evaluation_order(source, source.examples)
+    feed, _ = evaluation_order(source, source.examples, source.examples)
     feed = {k: jnp.asarray(v[0]) for k, v in feed.items()}
     batch = source.batch(arrays, feed, jax.random.key(0), jnp.arange(source.examples))
     return {k: np.asarray(v)[np.asarray(batch["mask"])] for k, v in batch.items() if k != "fresh"}

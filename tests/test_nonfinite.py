@@ -10,7 +10,7 @@ import pytest
 from etils import epath
 from helpers import build
 
-from train import experiment, log, nonfinite
+from train import experiment, log, nonfinite, step
 from train.__main__ import main
 from train.data.source import training_order
 from train.errors import NonFinite
@@ -66,6 +66,25 @@ def test_updates_that_are_not_finite_can_be_left_out_and_are_counted(tmp_path, a
     assert sum(r.get("skipped", [0])[0] for r in records) == 5  # in each epoch, of nine steps, once
     assert all(np.isfinite(r["loss"]).all() for r in records)
     assert json.loads((tmp_path / "result.json").read_text())["metrics"]["test/loss"]["mean"] < 1
+
+
+def test_a_step_left_out_does_not_move_the_learning_rate_on(tmp_path, a_bad_example):
+    keys = ("optim.skip_nonfinite=true", "log.every=1", "schedule.name=constant", "schedule.warmup=45", "optim.lr=0.45")
+    main([*VOWELS, f"--workdir={tmp_path}", *(f"--config.{key}" for key in keys)])
+    records = [r for r in log.read(epath.Path(tmp_path)) if r["split"] == "train"]
+    lr = [r["lr"][0] for r in records if not r.get("skipped", [0])[0]]
+    assert len(lr) == 40
+    np.testing.assert_allclose(np.diff(lr), 0.01, rtol=1e-4)
+
+
+def test_the_examples_of_a_step_left_out_are_wrong_for_the_stop():
+    rule = dict(stop__metric="train/sequence_error", stop__last=48, stop__at_most=50.0, optim__skip_nonfinite=True)
+    e = build(task__tolerance=0.3, parallel__devices=1, **rule)
+    state, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
+    whole = jax.tree.map(lambda x: jnp.repeat(x[:1], 24, axis=0), batch)
+    new, sums = step.train_step(state, whole | dict(input=whole["input"] * jnp.nan), 0, experiment=e, axis=None)
+    assert sums["skipped"] == 1 and new.step == 1
+    assert new.stop.tolist() == [1] * 24 + [0]  # the steps of the latest 25 wrong ones
 
 
 def test_leaving_updates_out_changes_nothing_where_all_are_finite(tmp_path):

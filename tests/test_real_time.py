@@ -1,12 +1,15 @@
 """Real-time recurrent learning: an update a time step, and the gradient that back-propagation through time would give."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from helpers import build, refused
 
-from train import step
+from train import real_time, step
 from train.loop import fresh_state
 
 TABLE = "configs/papers/lstm1997/embedded_reber.py:small/"
@@ -60,6 +63,17 @@ def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_befor
     found = after["layers"]["layer_1"]["cell"], after["head"]
     for mine, theirs in ((W, found[0]["input"]), (U, found[0]["recurrent"]), (V, found[1]["kernel"]), (c, found[1]["bias"])):
         np.testing.assert_allclose(theirs, mine, atol=1e-4)
+
+
+def test_dropout_draws_anew_at_each_time_step():
+    e = build(TABLE + NETWORKS[1], **{"seeds": (3,), "optim.real_time": True, "parallel.devices": 1, "model.dropout": 0.5})
+    state, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
+    alike = batch | dict(input=jnp.ones_like(batch["input"]), mask=jnp.ones_like(batch["mask"]), target=batch["target"] * 0)
+    still = dataclasses.replace(e, optimizer=e.optimizer._replace(update=optax.set_to_zero()))
+    without_recurrence = jax.tree_util.tree_map_with_path(lambda path, x: x * (path[-1].key != "recurrent"), state.params)
+    state = state.replace(params=without_recurrence, opt_state=still.optimizer.update.init(state.params))
+    *_, outputs = real_time.updates(state, alike, jnp.int32(3), experiment=still)
+    assert np.ptp(np.asarray(outputs[0, 1:]), axis=0).min() > 1e-3  # as nothing else of a step is another
 
 
 @pytest.mark.parametrize(

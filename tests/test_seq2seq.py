@@ -29,6 +29,29 @@ def test_step_by_step_the_decoder_says_what_it_says_under_teacher_forcing(name):
     close(jnp.stack(said, axis=1), logits(model, variables))
 
 
+@pytest.mark.parametrize("name", ["Luong", "dot, input feeding", "scheduled sampling"])
+@pytest.mark.parametrize("variational", [True, False])
+def test_variational_dropout_has_one_mask_for_all_steps_of_the_decoder_however_it_goes(name, variational):
+    model, variables = network(name)
+    model = model.clone(dropout=0.5, variational=variational)
+    head = dict(kernel=jnp.eye(8, 9), bias=jnp.zeros(9))  # a logit is a feature, and zero where that is dropped
+    variables = {**variables, "params": {**variables["params"], "logits": head}}
+    said = model.apply(variables, INPUTS, MASK, train=True, rngs={"dropout": jax.random.key(1)}, mutable=["schedule"])[0]
+    dropped = np.asarray(said[..., :8] == 0)
+    assert 0.3 < dropped.mean() < 0.7 and (dropped == dropped[:, :1]).all() == variational
+
+
+def test_sampling_draws_anew_at_each_step_also_where_dropout_has_one_mask_for_all():
+    model, variables = network("scheduled sampling")
+    model = model.clone(dropout=0.1, variational=True, scheduled_sampling=0.5)
+    keys = [
+        model.apply(variables, dict(step=jnp.full([4], t)), method="_key", rngs={"dropout": jax.random.key(1)})
+        for t in (0, 1, 1)
+    ]
+    first, second, again = map(jax.random.key_data, keys)
+    assert (first != second).any() and (second == again).all()
+
+
 @EACH
 def test_the_gradient_of_a_step_to_tokens_at_and_after_it_is_exactly_zero(name):
     model, variables = network(name)

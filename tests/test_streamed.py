@@ -54,6 +54,6 @@ def test_the_rows_of_all_hosts_are_the_batch(hosts, training):
 
 def test_evaluation_reads_what_the_order_of_evaluation_says():
     source = numbers(90)
-    feed, _ = evaluation_order(source, 40)
+    feed, _ = evaluation_order(source, 40, 40)
     assert np.array_equal(taken(source, steps=3, training=False)["index"], feed["index"])
     assert sorted(feed["index"][feed["valid"]]) == list(range(90))

@@ -144,7 +144,7 @@ def test_an_epoch_of_buckets_takes_each_example_once_and_never_mixes_buckets(see
         feed, bucket = training_order(BUCKETS, seed, epoch * steps, steps, 4)
         assert sorted(feed["index"][feed["valid"]]) == list(range(23))
         assert all((BUCKETS.bucket[i[v]] == k).all() for i, v, k in zip(feed["index"], feed["valid"], bucket, strict=True))
-    feed, bucket = evaluation_order(BUCKETS, 4)
+    feed, bucket = evaluation_order(BUCKETS, 4, 4)
     assert sorted(feed["index"][feed["valid"]]) == list(range(23)) and sorted(bucket) == bucket.tolist()
 
 
@@ -159,7 +159,7 @@ def test_seeds_go_through_the_buckets_together_each_in_its_own_order():
 
 def test_every_token_but_the_first_is_a_target_once_in_evaluation():
     source = DATASETS["kjv"](window=35).evals["test"]
-    feed, _ = evaluation_order(source, 16)
+    feed, _ = evaluation_order(source, 16, 16)
     arrays, seen = {"stream": jnp.asarray(source.arrays["stream"])}, collections.Counter()
     for k in range(len(feed["index"])):
         row = {name: jnp.asarray(x[k]) for name, x in feed.items()}
@@ -203,20 +203,37 @@ def test_what_a_stream_leaves_behind_is_felt_in_the_next_window_and_eight_device
     np.testing.assert_allclose(*curves, rtol=1e-5)
 
 
+def shorten(e, tokens: int, window: int):
+    """Leaves that many targets in the test stream."""
+    test = e.dataset.evals["test"]
+    stream = dict(stream=test.arrays["stream"][: tokens + 1])
+    e.dataset.evals["test"] = Source(-(-tokens // window), stream, test.make, window=window)
+
+
 def test_the_loss_of_a_stream_in_evaluation_does_not_depend_on_how_it_is_cut_into_windows():
     totals = []
     for window in (12, 37):
         e = language_model(data__window=window, eval__batch_size=1, parallel__devices=1)
-        stream = e.dataset.evals["test"].arrays["stream"]
-        e.dataset.evals["test"].arrays["stream"] = stream[: 37 * 12 + 1]
-        short = Source(-(-(37 * 12) // window), e.dataset.evals["test"].arrays, e.dataset.evals["test"].make, window=window)
-        e.dataset.evals["test"] = short
+        shorten(e, 37 * 12, window)
         program = Program(e)
         _, sums = program.evaluate(program.start(fresh_state(e)), "test")
         sums = program.fetch(sums)
         totals.append(float(sums["nats"][0]))
         assert sums["tokens"].tolist() == [37 * 12]
     assert totals[0] == pytest.approx(totals[1], rel=1e-6)
+
+
+def test_a_stream_has_one_loss_in_evaluation_on_any_number_of_devices():
+    """Each part begins with an empty memory, so that three parts would not say what eight do."""
+    nats = {}
+    for devices, rows in ((1, 3), (8, 3), (1, 8)):
+        e = language_model(eval__batch_size=rows, parallel__devices=devices)
+        shorten(e, 24 * 12, window=12)
+        program = Program(e)
+        _, sums = program.evaluate(program.start(fresh_state(e)), "test")
+        nats[devices, rows] = float(program.fetch(sums)["nats"][0])
+    assert nats[1, 3] == pytest.approx(nats[8, 3], rel=1e-6)
+    assert abs(nats[1, 3] - nats[1, 8]) > 1e-4 * nats[1, 3]
 
 
 def test_windows_that_start_anew_have_one_loss_however_many_are_read_side_by_side_and_another_than_with_a_memory():

@@ -47,7 +47,7 @@ def empty(tmp_path, monkeypatch):
 
 def batches(source, size=8):
     """Every batch of an evaluation, in numpy."""
-    feed, bucket = evaluation_order(source, size)
+    feed, bucket = evaluation_order(source, size, size)
     arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
     for k, which in enumerate(bucket):
         row = {name: jnp.asarray(x[k]) for name, x in feed.items()}

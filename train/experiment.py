@@ -12,15 +12,15 @@ from flax.errors import ScopeParamShapeError
 
 import architectures
 from architectures import convolution
-from train import flops, optim, step
+from train import checks, flops, optim, step
 from train.data import DATASETS
 from train.data.source import Dataset
 from train.duration import resolver
 from train.errors import BadInput
-from train.layout import SEEDS, Layout, choose_devices, is_heavy
+from train.layout import Layout, choose_devices, is_heavy
 from train.metrics import finish
 from train.optim import OPTIMIZERS, SCHEDULES
-from train.stop import SLIDING, Stop
+from train.stop import Stop
 from train.tasks import TASKS, Batch, Task
 
 CADENCES = ("eval", "log", "checkpoint")
@@ -72,6 +72,7 @@ class Experiment:
 
         def train(variables, batch):
             outputs = self.model.apply(variables, batch["input"], batch["mask"], train=False)
+            checks.of_outputs(outputs, self.dataset.targets)
             return outputs, self.task.sums(outputs, batch)
 
         def evaluate(variables, batch):
@@ -91,6 +92,16 @@ class Experiment:
                 sizes = [[x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)]
                 raise ValueError(f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}") from error
         return variables, outputs, sums, of_splits
+
+    @property
+    def metrics(self) -> list[str]:
+        """What a log of it has, such as "train/error"."""
+        _, _, train, evals = self.shapes
+        return [
+            f"{split}/{metric}"
+            for split, sums in {"train": train, **evals}.items()
+            for metric in finish({name: np.zeros(s.shape) for name, s in sums.items()})
+        ]
 
     @property
     def parameters(self) -> int:
@@ -162,7 +173,6 @@ def build(config) -> Experiment:
         )
     duration = resolver(per_epoch)
     steps = round(_at_least_one("optim.steps", duration("optim.steps", config.optim.steps)))
-    shares = len(layout.devices) if layout.axis else 1
     every = {
         f"{what}_every": _at_least_one(f"{what}.every", duration(f"{what}.every", config[what].every)) for what in CADENCES
     }
@@ -176,7 +186,7 @@ def build(config) -> Experiment:
         steps=steps,
         batch_size=batch_size,
         steps_per_dispatch=min(config.steps_per_dispatch, steps, *map(math.ceil, every.values())),
-        eval_batch_size=-(-config.eval.batch_size // shares) * shares,
+        eval_batch_size=config.eval.batch_size,
         ensemble=config.eval.ensemble,
         **every,
         checkpoint_keep=config.checkpoint.keep,
@@ -184,71 +194,14 @@ def build(config) -> Experiment:
         skip_nonfinite=config.optim.skip_nonfinite,
         stop=Stop(config.stop.metric, config.stop.at_most, config.stop.last, batch_size),
     )
-    averaged = any(isinstance(experiment.example_shapes(split)["input"], tuple) for split in dataset.evals)
-    if averaged and config.task.name != "classify":
-        raise BadInput(
-            f"task.name: {config.task.name!r} has no probabilities to average over data.views={config.data.views!r}; "
-            "have task.name='classify', or one view of one size"
-        )
-    output = getattr(experiment.model, "output", "linear")
-    if _options(config.task).get("criterion") == "cross_entropy" and output != "linear":
-        raise BadInput(f"task.criterion: 'cross_entropy' is of logits, not of {output!r} outputs; have model.output='linear'")
-    if experiment.ensemble > 1:
-        _check_ensemble(config, experiment)
-    if experiment.real_time:
-        _check_real_time(config, experiment)
+    checks.of_parts(config, experiment)
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):
         one = choose_devices(1, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
-        alone = dict(layout=one, model=model.clone(axis_name=None), eval_batch_size=config.eval.batch_size)
-        experiment = dataclasses.replace(experiment, **alone)
-    _, _, train, evals = experiment.shapes
-    metrics = [
-        f"{split}/{metric}"
-        for split, sums in {"train": train, **evals}.items()
-        for metric in finish({name: np.zeros(s.shape) for name, s in sums.items()})
-    ]
-    if config.stop.metric and config.stop.metric not in metrics:
-        raise BadInput(f"stop.metric: unknown {config.stop.metric!r}; have {', '.join(metrics)}")
-    sliding = [m for m in SLIDING if m in metrics and (m.endswith("sequence_error") or dataset.targets == "class")]
-    if config.stop.last and config.stop.metric not in sliding:
-        raise BadInput(
-            f"stop.last: needs a stop.metric of single training examples, which {config.stop.metric!r} is not; "
-            f"have {', '.join(sliding) or 'none of this task'}"
-        )
-    if config.stop.last % batch_size:
-        raise BadInput(f"stop.last: {config.stop.last} examples must be whole batches of data.batch_size={batch_size}")
+        experiment = dataclasses.replace(experiment, layout=one, model=model.clone(axis_name=None))
+    checks.of_stop(config, experiment)
     return experiment
-
-
-def _check_ensemble(config, experiment: Experiment) -> None:
-    where, seeds = f"eval.ensemble: {experiment.ensemble}", len(experiment.seeds)
-    if seeds % experiment.ensemble:
-        raise BadInput(f"{where} does not divide {seeds} seeds; give another number of seeds")
-    if config.task.name != "classify":
-        raise BadInput(f"{where} needs probabilities; have task.name='classify'")
-    if hasattr(experiment.model, "initial_memory"):
-        raise BadInput(f"{where}, but model.name={config.model.name!r} has a memory, which each member would need for itself")
-    if SEEDS[config.parallel.seeds][0] != "batch":
-        raise BadInput(f"{where}, but parallel.seeds={config.parallel.seeds!r} divides the seeds over devices; have map, vmap")
-    if config.stop.metric and not config.stop.metric.startswith("train/"):
-        raise BadInput(f"{where}, but stop.metric={config.stop.metric!r} is one of every seed; have train/...")
-
-
-def _check_real_time(config, experiment: Experiment) -> None:
-    where, targets = "optim.real_time", experiment.dataset.targets
-    if experiment.batch_size != 1:
-        raise BadInput(f"{where}: is of one sequence, but data.batch_size={experiment.batch_size}; have 1")
-    if targets not in ("classes", "reals"):
-        raise BadInput(f"{where}: needs a target every time step, but data.name={config.data.name!r} has {targets} ones")
-    if not hasattr(experiment.model, "initial_carry"):
-        makes = {name: getattr(make, "func", make) for name, make in architectures.MODELS.items()}
-        fitting = [name for name, make in makes.items() if hasattr(make, "initial_carry")]
-        raise BadInput(f"{where}: model.name={config.model.name!r} cannot go one step at a time; have {', '.join(fitting)}")
-    _call("model", experiment.model.initial_carry, 1)
-    if config.schedule.name != "constant" or config.schedule.warmup:
-        raise BadInput(f"{where}: needs schedule.name='constant' and no warmup, as a schedule counts updates")
 
 
 def _fitting(dataset: Dataset) -> str:
@@ -268,16 +221,13 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
     if o.accumulate > steps:
         raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")
-    warmup = round(duration("schedule.warmup", s.warmup))
-    if s.warmup_factor and not warmup:
-        raise BadInput(f"schedule.warmup_factor: {s.warmup_factor:g} does nothing without schedule.warmup, a duration")
     rule = SCHEDULES[s.name]
     wanted = {key: supplied[key] for key in inspect.signature(rule).parameters if key in supplied}
     return optim.build(
         _call("optim", OPTIMIZERS[o.name], **own),
         _call("schedule", rule, **wanted, **_options(s, "warmup", "warmup_factor")),
         lr=o.lr * config.data.batch_size / o.lr_per if o.lr_per else o.lr,
-        warmup=warmup,
+        warmup=round(duration("schedule.warmup", s.warmup)),
         warmup_factor=s.warmup_factor,
         **{key: o[key] for key in common},
     )

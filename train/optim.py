@@ -1,8 +1,8 @@
 """Optimizers and learning-rate schedules, each by name from a table, put together from optax's parts.
 
 One update is, in this order: clip; coupled weight decay (L2 in the gradient); the optimizer; decoupled weight decay;
-times the learning rate. The learning rate at step t is  lr * warmup(t) * schedule(t), a function of the step alone,
-but for `plateau`, which looks at the training loss.
+times the learning rate. The learning rate at step t is  lr * warmup(t) * schedule(t), a function of the steps alone (those
+that optim.skip_nonfinite left out do not count), but for `plateau`, which looks at the training loss.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,12 @@ from train.duration import Duration
 
 DECAYS = ("coupled", "decoupled")
 DECAY_MASKS = ("kernels", "all")
-UNDECAYED = ("bias", "coefficient", "scale")  # names of parameters that are no kernels; of any shape, as units may be stacked
+UNDECAYED = ("bias", "coefficient", "scale")  # ends of the names of parameters that are no kernels, whatever their shape
+
+
+def decays(name: str) -> bool:
+    """Whether a parameter of that name is a kernel, so that optim.decay_mask="kernels" decays it."""
+    return not name.endswith(UNDECAYED)
 
 
 def _below_one(**decays: float) -> None:
@@ -165,6 +170,7 @@ def _states(opt_state, kind: type) -> list:
 class Optimizer(NamedTuple):
     update: optax.GradientTransformationExtraArgs  # update(grads, opt_state, params, value=loss)
     lr: Callable[[jax.Array], jax.Array]  # the learning rate at a step, before what `plateau` makes of it
+    accumulate: int  # steps an update
 
 
 def build(
@@ -192,7 +198,7 @@ def build(
         return lr * rise * (1.0 if watches_loss else rule(step))
 
     def mask(params):
-        return jax.tree_util.tree_map_with_path(lambda path, _: decay_mask == "all" or path[-1].key not in UNDECAYED, params)
+        return jax.tree_util.tree_map_with_path(lambda path, _: decay_mask == "all" or decays(path[-1].key), params)
 
     decayed = [optax.add_decayed_weights(weight_decay, mask)] if weight_decay else []
     parts = [
@@ -209,10 +215,11 @@ def build(
     if accumulate > 1:
         several = optax.MultiSteps(update, accumulate)
         update = optax.GradientTransformationExtraArgs(several.init, several.update)  # its own would drop `value`
-    return Optimizer(optax.with_extra_args_support(update), lr_at)
+    return Optimizer(optax.with_extra_args_support(update), lr_at, accumulate)
 
 
-def learning_rate(optimizer: Optimizer, opt_state, step: jax.Array) -> jax.Array:
-    """The learning rate in force at `step`, with what `plateau` makes of it."""
+def learning_rate(optimizer: Optimizer, opt_state) -> jax.Array:
+    """The learning rate of the next update, with what `plateau` makes of it."""
+    *_, updates = _states(opt_state, optax.ScaleByScheduleState)
     plateaus = _states(opt_state, optax.contrib.ReduceLROnPlateauState)
-    return optimizer.lr(step) * (plateaus[0].scale if plateaus else 1.0)
+    return optimizer.lr(updates.count * optimizer.accumulate) * (plateaus[0].scale if plateaus else 1.0)

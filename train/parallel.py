@@ -128,8 +128,8 @@ class Program:
     def evaluate(self, carry, split: str, stopped: Callable[[], bool] = lambda: False):
         """The carry, and the totals of a whole split, on the devices: each example counted once. stopped(): asked before each
         dispatch; once it is so, the totals are those of a part, for nobody."""
-        source, batch_size = self.experiment.dataset.evals[split], self.experiment.eval_batch_size
-        feeds, bucket = evaluation_order(source, batch_size)
+        source, batch_size = self.experiment.dataset.evals[split], self._eval_rows
+        feeds, bucket = evaluation_order(source, batch_size, self.experiment.eval_batch_size)
         (state, kept), sums, memory = carry, self._to_devices(self._eval_zeros[split]), self._memory()
         length = 1 if source.stream else min(len(bucket), self.experiment.steps_per_dispatch)
         waiting = collections.deque()
@@ -157,13 +157,19 @@ class Program:
             self._of_ensembles.close()
 
     @property
+    def _eval_rows(self) -> int:
+        """Rows of a batch of evaluation: eval.batch_size, or a few more where the devices divide them."""
+        shares = len(self.layout.devices) if self.layout.axis else 1
+        return -(-self.experiment.eval_batch_size // shares) * shares
+
+    @property
     def _seed_axes(self) -> int:
         """Leading axes of a carry's leaves on the devices: [S, ...], or [D, S/D, ...] where devices divide the seeds."""
         return 1 if self.layout.axis else 2
 
     def _memory(self) -> dict:
         """Room for what a model that reads a stream keeps from batch to batch, [D, S or S/D, rows, ...], of own devices."""
-        rows, seeds, count = self.experiment.eval_batch_size, len(self.seeds), len(self.layout.devices)
+        rows, seeds, count = self._eval_rows, len(self.seeds), len(self.layout.devices)
         rows, seeds = (rows // count, seeds) if self.layout.axis else (rows, seeds // count)
         shapes = jax.eval_shape(lambda: step_lib.initial_memory(self.experiment.model, rows))
         own = self.layout.own.stop - self.layout.own.start

@@ -20,20 +20,22 @@ def updates(state: TrainState, batch: Batch, seed: jax.Array, *, experiment):
     way. Steps outside the mask change nothing.
     """
     model, task, update = experiment.model, experiment.task, experiment.optimizer.update.update
-    rngs = {"dropout": stream(seed, state.step, DROPOUT)}
+    key = stream(seed, state.step, DROPOUT)
     weights, tree = ravel_pytree(state.params)
     carry, tree_of_carry = ravel_pytree(model.initial_carry(1))
 
-    def advance(w, carry, window):
+    def advance(w, carry, window, t):
+        rngs = {"dropout": jax.random.fold_in(key, t)}
         variables = {"params": tree(w), "carry": {"now": tree_of_carry(carry)}}
         outputs, new = model.apply(variables, window["input"], window["mask"], train=True, mutable=["carry"], rngs=rngs)
         return ravel_pytree(new["carry"])[0], outputs
 
-    def step(before, window):
+    def step(before, now):
+        window, t = now
         w, opt_state, carry, derivative, total = before
 
         def from_here(v):  # the new carry, the loss and the outputs of weights v near w
-            new, outputs = advance(v, carry + derivative @ (v - w), window)
+            new, outputs = advance(v, carry + derivative @ (v - w), window, t)
             sums = task.sums(outputs, window)
             return new, sums["loss"] / jnp.maximum(sums["count"], 1), outputs
 
@@ -45,5 +47,5 @@ def updates(state: TrainState, batch: Batch, seed: jax.Array, *, experiment):
 
     windows = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1)[:, :, None], batch)  # [T, 1, 1, ...]
     start = weights, state.opt_state, carry, jnp.zeros([carry.size, weights.size]), jnp.zeros_like(weights)
-    (weights, opt_state, _, _, total), outputs = jax.lax.scan(step, start, windows)
+    (weights, opt_state, _, _, total), outputs = jax.lax.scan(step, start, (windows, jnp.arange(batch["mask"].shape[1])))
     return tree(weights), opt_state, tree(total), outputs[None]

@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import os
 import pathlib
 import platform
@@ -125,6 +126,13 @@ def _show(s: dict) -> str:
     return f"{log.summary(values)}  (" + ", ".join(f"{v:.4g}" for v in values) + ")"
 
 
+def _says_loss(records: list[dict], name: str, of_loss) -> bool:
+    """Whether the metric `name` is of_loss(loss) in every record, so that one figure says both."""
+    rows = [r for r in records if name in r and "loss" in r]
+    pairs = [(x, y) for r in rows for x, y in zip(r["loss"], r[name], strict=True) if None not in (x, y) and x < 700]
+    return bool(rows) and all(math.isclose(of_loss(x), y, rel_tol=1e-3) for x, y in pairs)
+
+
 def curves(records: list[dict]) -> bytes:
     """A PNG: each metric against the step, the mean over seeds as a line, from the lowest to the highest seed as a band."""
     import matplotlib.figure  # half a second that training does not pay
@@ -132,8 +140,8 @@ def curves(records: list[dict]) -> bytes:
     titles = dict(loss="loss (nats)", error="error (%)", mse="mean squared error", perplexity="perplexity")
     titles |= dict(token_error="token error (%)")
     metrics = [m for m in titles if any(m in r for r in records)]
-    if "mse" in metrics or "perplexity" in metrics:
-        metrics.remove("loss")  # the same number
+    if any(_says_loss(records, name, of) for name, of in (("mse", float), ("perplexity", math.exp))):
+        metrics.remove("loss")
     seeds = len(records[0][metrics[0]])
     title = f"mean of {seeds} seeds; band: lowest to highest" if seeds > 1 else None
     figure = matplotlib.figure.Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")

@@ -73,7 +73,8 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
     shares with unequal counts weigh right, and any number of devices gives the same update. The sums returned are those
     of the global batch, and beside the task's: "steps", "lr" and "grad_norm" (of the mean loss, before any clipping).
     A memory is that of all rows of the global batch, the same on every device.
-    With optim.skip_nonfinite, a step whose loss or whole gradient is not finite changes state.step and the sum "skipped" alone.
+    With optim.skip_nonfinite, a step whose loss or whole gradient is not finite changes state.step and the sum "skipped" alone;
+    for the stop its examples are wrong.
     """
     if experiment.real_time:
         params, opt_state, grads, outputs = real_time.updates(state, batch, seed, experiment=experiment)
@@ -84,13 +85,15 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
         value = sums["loss"] / jnp.maximum(sums["count"], 1)
         updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=value)
         params = optax.apply_updates(state.params, updates)
-    lr = optim.learning_rate(experiment.optimizer, state.opt_state, state.step)
+    lr = optim.learning_rate(experiment.optimizer, state.opt_state)
     sums |= dict(steps=1, skipped=0, lr=lr, grad_norm=optax.tree.norm(grads))
     step = state.step + 1
     new = TrainState(step, params, model_state, opt_state, experiment.stop.seen(state.stop, step, sums))
     if experiment.skip_nonfinite:
         finite = jnp.isfinite(sums["grad_norm"]) & jnp.isfinite(value)
-        kept = (state.replace(step=step), jax.tree.map(jnp.zeros_like, sums) | dict(skipped=1))
+        wrong = dict(wrong=experiment.batch_size, count=experiment.batch_size, correct=0)  # what is no number is not right
+        kept = state.replace(step=step, stop=experiment.stop.seen(state.stop, step, wrong))
+        kept = (kept, jax.tree.map(jnp.zeros_like, sums) | dict(skipped=1))
         new, sums = jax.tree.map(lambda new, old: jnp.where(finite, new, old), (new, sums), kept)
     return new, sums
 

@@ -151,7 +151,8 @@ def transduce(*, per: str = "token") -> Task:
 def nearest_reference(tokens, references):
     """Levenshtein distance from tokens [B, T] to the nearest of references [B, R, L], and that one's length, int32 [B] each.
 
-    Both end before their first EOS or PAD. An empty reference is none, unless it is the first.
+    Both end before their first EOS or PAD. An empty reference is none, unless it is the first. UNK said for a word that the
+    vocabulary does not have is right, so errors of vocabularies of unequal size are not to be compared.
     """
     ended = (references == EOS) | (references == PAD)
     lengths = jnp.where(ended.any(axis=-1), ended.argmax(axis=-1), references.shape[-1])  # [B, R]

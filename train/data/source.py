@@ -168,15 +168,20 @@ def training_order(source: Source, seed: int, step: int, steps: int, batch_size:
     return dict(index=index.reshape(shape), valid=np.ones(shape, bool)), first
 
 
-def evaluation_order(source: Source, batch_size: int) -> Order:
-    """Each example once, the last batch padded with invalid ones."""
+def evaluation_order(source: Source, batch_size: int, parts: int) -> Order:
+    """Each example once, the last batch padded with invalid ones.
+
+    parts: of a stream, at most batch_size: how many rows of a batch are read side by side; the others are not valid.
+    """
     if source.bucket is not None:
         index, bucket = _bucketed(source, batch_size, None, 0)
         return dict(index=np.maximum(index, 0), valid=index >= 0), bucket
     batches = -(-source.examples // batch_size)
     first = np.zeros(batches, np.int32)
     if source.window:
-        return _windows(source, np.arange(batches), batches, batch_size), first
+        batches = -(-source.examples // parts)
+        feed = _windows(source, np.arange(batches), batches, parts)
+        return {k: np.pad(x, [(0, 0), (0, batch_size - parts)]) for k, x in feed.items()}, np.zeros(batches, np.int32)
     position = np.arange(batches * batch_size).reshape(batches, batch_size)
     return dict(index=np.minimum(position, source.examples - 1).astype(np.int32), valid=position < source.examples), first
 

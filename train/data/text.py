@@ -91,6 +91,8 @@ def cmudict(*, buckets: int = 6, reverse: bool = False, train_length: int = 0, l
         source=Vocabulary.build((word for word, _ in split["train"]), "char"),
         target=Vocabulary.build((phones for _, said in split["train"] for phones in said), "symbol"),
     )
+    if not all(isinstance(length, int) for length in lengths):
+        raise ValueError(f"lengths: {lengths} must be whole numbers, such as (6, 9)")
     whole = split.pop("test")
     if train_length:
         split["train"] = [(word, said) for word, said in split["train"] if len(word) <= train_length]

@@ -48,7 +48,7 @@ def load(name: str, source: str = "auto") -> tuple[list[str], Origin]:
     (found,) = text.sources
     path = dict(files=files.folder(), embedded=EMBEDDED)[found] / f"{name}.txt.xz"
     if found == "files" and not path.exists():
-        raise BadInput(f"source: {name} is not prepared (looked for {path}); run python -m scripts.prepare_data {name}")
+        raise BadInput(f"data.name: {name} is not prepared (looked for {path}); run python -m scripts.prepare_data {name}")
     remedy = "restore it from git" if found == "embedded" else f"delete it and run python -m scripts.prepare_data {name}"
     lines = read(path, name, remedy)
     note = "complete" if found == "embedded" else f"prepared files in {files.folder()}"
