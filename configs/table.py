@@ -4,6 +4,7 @@ Its own numbers are in the file, ours in results.csv beside it.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from ml_collections import ConfigDict
@@ -12,6 +13,11 @@ from configs import base
 from configs.claims import Alike, Better, Claim, Lower, Monotone, Ordered, Solves  # noqa: F401, for the files of tables
 from configs.measures import AtBest, AtLeast, Measure, Steps, Stopped, Until  # noqa: F401, for these
 from train.errors import BadInput
+
+
+def folder_of(name: str) -> str:
+    """A row's name as that of its run's folder."""
+    return re.sub(r"[^\w.=+-]+", "_", name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Table:
     scales: Mapping[str, Scale]
     claims: tuple[Claim, ...] = ()
     base: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    better: str = "lower"
+    better: str = "lower"  # or "higher": the direction of the measure
     curve: str | None = None  # the metric of metrics.jsonl that is drawn against the step; None: that of the measure
     figures: tuple[str, ...] = ()  # more of them, of scripts.table_figure.FIGURES
     says: str = ""
@@ -70,8 +76,21 @@ class Table:
             raise ValueError(
                 f"rows: {sorted(unknown) or names} must be different names of rows without , and /, before their use"
             )
+        folders = {}
+        for name in names:
+            other = folders.setdefault(folder_of(name), name)
+            if other != name:
+                raise ValueError(f"rows: {other!r} and {name!r} would share the folder {folder_of(name)!r}; rename one")
+        if self.better not in ("lower", "higher"):
+            raise ValueError(f"better: {self.better!r} must be 'lower' or 'higher'")
         if isinstance(self.measure, Stopped) and not self.curve:
             raise ValueError("curve: a table that is measured by the stop has no metric of its own to draw; name one")
+
+    @property
+    def metrics(self) -> set[str]:
+        """Of metrics.jsonl, such as "test/error": all that its measures, its claims and its figure read."""
+        found = {m if isinstance(m, str) else getattr(m, "metric", None) for m in self.measures}
+        return {name for name in (*found, *(m.by for m in self.measures if isinstance(m, AtBest)), self.curve) if name}
 
     @property
     def measures(self) -> tuple[Measure, ...]:

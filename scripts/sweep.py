@@ -18,10 +18,10 @@ import re
 from etils import epath
 
 from configs import base, load, statistics
-from configs.table import Table
+from configs.table import Table, folder_of
 from scripts import table_runs
 from train import __main__ as command
-from train import log, report
+from train import experiment, log, report
 from train.errors import BadInput, NonFinite, Parser, exit_with
 
 
@@ -51,7 +51,7 @@ def plan(
     lines, total, unknown, refused = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0, []
     width = max(map(len, rows), default=0)
     for name in rows:
-        where, config = runs / table_runs.folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})
+        where, config = runs / folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})
         done, took, state = (where / "result.json").exists(), seconds.get(name), "done"
         try:
             command.same_config(where, config)
@@ -92,23 +92,26 @@ def main(arguments: list[str]) -> int:
         raise BadInput(f"--seeds: {count} must be at least 1")
     runs, rows = table_runs.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
     for name in rows:
-        base.validate(table.config(name, flags.scale))
+        _about(name, base.validate, table.config(name, flags.scale))
     text, refused = plan(path, table, flags.scale, rows, tuple(range(count)), runs)
     say(text)
     if refused:
         raise refused[0]
     if flags.dry_run:
         return 0
+    for name in rows:
+        if not (runs / folder_of(name) / "result.json").exists():
+            check(path, table, name, base.override(table.config(name, flags.scale), {"seeds": tuple(range(count))}))
     failed, outcomes = [], {}
     for k, name in enumerate(rows):
-        where, before = runs / table_runs.folder_of(name), table.row(name).of
+        where, before = runs / folder_of(name), table.row(name).of
         done = hosts.share(str((where / "result.json").exists()))[0] == "True"  # as process 0 sees it
         say(f"row {k + 1} of {len(rows)}: {name}{' is done' if done else ''}")
         try:
             if before in failed:
                 raise NonFinite(f"it goes on from {before}")
             if before and hosts.first():
-                hand_over(runs / table_runs.folder_of(before), where)
+                hand_over(runs / folder_of(before), where)
             if not done:
                 run(path, flags.scale, name, count, where)
         except NonFinite as error:  # the other rows are worth having
@@ -122,6 +125,25 @@ def main(arguments: list[str]) -> int:
     if failed:
         raise NonFinite(f"no result of {', '.join(failed)}: numbers that are not finite, as said above")
     return 0
+
+
+def _about(row: str, function, *arguments):
+    try:
+        return function(*arguments)
+    except BadInput as error:
+        raise BadInput(f"row {row}: {error}") from None
+
+
+def check(path: pathlib.Path, table: Table, name: str, config) -> None:
+    """Raises BadInput for a row that cannot be built, or whose log will lack what the table reads: before any row trains."""
+    from scripts import table_figure
+
+    table_figure.check(path, table)
+    have = _about(name, experiment.build, config).metrics
+    judged = "test" if any(metric.startswith("test/") for metric in have) else "validation"  # as table_runs reads it
+    for metric in sorted(table.metrics):
+        if metric.replace("test/", f"{judged}/", 1) not in have:
+            raise BadInput(f"{path}: row {name} has no metric {metric!r}; have {', '.join(have)}")
 
 
 def hand_over(before: epath.Path, where: epath.Path) -> None:

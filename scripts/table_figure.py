@@ -13,6 +13,7 @@ from configs import statistics
 from configs.table import AtLeast, Steps, Table
 from scripts import elman_figure
 from train import log
+from train.errors import BadInput
 
 
 def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
@@ -41,6 +42,13 @@ FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows whic
     segmentation=lambda file, runs: elman_figure.segmentation(file, next(iter(runs.values()))),
     streams=elman_figure.streams,
 )
+
+
+def check(path: pathlib.Path, table: Table) -> None:
+    """Raises BadInput for a figure that is none of FIGURES."""
+    for kind in table.figures:
+        if kind not in FIGURES:
+            raise BadInput(f"{path}: figures: unknown {kind!r}; have {', '.join(FIGURES)}")
 
 
 def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]) -> None:

@@ -3,11 +3,12 @@
 import csv
 import math
 import pathlib
-import re
 
 from etils import epath
 
-from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until
+from configs import base
+from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until, folder_of
+from train import __main__ as command
 from train import log, paths, report
 from train.errors import BadInput
 
@@ -15,11 +16,6 @@ COLUMNS = (
     *("table", "scale", "row", "seed", "measure", "value", "steps", "parameters", "run_seconds"),
     *("command", "data", "device", "jax", "git", "data_digest", "finished"),
 )
-
-
-def folder_of(name: str) -> str:
-    """A row's name as that of a folder."""
-    return re.sub(r"[^\w.=+-]+", "_", name)
 
 
 def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path:
@@ -62,7 +58,7 @@ def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
         split = "validation"
     curve = {r["step"]: r[metric] for r in records if r["split"] == split and metric in r}
     if not curve:
-        have = sorted({f"{r['split']}/{key}" for r in records for key in r} - {"step", "split"})
+        have = sorted({f"{r['split']}/{key}" for r in records for key in r.keys() - {"step", "split"}})
         raise BadInput(f"{run}: no metric {name!r} in its log; have {', '.join(have)}")
     return {step: [math.nan if v is None else v for v in row] for step, row in curve.items()}
 
@@ -72,13 +68,15 @@ def _or_inf(x: float) -> float:
 
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
-    """The lines of results.csv of the rows whose runs are done."""
+    """The lines of results.csv of the rows whose runs are done. Raises BadInput where a row has changed since it was run."""
     lines, where = [], {row.name: runs / folder_of(row.name) for row in table.rows}
     results = {name: report.read(run) for name, run in where.items() if (run / report.RESULT).exists()}
     for row in table.rows:
         if row.name not in results:
             continue
         run, result = where[row.name], results[row.name]
+        if row.name in table.names(scale):
+            command.same_config(run, base.override(table.config(row.name, scale), {"seeds": tuple(result["seeds"])}))
         before = results[row.of]["seconds"] if row.of in results else 0  # what the run went on from took that
         for measure in table.measures:
             for seed, value in values(measure, run, result).items():
@@ -106,8 +104,14 @@ def _written(measure: Measure, value: float) -> str:
 
 
 def read(folder: pathlib.Path) -> list[dict]:
+    """The lines of results.csv. Raises BadInput where it is no such file."""
     file = folder / "results.csv"
-    return list(csv.DictReader(file.open())) if file.exists() else []
+    if not file.exists():
+        return []
+    reader = csv.DictReader(file.open())
+    if tuple(reader.fieldnames or COLUMNS) != COLUMNS:
+        raise BadInput(f"{file}: is not of tables, its columns are {', '.join(reader.fieldnames)}; move TABLE.py elsewhere")
+    return list(reader)
 
 
 def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:

@@ -253,6 +253,54 @@ def test_a_scale_whose_data_is_not_there_can_be_planned_and_is_refused_with_the_
     assert not list((tmp_path / "runs").rglob("*.json*"))
 
 
+def test_a_report_leaves_a_readme_of_another_alone_and_runs_no_other_file_of_the_folder(tiny, tmp_path):
+    (tiny.parent / "analyse.py").write_text("raise SystemExit('it was run')")
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--rows=slow"])
+    (tiny.parent / "README.md").write_text("my notes\n")
+    with pytest.raises(BadInput, match="README.md: is not one that this command wrote; move table.py to a folder of its own"):
+        report_script.main(arguments)
+    assert (tiny.parent / "README.md").read_text() == "my notes\n" and not (tiny.parent / "results.csv").exists()
+    (tiny.parent / "README.md").unlink()
+    assert report_script.main(arguments) == 0 == report_script.main(arguments)
+
+
+def test_a_row_that_has_changed_since_it_was_run_is_not_reported(tiny, tmp_path):
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--rows=slow", "--seeds=2"])
+    report_script.main(arguments)
+    before = (tiny.parent / "results.csv").read_text()
+    tiny.write_text(TINY.replace("0.001", "0.002"))
+    with pytest.raises(BadInput, match=r"holds a run of another config \(optim.lr was 0.001, is 0.002\)"):
+        report_script.main(arguments)
+    assert (tiny.parent / "results.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"optim.lr": 0.3', '"data.T": 7', "row fastest: data.T: 7 must be an even number"),
+        ('"train/mse", 0.3', '"train/msee", 0.3', "row slow has no metric 'train/msee'; have train/loss, train/mse, test/loss"),
+        ("base={", 'curve="test/typo", base={', "row slow has no metric 'test/typo'"),
+        ("base={", 'figures=("typo",), base={', "figures: unknown 'typo'; have dendrogram, length"),
+        ("base={", 'better="smaller", base={', "better: 'smaller' must be 'lower' or 'higher'"),
+        ('Row("fast",', 'Row("slow?"), Row("slow!"), Row("fast",', "'slow?' and 'slow!' would share the folder 'slow_'"),
+    ],
+)
+def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(tiny, tmp_path, old, new, words):
+    tiny.write_text(TINY.replace(old, new))
+    with pytest.raises(BadInput) as error:
+        sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    assert words in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_beside_results_of_another_kind_is_told_to_move(tiny):
+    (tiny.parent / "results.csv").write_text("command,data\n")
+    with pytest.raises(BadInput, match="results.csv: is not of tables, its columns are command, data; move TABLE.py elsewhere"):
+        sweep.main([str(tiny), "--dry_run"])
+
+
 def test_a_file_that_is_no_table_and_a_file_that_is_not_there_are_refused():
     with pytest.raises(BadInput, match="has no TABLE"):
         sweep.main(["configs/lstm_adding.py"])
