@@ -39,10 +39,13 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
     run, steps = scales_run(table, lines, path), isinstance(table.measure, Steps)
     ours = {scale: measured(lines, path, scale, table.measure) for scale in run}
     of_row = {(line["scale"], line["row"]): line for line in lines if line["table"] == path.stem}
-    heads = ["row", "paper", *itertools.chain(*((f"{s}: parameters", f"{s}: {table.measure}") for s in run))]
+    printed = any(row.paper is not None for row in table.rows)
+    heads = ["row", "paper"] if printed else ["row"]
+    heads += itertools.chain(*((f"{s}: parameters", f"{s}: {table.measure}") for s in run))
     out += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in table.rows:
-        cells = [row.name, "" if row.paper is None else row.paper if isinstance(row.paper, str) else f"{row.paper:,}"]
+        paper = "" if row.paper is None else row.paper if isinstance(row.paper, str) else f"{row.paper:,}"
+        cells = [row.name, paper] if printed else [row.name]
         for scale in run:
             if row.name not in ours[scale]:
                 cells += ["", "not run" if row.name in table.names(scale) else "not at this scale"]
@@ -68,11 +71,11 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
         out += [f"{head}{what}; {'; '.join(data)}; {where}.{command}"]
     if any(isinstance(m, Steps) for m in table.measures):
         out += ["* A seed that never came to the level counts with all steps of its run, so such a number is a lower bound."]
-    if "paper" not in run:
+    if printed and "paper" not in run:
         out += ["* The paper's numbers are of its own data, size and schedule: they are not to be set against ours."]
     out.append("")
     if table.claims and run:
-        out += ["| the paper says | " + " | ".join(run) + " |", "|---|" + "---|" * len(run)]
+        out += ["| claim | " + " | ".join(run) + " |", "|---|" + "---|" * len(run)]
         found = {scale: verdicts(table, lines, path, scale) for scale in run}
         for k, claim in enumerate(table.claims):
             cells = [f"**{found[scale][k].word}**: {found[scale][k].evidence}{_note(claim, scale)}" for scale in run]
