@@ -45,10 +45,13 @@ def convolve(x, kernel, strides, padding, **options):
     """
     dilated = any(d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ())))
     groups = options.get("feature_group_count", 1)
-    if is_stock() or dilated or x.ndim != 4:
-        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options)
-    if isinstance(padding, str):
+    plain = not dilated and x.ndim == 4
+    if plain and isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    if plain:
+        _check_size(x, kernel.shape[:2], padding)
+    if is_stock() or not plain:
+        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options)
     strides, padding = tuple(strides), tuple(map(tuple, padding))
     if groups > 1 and x.shape[-1] == groups:  # depthwise: nothing is gained
         return _plain(x, kernel, strides, padding, groups=groups)
@@ -64,6 +67,13 @@ def convolve(x, kernel, strides, padding, **options):
     if strides == (1, 1) and x.shape[2] * x.shape[3] <= BANDED_ROW:
         return _banded(x, kernel, padding)
     return _canonical(x, kernel, strides, padding)
+
+
+def _check_size(x, window, padding) -> None:
+    """Raises ValueError, one line, where padded maps are smaller than a window."""
+    if any(n + sum(pads) < w for n, w, pads in zip(x.shape[1:3], window, padding, strict=True)):
+        windows, maps = (" x ".join(map(str, sizes)) for sizes in (window, x.shape[1:3]))
+        raise ValueError(f"the images are too small: windows of {windows} do not fit maps of {maps}; have larger ones")
 
 
 def _banded(x, kernel, padding):
@@ -163,13 +173,15 @@ _canonical.defvjp(_canonical_forward, _canonical_backward)
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolve)  # every family's convolution
 
 
-def _pads(sizes, window, strides, padding):
+def _pads(x, window, stride, padding):
     """Padding as pairs. An int is that many on every side; "ceil" adds at the end what the last, truncated window lacks."""
     if padding == "ceil":
-        outs = [math.ceil((n - w) / s) + 1 for n, w, s in zip(sizes, window, strides, strict=True)]
-        ends = zip(outs, sizes, window, strides, strict=True)
-        return tuple((0, max(0, (out - 1) * s + w - n)) for out, n, w, s in ends)
-    return ((padding, padding),) * 2 if isinstance(padding, int) else tuple(map(tuple, padding))
+        ends = [math.ceil((n - window) / stride) * stride + window - n for n in x.shape[1:3]]
+        pairs = tuple((0, max(0, end)) for end in ends)
+    else:
+        pairs = ((padding, padding),) * 2 if isinstance(padding, int) else tuple(map(tuple, padding))
+    _check_size(x, (window, window), pairs)
+    return pairs
 
 
 def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
@@ -179,7 +191,7 @@ def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
     several values of a window are largest, the first has the gradient; here that of the first column, in XLA's own of the
     first row.
     """
-    padding = _pads(x.shape[1:3], (window, window), (stride, stride), padding)
+    padding = _pads(x, window, stride, padding)
     if is_stock():
         return nn.max_pool(x, (window, window), (stride, stride), padding)
     return _by_slices(x, window, stride, padding, _largest, -jnp.inf)
@@ -187,7 +199,7 @@ def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
 
 def avg_pool(x, window: int, stride: int, padding: int | str | tuple = 0, *, count_padding: bool = True):
     """x [B, H, W, C] -> [B, H', W', C]: the mean of each window; padding counts as zeros, or not at all."""
-    padding = _pads(x.shape[1:3], (window, window), (stride, stride), padding)
+    padding = _pads(x, window, stride, padding)
     if is_stock():
         return nn.avg_pool(x, (window, window), (stride, stride), padding, count_include_pad=count_padding)
     total = _by_slices(x, window, stride, padding, _sum, 0)

@@ -91,7 +91,9 @@ class BNInceptionModule(nn.Module):
     @nn.compact
     def __call__(self, x):
         n1, reduce3, n3, reduce_double, double, projection, strides, pool = self.maps
-        conv = self.conv
+        conv, (height, width) = self.conv, x.shape[1:3]
+        if strides == 2 and (height % 2 or width % 2):
+            raise ValueError(f"maps of {height} x {width} do not halve; have images of a multiple of 32 pixels")
         branches = [conv(n1, 1, "1x1")(x)] if n1 else []
         branches.append(conv(n3, 3, "3x3", strides=strides, padding=1)(conv(reduce3, 1, "3x3_reduce")(x)))
         y = conv(double, 3, "double3x3_1", padding=1)(conv(reduce_double, 1, "double3x3_reduce")(x))

@@ -45,9 +45,9 @@ def check_numbers(network: nn.Module) -> None:
 
 
 def scaled(maps: int, width: float) -> int:
-    """`maps` times `width`, at least 1. Raises ValueError, one line, for a width that is not above 0."""
-    if width <= 0:
-        raise ValueError(f"width: {width} must be above 0")
+    """`maps` times `width`, at least 1. Raises ValueError, one line, for a width that is not above 0, or of 2**31 maps."""
+    if not 0 < maps * width < 2**31:
+        raise ValueError(f"width: {width} must be above 0, and {maps} times it below 2**31")
     return max(1, round(maps * width))
 
 

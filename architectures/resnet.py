@@ -97,8 +97,8 @@ class ResNet(nn.Module):
         for what, have in (choices | dict(biases=("all", "none", "outer"), batch_norm=("per_device", "synchronised"))).items():
             choose(what, getattr(self, what), have)
         check_numbers(self)
-        if self.shortcut == "none" and (self.gate != "none" or self.shortcut_dropout):
-            raise ValueError("shortcut: 'none' leaves nothing for gate and shortcut_dropout; have A, B, C")
+        if self.shortcut == "none" and (self.gate != "none" or self.shortcut_dropout or self.shortcut_scale != 1):
+            raise ValueError("shortcut: 'none' leaves nothing for gate, shortcut_dropout and shortcut_scale; have A, B, C")
         init = choose("initialiser", self.initialiser, INITIALISERS)
         norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
         block, stages = self.stages()

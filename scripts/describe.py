@@ -45,14 +45,7 @@ def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
     try:
         return anatomy.anatomy(model, shape, levels)
     except ValueError as error:
-        raise BadInput(_first_line(error)) from error
-    except (TypeError, ArithmeticError) as error:  # what JAX and Python raise for sizes that come to nothing
-        sizes = " x ".join(map(str, shape))
-        raise BadInput(f"no {type(model).__name__} with these hyper-parameters for {sizes}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]
+        raise BadInput(str(error).splitlines()[0]) from error
 
 
 def default_outputs(name: str, options: dict) -> int:

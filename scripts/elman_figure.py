@@ -18,7 +18,7 @@ CYCLE = 12  # bits
 
 def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(symbols [n], their codes [n, O], hidden states [n, H], outputs [n, O]) of the network of a run along its test stream."""
-    found = trained.load(epath.Path(run).absolute(), print)
+    found = trained.load(epath.Path(run), print)
     options = {key: value for key, value in found.data.items() if key not in ("name", "batch_size")}
     source = DATASETS[found.data["name"]](**options).evals["test"]
     symbols = source.arrays["symbol"].astype(np.int32)

@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
 from architectures import convert, convert_recurrent, weight_files
-from train import trained
+from train import paths, trained
 from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if flags.output is None:
         raise BadInput("SOURCE, IN and OUT are needed")
-    folder = epath.Path(flags.input)
+    folder = paths.path_of(flags.input, "IN")
     run = flags.reverse and folder.is_dir()
     if flags.seed is not None and not run:
         raise BadInput("--seed: only a run's workdir, with --reverse, has seeds")

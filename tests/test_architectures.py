@@ -1,8 +1,10 @@
 """architectures/: sizes as printed, convolutions equal to stock, padding and devices without influence."""
 
+import contextlib
 import functools
 import inspect
 import itertools
+import re
 
 import jax
 import jax.extend
@@ -99,13 +101,15 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         ("alexnet", dict(maps=(96, 256, -3, 384, 256)), "must be 5 whole numbers from 0 up"),
         ("alexnet", dict(conv1_padding=(0, -3)), "conv1_padding: (0, -3) must be 2 whole numbers from 0 up"),
         ("alexnet_cifar", dict(width=0.0), "width: 0.0 must be above 0"),
+        ("alexnet_cifar", dict(width=1e30), "width: 1e+30 must be above 0, and 64 times it below 2**31"),
         ("vgg", dict(width=-1.0), "width: -1.0 must be at least 0"),
         ("vgg", dict(bn_momentum=7.0), "bn_momentum: 7.0 is outside [0, 1)"),
         ("googlenet", dict(auxiliary_dropout=1.0), "auxiliary_dropout: 1.0 is outside [0, 1)"),
         ("googlenet", dict(auxiliary_pool="paper"), "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 2 x 2"),
         ("resnet", dict(bn_epsilon=-1.0), "bn_epsilon: -1.0 must be at least 0"),
         ("resnet_cifar", dict(scan_from=0), "scan_from: 0 must be at least 1"),
-        ("plain_cifar", dict(gate="exclusive"), "shortcut: 'none' leaves nothing for gate and shortcut_dropout"),
+        ("plain_cifar", dict(gate="exclusive"), "shortcut: 'none' leaves nothing for gate, shortcut_dropout"),
+        ("plain_cifar", dict(shortcut_scale=0.5), "leaves nothing for gate, shortcut_dropout and shortcut_scale; have A, B, C"),
         ("lstm1997", dict(blocks=0), "blocks: 0 must be at least 1"),
         ("tagger", dict(init_scale=0.1), "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform"),
         ("seq2seq", dict(window=0, local="predictive"), "window: 0 must be at least 1"),
@@ -119,6 +123,15 @@ def test_a_number_or_combination_that_cannot_work_is_answered_in_one_line_with_i
     with pytest.raises(ValueError) as error:
         jax.eval_shape(lambda: model.init(KEY, x, mask, train=False))
     assert line in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_cifar", "googlenet", "googlenet_torchvision", "bn_inception", "resnet"])
+@pytest.mark.parametrize("stock", [False, True])
+def test_images_that_are_smaller_than_a_window_are_answered_in_one_line(name, stock):
+    model, x = architectures.build(name, outputs=10), jnp.ones([2, 1, 1, 3])
+    with convolution.stock() if stock else contextlib.nullcontext(), pytest.raises(ValueError) as error:
+        jax.eval_shape(lambda: model.init(KEY, x, jnp.ones([2], bool), train=False))
+    assert re.match(r"the images are too small: windows of (\d+) x \1 do not fit maps of 1 x 1", str(error.value))
 
 
 # LeNet-5

@@ -276,8 +276,11 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["lenet5", "--outputs=0"], "--outputs=0 must be at least 1"),
         (["lenet5", "--image=32x32"], "'32x32' must be 3 whole numbers"),
         (["lenet5", "--sequence=3x3"], "--sequence: lenet5 takes images"),
-        (["googlenet", "--image=8x8x3"], "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 0 x 0; have 'adaptive'"),
-        (["bn_inception", "--image=8x8x3"], "no BNInception with these hyper-parameters for 8 x 8 x 3"),
+        (["googlenet", "--image=8x8x3"], "the images are too small: windows of 3 x 3 do not fit maps of 1 x 1"),
+        (
+            ["bn_inception", "--image=40x40x3"],
+            "maps of 5 x 5 do not halve; have images of a multiple of 32 pixels",
+        ),
     ],
 )
 def test_what_cannot_be_described_is_answered_in_one_line(arguments, answer, capsys):
