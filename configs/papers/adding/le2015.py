@@ -64,7 +64,10 @@ TABLE = Table(
                 "eval.every": 250,
                 "checkpoint.every": 500,
             },
-            rows={row: {"optim.steps": 20_000} for row in ("tanh", "IRNN")},
+            rows={
+                "tanh": {"optim.steps": 20_000},
+                "IRNN": {"optim.steps": 20_000, "optim.skip_nonfinite": True},  # its gradient overflows now and then
+            },
             seeds=3,
         ),
         small=Scale(
