@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.convolution import Conv, max_pool
+from architectures.convolution import Conv
 from architectures.layers import (
     ACTIVATIONS,
     INITIALISERS,
@@ -17,6 +17,7 @@ from architectures.layers import (
     recomputed,
     scaled,
 )
+from architectures.pooling import max_pool
 
 TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers together
 SINGLE_2014 = (64, 192, 384, 256, 256)

@@ -3,11 +3,10 @@
 import functools
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.convolution import Conv, avg_pool, max_pool
+from architectures.convolution import Conv
 from architectures.layers import (
     ACTIVATIONS,
     INITIALISERS,
@@ -19,6 +18,7 @@ from architectures.layers import (
     recomputed,
     scaled,
 )
+from architectures.pooling import adaptive_avg_pool, avg_pool, max_pool
 
 STEMS = ("imagenet", "small")
 MODULES = {  # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
@@ -195,17 +195,3 @@ class Inception(nn.Module):
             self.conv(pool, 1, "pool_proj")(pooled) if self.reduction else pooled,
         ]
         return jnp.concatenate(branches, axis=-1)
-
-
-def adaptive_avg_pool(x, size: int):
-    """x [B, H, W, C] -> [B, size, size, C]: output i averages rows floor(i H / size) to ceil((i + 1) H / size)."""
-
-    def average(n):
-        matrix = [[0.0] * n for _ in range(size)]
-        for i in range(size):
-            first, last = i * n // size, -(-(i + 1) * n // size)
-            matrix[i][first:last] = [1 / (last - first)] * (last - first)
-        return jnp.array(matrix, x.dtype)
-
-    x = jnp.einsum("ih,bhwc->biwc", average(x.shape[1]), x, precision=jax.lax.Precision.HIGHEST)
-    return jnp.einsum("jw,biwc->bijc", average(x.shape[2]), x, precision=jax.lax.Precision.HIGHEST)

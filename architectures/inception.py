@@ -7,9 +7,9 @@ from typing import ClassVar
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.convolution import avg_pool, max_pool
 from architectures.googlenet import STEMS, answers, units
 from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, recomputed
+from architectures.pooling import avg_pool, max_pool
 
 BN_MODULES = {  # appendix: #1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection, stride, pool
     "inception_3a": (64, 64, 64, 64, 96, 32, 1, "avg"),

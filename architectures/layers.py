@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.convolution import sum_pool
+from architectures.pooling import sum_pool
 
 
 def scaled_tanh(x):

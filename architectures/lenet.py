@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from architectures.convolution import Conv, avg_pool, convolve, max_pool
+from architectures.convolution import Conv, convolve
 from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, batch_norm, choose
+from architectures.pooling import avg_pool, max_pool
 
 LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))  # LeCun et al. 1989
 # LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about 260,000 connections and

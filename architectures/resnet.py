@@ -6,8 +6,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.convolution import max_pool
 from architectures.layers import INITIALISERS, batch_norm, check_numbers, choose, recomputed
+from architectures.pooling import max_pool
 from architectures.residual_unit import GATES, ORDERS, SHORTCUTS, STRIDES, Unit
 
 IMAGENET = {  # v1, table 1, and v2, section 4: units of conv2_x to conv5_x

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.alexnet import fully_connected
-from architectures.convolution import Conv, max_pool
+from architectures.convolution import Conv
 from architectures.layers import INITIALISERS, batch_norm, check_numbers, choose, local_response_norm, recomputed, scaled
+from architectures.pooling import max_pool
 
 CONFIGURATIONS = {  # Table 1: the windows of each block's convolutions
     "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),

@@ -17,7 +17,7 @@ from helpers import REDUCED, close
 import architectures
 from architectures import cell_initialisers, cells, convolution, layers, lenet
 from architectures.alexnet import fully_connected
-from architectures.googlenet import adaptive_avg_pool
+from architectures.pooling import adaptive_avg_pool
 
 KEY = jax.random.key(0)
 PLAIN = (str, int, float, bool, tuple, str | None, float | None, tuple[float, ...], type(None))

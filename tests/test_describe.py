@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import lax
 
 import architectures
-from architectures import convolution
+from architectures import convolution, pooling
 from scripts import describe
 from train import anatomy, flops, receptive_field
 from train.errors import BadInput
@@ -63,7 +63,7 @@ class Crooked(nn.Module):
 
         x = conv((4, 5), "a", strides=(2, 1), padding=((2, 0), (1, 3)))(x)
         one, other = conv((1, 3), "b", padding="SAME")(x), conv((3, 1), "c", padding="SAME", kernel_dilation=(2, 1))(x)
-        x = convolution.avg_pool(jnp.concatenate([one, other], axis=-1), 3, 2, ((0, 1), (2, 0)))
+        x = pooling.avg_pool(jnp.concatenate([one, other], axis=-1), 3, 2, ((0, 1), (2, 0)))
         x = jnp.pad(x[:, 1:, ::2], ((0, 0), (0, 0), (1, 0), (0, 0))).transpose(0, 2, 1, 3)
         x = conv((2, 3), "d", padding="VALID")(x)
         x = nn.Dense(2, kernel_init=nn.initializers.ones, name="e")(x) @ jnp.ones([2, 2]) + conv((3, 1), "f", padding="SAME")(x)

@@ -11,8 +11,9 @@ from flax import linen as nn
 from helpers import close
 
 from architectures import convolution, layers
-from architectures.convolution import Conv, avg_pool, convolve, max_pool
+from architectures.convolution import Conv, convolve
 from architectures.layers import Subsample
+from architectures.pooling import avg_pool, max_pool
 
 KEY = jax.random.key(0)
 stock = functools.partial(jax.lax.conv_general_dilated, dimension_numbers=convolution.NHWC)
