@@ -63,3 +63,14 @@ def cifar(tmp_path_factory):
         for name, arrays in CIFAR.items():
             prepare_tfds(arrays, name, "3.0.2")
         yield CIFAR
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The file of a small table, in a folder of its own."""
+    from tiny_table import TINY
+
+    file = tmp_path / "tiny" / "table.py"
+    file.parent.mkdir()
+    file.write_text(TINY)
+    return file

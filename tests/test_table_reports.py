@@ -1,0 +1,112 @@
+"""Reports say what was run and what held, and refuse what they cannot judge."""
+
+import dataclasses
+import pathlib
+import shutil
+
+import pytest
+from tiny_table import TINY
+
+from configs import load
+from configs.table import Better, Row, Scale, Table
+from scripts import report as report_script
+from scripts import sweep, table_report, table_runs
+from train.errors import BadInput
+
+
+def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tmp_path):
+    sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=slow,fast"])
+    report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    page = (tiny.parent / "README.md").read_text()
+    assert "| slow | 1.0 |" in page and "| fastest |  |  | not run |" in page
+    assert "Scale `paper` (never run): not run." in page and "| fast is faster | **" in page
+    results = (tiny.parent / "results.csv").read_text()
+    shutil.rmtree(tmp_path / "runs" / "small" / "fast")  # what was entered stays, in its place
+    report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    assert (tiny.parent / "results.csv").read_text() == results
+    assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
+    assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_claim_about_rows_that_a_scale_leaves_out_says_so_and_one_about_rows_to_come_says_that():
+    claims = (Better("a is better", row="a", than="b"), Better("c is better", row="c", than="b"))
+    t = Table(
+        title="t", measure="m", rows=(Row("a"), Row("b"), Row("c")), claims=claims, scales={"s": Scale("", without=("c",))}
+    )
+    verdicts = table_report.verdicts(t, [], pathlib.Path("t.py"), "s")
+    assert [(v.word, v.evidence) for v in verdicts] == [("not run", "no run of a, b"), ("not at this scale", "left out: c")]
+
+
+def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_another_table_stay(tiny):
+    table = load.load_table(str(tiny))[1]
+    more = dataclasses.replace(table, rows=(*table.rows, Row("gone")))
+    for path, row in ((tiny.with_name("another.py"), "gone"), (tiny, "gone"), (tiny, "slow")):
+        table_runs.enter(path, more, [dict(table=path.stem, scale="small", row=row)])
+    table_runs.enter(tiny, table, [dict(table="table", scale="small", row="fast")])
+    assert [(r["table"], r["row"]) for r in table_runs.read(tiny.parent)] == [
+        ("another", "gone"),
+        ("table", "slow"),
+        ("table", "fast"),
+    ]
+
+
+def test_a_report_leaves_a_readme_of_another_alone_and_runs_no_other_file_of_the_folder(tiny, tmp_path):
+    (tiny.parent / "analyse.py").write_text("raise SystemExit('it was run')")
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--rows=slow"])
+    (tiny.parent / "README.md").write_text("my notes\n")
+    with pytest.raises(BadInput, match="README.md: is not one that this command wrote; move table.py to a folder of its own"):
+        report_script.main(arguments)
+    assert (tiny.parent / "README.md").read_text() == "my notes\n" and not (tiny.parent / "results.csv").exists()
+    (tiny.parent / "README.md").unlink()
+    assert report_script.main(arguments) == 0 == report_script.main(arguments)
+
+
+def test_a_row_that_has_changed_since_it_was_run_is_not_reported(tiny, tmp_path):
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--rows=slow", "--seeds=2"])
+    report_script.main(arguments)
+    before = (tiny.parent / "results.csv").read_text()
+    tiny.write_text(TINY.replace("0.001", "0.002"))
+    with pytest.raises(BadInput, match=r"holds a run of another config \(optim.lr was 0.001, is 0.002\)"):
+        report_script.main(arguments)
+    assert (tiny.parent / "results.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"optim.lr": 0.3', '"data.T": 7', "row fastest: data.T: 7 must be an even number"),
+        ('"train/mse", 0.3', '"train/msee", 0.3', "row slow has no metric 'train/msee'; have train/loss, train/mse, test/loss"),
+        ("base={", 'curve="test/typo", base={', "row slow has no metric 'test/typo'"),
+        ("base={", 'figures=("typo",), base={', "figures: unknown 'typo'; have dendrogram, length"),
+        ("base={", 'better="smaller", base={', "better: 'smaller' must be 'lower' or 'higher'"),
+        ('Row("fast",', 'Row("slow?"), Row("slow!"), Row("fast",', "'slow?' and 'slow!' would share the folder 'slow_'"),
+    ],
+)
+def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(tiny, tmp_path, old, new, words):
+    tiny.write_text(TINY.replace(old, new))
+    with pytest.raises(BadInput) as error:
+        sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
+    assert words in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_table_beside_results_of_another_kind_is_told_to_move(tiny):
+    (tiny.parent / "results.csv").write_text("command,data\n")
+    with pytest.raises(BadInput, match="results.csv: is not of tables, its columns are command, data; move TABLE.py elsewhere"):
+        sweep.main([str(tiny), "--dry_run"])
+
+
+def test_a_report_updates_the_index_over_all_papers_also_when_named_from_within_a_folder(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(table_report, "PAPERS", tmp_path)
+    monkeypatch.chdir(tiny.parent)
+    sweep.main(["table.py", f"--workdir={tmp_path / 'runs'}", "--rows=slow"])
+    report_script.main(["table.py", f"--workdir={tmp_path / 'runs'}"])
+    assert "tiny | small | 1 / 3 | 0 | 0 | 0 |" in (tmp_path / "README.md").read_text()
+
+
+def test_a_report_of_a_table_without_runs_is_refused_with_the_command_that_makes_them(tiny, tmp_path):
+    with pytest.raises(BadInput, match="no finished run in .*; python -m scripts.sweep"):
+        report_script.main([str(tiny), f"--workdir={tmp_path / 'nowhere'}"])
+    assert not (tiny.parent / "results.csv").exists() and not (tiny.parent / "README.md").exists()
