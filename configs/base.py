@@ -10,12 +10,12 @@ A duration is a number of steps (one step = one global batch), or text like "3 e
 import difflib
 import inspect
 import math
-import re
 import types
 
 from ml_collections import ConfigDict, config_dict
 
 import architectures
+from configs import values
 from train import data, layout, optim, tasks
 from train.duration import Duration
 from train.errors import BadInput
@@ -195,60 +195,12 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
             with config.unlocked():
                 config[parents[0]] = swapped
             continue
-        _assign(config, path, _read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
+        values.assign(config, path, values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
     flat = flatten(config)
     for path in changes.keys() & NEEDS.keys():
         if flat[path] and not flat[NEEDS[path]]:
             raise BadInput(f"{path}: {flat[path]!r} does nothing without {NEEDS[path]}")
     return config.lock()
-
-
-def _assign(config: ConfigDict, path: str, value) -> None:
-    """Sets a key that is there. Raises BadInput where the value is not of its type."""
-    *parents, key = path.split(".")
-    parent = config[parents[0]] if parents else config
-    kind = parent.get_type(key)
-    try:
-        if kind is object and (isinstance(value, bool) or not isinstance(value, Duration)):
-            raise TypeError
-        parent[key] = value
-    except TypeError:
-        raise BadInput(f"{path}: {value!r} is a {type(value).__name__}, must be {_an(kind.__name__)}") from None
-
-
-def _an(kind: str) -> str:
-    return {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "tuple": "a tuple such as (0, 1)",
-        "object": "a duration: steps, or text like '3 epochs'",
-    }.get(kind, f"a {kind}")
-
-
-def _item(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text.strip("'\"")
-
-
-def _read(path: str, text: str, kind: type):
-    """`text` as a value of type `kind`."""
-    try:
-        if kind in (object, str):  # object: a duration, read by the experiment, which knows the epoch
-            return int(text) if kind is object and re.fullmatch("-?[0-9]+", text) else text
-        if text.lower() == "none" and kind in (int, float):
-            return None
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if kind is tuple:
-            return tuple(_item(item.strip()) for item in text.strip("()[] ").split(",") if item.strip())
-        return kind(text)
-    except (KeyError, ValueError):
-        raise BadInput(f"{path}: {text!r} must be {_an(kind.__name__)}") from None
 
 
 def validate(config: ConfigDict) -> None:
@@ -267,9 +219,9 @@ def validate(config: ConfigDict) -> None:
         raise BadInput(f"{path}: {what}; begin with base.get_config() and set names by base.override")
     for path, value in flat.items():
         if value is not None:
-            _assign(reference, path, value)
+            values.assign(reference, path, value)
         if value is None and defaults[path] is not None:
-            raise BadInput(f"{path}: none is not possible; must be {_an(type(defaults[path]).__name__)}")
+            raise BadInput(f"{path}: none is not possible; must be {values.in_words(type(defaults[path]).__name__)}")
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise BadInput(f"{path}: {number} is not a finite number")
