@@ -179,6 +179,10 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
         ([f"--config={LENET}", "--config.stop.at_most=3"], "stop.at_most: 3.0 does nothing without stop.metric"),
         ([f"--config={ADDING}", "--config.model.name=tagger"], "it answers every time step, the targets are once a sequence"),
         (
+            ["--config=configs/papers/lstm1997/embedded_reber.py:paper/4 blocks of 1 at 0.1", "--config.task.tolerance=0.3"],
+            "task.tolerance: 0.3 does nothing, as data.name='embedded_reber' says itself which outputs are right; have none",
+        ),
+        (
             ["--config=configs/copy_memory.py", "--config.model.name=sequence_readout"],
             "it answers once a sequence, the targets are every time step; have model.name='tagger'",
         ),

@@ -33,6 +33,9 @@ def of_parts(config, experiment) -> None:
     if of_logits and getattr(experiment.model, "output", None) == "logistic":
         said = f"task.{of_logits[0]}: {config.task[of_logits[0]]!r}"
         raise BadInput(f"{said} is of logits, not of 'logistic' outputs; have model.output='linear'")
+    if "legal" in experiment.example_shapes() and "tolerance" in config.task and config.task.tolerance is not None:
+        judges = f"data.name={config.data.name!r} says itself which outputs are right"
+        raise BadInput(f"task.tolerance: {config.task.tolerance} does nothing, as {judges}; have none")
     if experiment.ensemble > 1:
         _check_ensemble(config, experiment)
     if experiment.real_time:

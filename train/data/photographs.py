@@ -108,6 +108,8 @@ def image_stream(
     """
     if bool(jitter) == bool(area):
         raise ValueError("jitter: one of jitter and area says how training cuts, and the other must be ()")
+    if central and area:
+        raise ValueError("central: does nothing with area; have jitter, or central=false")
     if crop < 1:
         raise ValueError(f"crop: {crop} must be at least 1")
     for key, value in dict(pca=pca, workers=workers, seed=seed).items():
