@@ -62,6 +62,7 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
     split, _, metric = curve.partition("/")
     figure = matplotlib.figure.Figure(figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained")
     left, right = figure.subplots(1, 2)
+    lowest, usual = np.inf, 0.0  # of the curves: the latter is the highest of what the medians nearly always are
     for k, name in enumerate(names):
         log_of_it = log.read(epath.Path(runs[name])) if name in runs else []
         of = split if split in {r["split"] for r in log_of_it} else "validation"  # ImageNet's
@@ -73,6 +74,7 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
             middle = np.ma.median(points, axis=1)
             left.plot(steps, middle, color=color, ls=style, marker="o" if len(steps) == 1 else None)
+            lowest, usual = min(lowest, points.min()), max(usual, np.percentile(middle.compressed(), 98))
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
             right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
@@ -82,7 +84,11 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
         right.plot(interval.mean, k, "o", color=color)
     drawn = len(runs.keys() & set(names))
     of_rows = f"; {drawn} of {len(names)} rows" if drawn < len(names) else ""  # the others ran elsewhere
-    left.set(xlabel="step", title=f"{curve}: median, seeds{of_rows}")
+    spikes = left.get_ylim()[1] > 10 * usual > 0
+    if spikes:
+        margin = 0.1 * (usual - lowest)
+        left.set_ylim(lowest - margin, usual + margin)
+    left.set(xlabel="step", title=f"{curve}: median, seeds{of_rows}{'; spikes cut' if spikes else ''}")
     right.set_yticks(range(len(names)), names)
     for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
         label.set_color(f"C{k % 10}")
