@@ -5,6 +5,7 @@ answer per time step, in float32; in training one with auxiliary heads returns a
 """
 
 import functools
+import inspect
 
 from flax import linen as nn
 
@@ -59,9 +60,12 @@ MODELS = dict(
 
 
 def build(name: str, **hyperparameters) -> nn.Module:
-    """The model `name` of MODELS. Raises ValueError, one line with the choices, for an unknown name."""
+    """The model `name` of MODELS. Raises ValueError, one line, for an unknown name or a field that it does not have."""
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}; have {', '.join(sorted(MODELS))}")
+    missing = hyperparameters.keys() - inspect.signature(MODELS[name]).parameters.keys()
+    if missing:
+        raise ValueError(f"{name!r} has no field {', '.join(sorted(missing))}")
     return MODELS[name](**hyperparameters)
 
 

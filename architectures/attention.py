@@ -20,9 +20,10 @@ class Attention(nn.Module):
     """Weights over the source for queries [B, T, H], and the mean of the keys [B, S, K] under them, the context [B, T, K].
 
     score, of a query h and a key k: "additive" v . tanh(W h + U k), which "concat" v . tanh(W [h; k]) is too; "dot" h . k;
-    "general" h . W k; "location" (W h)_s, which does not look at the keys, for at most `max_source` places.
-    local: "none"; "monotonic": of query t only the places within `window` of t; "predictive": those within `window` of
-    p_t = S sigma(v_p . tanh(W_p h)), with weights times exp(-(s - p_t)^2 / (2 (window / 2)^2)); S is the source's own length.
+    "general" h . W k; "location" (W h)_s, of the s-th valid place, whatever the keys, of at most `max_source` places.
+    local: "none"; "monotonic": of query t only the places within `window` of t, or of the last; "predictive": those within
+    `window` of p_t = S sigma(v_p . tanh(W_p h)), with weights times exp(-(s - p_t)^2 / (2 (window / 2)^2)); S is the source's
+    own length.
     queries: H.  hidden: of the additive score and of predicting p_t. Weights are float32, and 0 where the source's mask [B, S]
     is False.
     """
@@ -70,7 +71,8 @@ class Attention(nn.Module):
             both = jnp.tanh(self.of_query(query)[:, :, None] + prepared[:, None])  # [B, T, S, A]
             scores = self.v(both)[..., 0]
         elif self.score == "location":
-            scores = self.places(query)[..., : keys.shape[1]]
+            of_place = self.places(query)  # [B, T, max_source]
+            scores = jnp.take_along_axis(of_place, jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0)[:, None], axis=-1)
         else:
             scores = jnp.einsum("bth,bsh->bts", query.astype(self.dtype), prepared.astype(self.dtype))
         scores, allowed = scores.astype(jnp.float32), mask[:, None]  # [B, 1, S]

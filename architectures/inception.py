@@ -62,10 +62,11 @@ class BNInception(nn.Module):
     def __call__(self, x, mask, *, train: bool):
         large = choose("stem", self.stem, STEMS) == "imagenet"
         choose("activation", self.activation, ACTIVATIONS)
+        init = choose("initialiser", self.initialiser, INITIALISERS)
         conv = functools.partial(units(self, train, self.biases), activation=self.activation)
         strides = 2 if large else 1
         if self.separable:
-            options = dict(padding=3, feature_group_count=x.shape[-1], use_bias=False, dtype=self.dtype)
+            options = dict(padding=3, feature_group_count=x.shape[-1], use_bias=False, dtype=self.dtype, kernel_init=init)
             x = nn.Conv(8 * x.shape[-1], (7, 7), strides, name="conv1_depthwise", **options)(x)
             x = conv(64, 1, "conv1")(x)
         else:
@@ -78,7 +79,6 @@ class BNInception(nn.Module):
                 maps = (*maps[:5], WIDE_PROJECTIONS[name], *maps[6:])
             x = recomputed(self.remat, BNInceptionModule.__call__)(BNInceptionModule(maps, conv, name=name), x)
         x = Dropout(self.dropout, self.axis_name)(x.mean((1, 2)), train=train)
-        init = choose("initialiser", self.initialiser, INITIALISERS)
         return nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="classifier")(x).astype(jnp.float32)
 
 

@@ -133,12 +133,13 @@ class ResNet(nn.Module):
         x = nn.relu(norm(name="bn1")(pooled(x) if after_pool else x, train=train))
         x = x if after_pool else pooled(x)
         for i, units in enumerate(stages):
-            stride = 2 if i else 1
+            stride, name = 2 if i else 1, f"conv{i + 2}_x"
             late = self.stride_in == "last_unit"
             if late:  # of all stages but the last
                 stride = 2 if i + 1 < len(stages) else 1
-            shared = common | dict(width=width * 2**i)
-            name, first = f"conv{i + 2}_x", "activated" if i == 0 else "changed"
+            if late and units == 1 and stride == 2:
+                raise ValueError(f"stride_in: 'last_unit' needs more than the one unit of {name!r}; have more depth, or 3x3")
+            shared, first = common | dict(width=width * 2**i), "activated" if i == 0 else "changed"
             options = shared | dict(stride=1 if late else stride, shortcut=self.shortcut, start=first)
             x = once(Unit(**options, name=f"{name}_first"), x)
             rest = "C" if self.shortcut == "C" else "none" if self.shortcut == "none" else "identity"

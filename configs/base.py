@@ -27,8 +27,10 @@ TABLES = dict(
     optim=optim.OPTIMIZERS,
     schedule=optim.SCHEDULES,
 )
-# given by the experiment, and no keys:
-SUPPLIED = ("outputs", "symbols", "dtype", "axis_name", "parent", "name", "steps", "duration", "accumulate")
+SUPPLIED = dict(  # given by the experiment, and no keys
+    model=("outputs", "symbols", "dtype", "axis_name", "parent"),
+    schedule=("steps", "duration", "accumulate"),
+)
 
 
 def _steps(value: Duration):
@@ -114,6 +116,9 @@ NEEDS = {  # a key that does nothing unless another is set, so nobody changes it
     "stop.at_most": "stop.metric",
     "model.variational": "model.dropout",
     "model.sampling_schedule": "model.scheduled_sampling",
+    "model.sampling_k": "model.scheduled_sampling",
+    "model.sampling_c": "model.scheduled_sampling",
+    "data.aspect": "data.area",
 }
 CHOICES = {
     "dtype": ("float32", "bfloat16"),
@@ -140,13 +145,15 @@ def section(kind: str, name: str) -> ConfigDict:
         raise BadInput(f"{kind}.name: unknown {name!r}; {nearest(str(name), table)}")
     keys = dict(name=name, **_common().get(kind, {}))
     for key, parameter in inspect.signature(table[name]).parameters.items():
-        if key not in SUPPLIED:
+        if key not in ("name", *SUPPLIED.get(kind, ())):
             keys[key] = _field(parameter)
     return ConfigDict(keys)
 
 
 def _field(parameter: inspect.Parameter):
     annotation, default = parameter.annotation, parameter.default
+    if default is inspect.Parameter.empty or (default is None and not isinstance(annotation, types.UnionType)):
+        raise BadInput(f"{parameter}: a key needs a default, and one of None a type such as int | None")
     if annotation == Duration:
         return _steps(default)
     if isinstance(annotation, types.UnionType) and default is None:
@@ -198,7 +205,7 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
         values.assign(config, path, values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
     flat = flatten(config)
     for path in changes.keys() & NEEDS.keys():
-        if flat[path] and not flat[NEEDS[path]]:
+        if flat[path] and flat[NEEDS[path]] in (0, None, "", (), "none"):
             raise BadInput(f"{path}: {flat[path]!r} does nothing without {NEEDS[path]}")
     return config.lock()
 

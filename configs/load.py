@@ -5,6 +5,7 @@ import inspect
 import json
 import pathlib
 import re
+import sys
 import traceback
 
 from ml_collections import ConfigDict
@@ -69,7 +70,7 @@ def _run(path: pathlib.Path, what):
     """what(module) of the file; whatever that raises becomes one line with the file and the line in it."""
     try:
         module_spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-        module = importlib.util.module_from_spec(module_spec)
+        module = sys.modules[module_spec.name] = importlib.util.module_from_spec(module_spec)  # where dataclasses look
         module_spec.loader.exec_module(module)
         return what(module)
     except (Exception, SystemExit) as error:

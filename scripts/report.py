@@ -89,7 +89,8 @@ def main(arguments: list[str]) -> int:
         for page in stale:
             print(f"{page.relative_to(ROOT)} does not match its results.csv; run python -m scripts.report")
         return 1 if stale else 0
-    rows += [r for r in new if r["finished"] not in {old["finished"] for old in rows}]
+    known = {(old["command"], old["finished"]) for old in rows}
+    rows += [r for r in new if (r["command"], r["finished"]) not in known]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -6,7 +6,7 @@ python -m scripts.transduce --workdir=DIR --temperature=0.8 --best=3 "canon"    
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
 python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
     --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with those of greedy decodes
-Several workdirs, by commas, are asked together (an ensemble of one kind of network and one vocabulary).
+All seeds of a run, and of several workdirs by commas, are asked together (an ensemble of one kind of network and vocabulary).
 """
 
 import csv

@@ -28,11 +28,16 @@ class Transducer:
             raise BadInput(f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json")
         self.source, self.target = vocabularies["source"], vocabularies["target"]
         self.model = architectures.build("seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options)
+        self.most = self.model.max_source if self.model.attention == "location" else sys.maxsize  # symbols of a source
         self.variables = tuple(variables for run in runs for variables in run.variables)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """The numbers of sources as the networks read them, reversed where the run does so."""
-        return [self.source.encode(text)[:: -1 if self.data.get("reverse") else 1] for text in texts]
+        """The numbers of sources as the networks read them, reversed where a run does so. Raises BadInput where too long."""
+        numbers = [self.source.encode(text)[:: -1 if self.data.get("reverse") else 1] for text in texts]
+        for text, row in zip(texts, numbers, strict=True):
+            if len(row) > self.most:
+                raise BadInput(f"TEXT: {text!r} has {len(row)} symbols, the network has attention for {self.most} (max_source)")
+        return numbers
 
     def decode(self, sources: list, beams: int, length_norm: float) -> list[list[tuple[list[int], float]]]:
         """For each source, numbers as of `encode`, its best outputs, without EOS, with their scores, best first."""
@@ -64,7 +69,7 @@ class Transducer:
         for start in range(0, len(sources), BATCH):
             part = sources[start : start + BATCH]
             filled = part + [[]] * (BATCH - len(part) if len(sources) > BATCH else 0)  # one shape, one compilation
-            yield from list(zip(*map(np.asarray, search(*_padded(filled))), strict=True))[: len(part)]
+            yield from list(zip(*map(np.asarray, search(*_padded(filled, self.most))), strict=True))[: len(part)]
 
     def alignment(self, source: list[int], output: list[int]):
         """The weights [T, S] of the first network for an output, and both sides' symbols. Raises BadInput for none."""
@@ -72,7 +77,7 @@ class Transducer:
 
         if self.model.attention == "none":
             raise BadInput("--alignment: this network has no attention")
-        tokens, mask = _padded([source])
+        tokens, mask = _padded([source], self.most)
         target = np.array([[*output, EOS]], np.int32)
         inputs = dict(source=tokens, target=target)
         weights = self.model.apply(self.variables[0], inputs, mask, method="align")[0, :, : mask.sum()]
@@ -80,11 +85,11 @@ class Transducer:
         return np.asarray(weights), *names
 
 
-def _padded(rows: list) -> tuple[np.ndarray, np.ndarray]:
-    """int32 [N, S] and the mask. S is a multiple of 8, for few compilations."""
+def _padded(rows: list, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """int32 [N, S] and the mask. S is a multiple of 8, for few compilations, or `most`."""
     from train.data.buckets import padded
 
-    width = -(-max(map(len, [*rows, [0]])) // 8) * 8
+    width = min(-(-max(map(len, [*rows, [0]])) // 8) * 8, most)
     return padded(rows, width), np.arange(width) < np.array([len(row) for row in rows])[:, None]
 
 

@@ -110,6 +110,11 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         ("resnet_cifar", dict(scan_from=0), "scan_from: 0 must be at least 1"),
         ("plain_cifar", dict(gate="exclusive"), "shortcut: 'none' leaves nothing for gate, shortcut_dropout"),
         ("plain_cifar", dict(shortcut_scale=0.5), "leaves nothing for gate, shortcut_dropout and shortcut_scale; have A, B, C"),
+        (
+            "resnet_cifar",
+            dict(depth=8, stride_in="last_unit"),
+            "'last_unit' needs more than the one unit of 'conv2_x'",
+        ),
         ("lstm1997", dict(blocks=0), "blocks: 0 must be at least 1"),
         ("tagger", dict(init_scale=0.1), "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform"),
         ("seq2seq", dict(window=0, local="predictive"), "window: 0 must be at least 1"),

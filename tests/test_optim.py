@@ -49,9 +49,11 @@ def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
     params = jnp.zeros([1])
     state, seen = optimizer.update.init(params), []
     for loss in (5.0, 4.0, 4.0, 4.0, 4.0):
-        _, state = optimizer.update.update(jnp.ones([1]), state, params, value=jnp.asarray(loss))
-        seen.append(float(optim.learning_rate(optimizer, state)))
-    assert seen[:3] == [1.0, 1.0, 1.0] and seen[-1] == pytest.approx(0.1)
+        update, after = optimizer.update.update(jnp.ones([1]), state, params, value=jnp.asarray(loss))
+        seen.append((float(-update[0]), float(optim.learning_rate(optimizer, state, after))))
+        state = after
+    used, said = zip(*seen, strict=True)
+    assert used == pytest.approx(said) and said[:3] == (1.0, 1.0, 1.0) and said[-1] == pytest.approx(0.1)
 
 
 def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
@@ -63,7 +65,7 @@ def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
     ):
         optimizer = optim.build(OPTIMIZERS["adam"](), rule, clip_norm=None, clip_value=None, ema=0.0, **common)
         state = optimizer.update.init(params)
-        assert float(optim.learning_rate(optimizer, state)) == 0.5
+        assert float(optim.learning_rate(optimizer, state, state)) == 0.5
         assert optim.averaged(state, params) is params
 
 

@@ -4,8 +4,46 @@ import json
 import pathlib
 import re
 
-from scripts import report, sweep
+import helpers
+import pytest
 
+import architectures
+from scripts import report, sweep
+from train import __main__ as command
+from train.data import DATASETS
+from train.tasks import TASKS
+
+OWN = """
+from __future__ import annotations
+import numpy as np
+from architectures import MODELS, alexnet
+from configs import base
+from train.data import DATASETS, japanese_vowels
+from train.tasks import TASKS, Task, classify
+
+def vowels(*, steps=7):
+    import dataclasses
+    assert steps == 5
+    return dataclasses.replace(japanese_vowels(), metadata={})
+
+def judged_by(metric):
+    def task():
+        plain = classify()
+        def sums(outputs, batch):
+            found = plain.sums(outputs, batch)
+            return found | {"sure": found["count"] * 0.25}
+        return Task(plain.targets, metric, sums)
+    return task
+
+DATASETS["own_vowels"] = vowels
+TASKS |= dict(own=judged_by("sure"), lost=judged_by("lost"))
+MODELS |= dict(no_default=lambda outputs, dtype, axis_name, depth: None)
+
+def get_config():
+    c = base.get_config()
+    names = {"model.name": "sequence_readout", "data.name": "own_vowels", "task.name": "own"}
+    return base.override(c, names | {"data.steps": 5, "optim.steps": 3})
+"""
 README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -19,3 +57,36 @@ def test_the_readmes_own_network_and_table_train_and_are_judged_in_a_folder_of_t
     assert [result["parameters"] for result in results] == [(32 * 32 + 1) * units + (units + 1) * 10 for units in (10, 100)]
     page = (table.parent / "README.md").read_text()
     assert "100 units are better than 10" in page and "paper" not in page
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    for kind in (architectures.MODELS, DATASETS, TASKS):
+        for name in ("no_default", "own_vowels", "own", "lost"):
+            monkeypatch.setitem(kind, name, None)  # so that it goes again
+            monkeypatch.delitem(kind, name)
+    (tmp_path / "own.py").write_text(OWN)
+    return f"--config={tmp_path / 'own.py'}", f"--workdir={tmp_path / 'run'}"
+
+
+def test_a_data_set_and_a_task_of_ones_own_train_and_are_judged_by_a_metric_of_their_own(own, tmp_path, capsys):
+    assert command.main([*own]) == 0 == command.main([*own])
+    assert "is done" in capsys.readouterr().out
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["metric"] == "test/sure" and result["metrics"]["test/sure"]["mean"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("task.name=lost", "task.name: 'lost' is judged by test/lost, but its sums give train/loss, train/error, train/sure,"),
+        ("model.name=no_default", "depth: a key needs a default"),
+    ],
+)
+def test_what_is_missing_in_an_entry_of_ones_own_is_said_in_one_line(own, key, says):
+    assert says in helpers.refused(*own, f"--config.{key}")
+
+
+def test_a_network_of_ones_own_without_a_field_that_it_is_given_is_refused_with_its_name():
+    with pytest.raises(ValueError, match="'sequence_readout' has no field axis"):
+        architectures.build("sequence_readout", outputs=3, axis=None)

@@ -65,15 +65,23 @@ def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_befor
         np.testing.assert_allclose(theirs, mine, atol=1e-4)
 
 
-def test_dropout_draws_anew_at_each_time_step():
-    e = build(TABLE + NETWORKS[1], **{"seeds": (3,), "optim.real_time": True, "parallel.devices": 1, "model.dropout": 0.5})
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_draws_anew_at_each_time_step_unless_it_is_variational(variational):
+    keys = {
+        "seeds": (3,),
+        "optim.real_time": True,
+        "parallel.devices": 1,
+        "model.dropout": 0.5,
+        "model.variational": variational,
+    }
+    e = build(TABLE + NETWORKS[1], **keys)
     state, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
     alike = batch | dict(input=jnp.ones_like(batch["input"]), mask=jnp.ones_like(batch["mask"]), target=batch["target"] * 0)
     still = dataclasses.replace(e, optimizer=e.optimizer._replace(update=optax.set_to_zero()))
     without_recurrence = jax.tree_util.tree_map_with_path(lambda path, x: x * (path[-1].key != "recurrent"), state.params)
     state = state.replace(params=without_recurrence, opt_state=still.optimizer.update.init(state.params))
     *_, outputs = real_time.updates(state, alike, jnp.int32(3), experiment=still)
-    assert np.ptp(np.asarray(outputs[0, 1:]), axis=0).min() > 1e-3  # as nothing else of a step is another
+    assert (np.ptp(np.asarray(outputs[0, 1:]), axis=0).min() > 1e-3) != variational  # nothing else of a step is another
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,22 @@ def test_a_changed_config_is_refused_with_the_keys_that_differ(finished):
     assert "optim.lr was 0.005, is 0.5" in refused.stderr and "log.every" not in refused.stderr
 
 
+def test_how_often_the_metric_of_a_stop_is_looked_at_belongs_to_the_config(tmp_path):
+    config = load.load("configs/lstm_adding.py", {"stop.metric": "train/mse"})[1]
+    (tmp_path / "config.json").write_text(load.as_json(config))
+    with config.unlocked():
+        config.log.every, config.eval.every, config.checkpoint.every = 7, 7, 7
+    with pytest.raises(BadInput, match=r"another config \(log.every was \d+, is 7\)"):
+        same_config(tmp_path, config)
+
+
+def test_a_run_that_is_done_says_that_it_was_judged_by_other_keys(finished):
+    workdir, _ = finished
+    again = train(*VOWELS, f"--workdir={workdir}", "--config.eval.ensemble=2")
+    assert again.returncode == 0
+    assert "judged as it was then (eval.ensemble was 1, is 2); --eval_only judges anew" in again.stdout
+
+
 def test_metrics_are_in_jsonl_tensorboard_and_a_picture(finished):
     records = log.read(epath.Path(finished[0]))
     assert [r["step"] for r in records if r["split"] == "test"] == [40, 80, 120]

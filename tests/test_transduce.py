@@ -7,7 +7,7 @@ import helpers
 import numpy as np
 import pytest
 
-from scripts import generate, length_figure, prepare_data, transduce, weights
+from scripts import generate, length_figure, prepare_data, transduce, transducer, weights
 from train import __main__ as command
 from train.data import texts
 from train.errors import BadInput
@@ -39,6 +39,16 @@ def test_each_text_has_its_best_outputs_in_order_whatever_else_is_asked(runs, ca
     assert scores[:3] == sorted(scores[:3], reverse=True) and scores[0] < 0
     transduce.main([workdir, "a", "--beams=4"])
     assert capsys.readouterr().out.splitlines() == ["\t".join(lines[3])]
+
+
+def test_a_network_in_bfloat16_is_asked_in_bfloat16_and_one_of_places_takes_its_longest_word_and_no_longer(tmp_path, capsys):
+    flags = ["--config.dtype=bfloat16", "--config.model.attention=location", "--config.model.max_source=34"]
+    assert command.main([*CMUDICT, *TINY, *flags, f"--workdir={tmp_path}"]) == 0
+    network = transducer.Transducer([str(tmp_path)])
+    assert network.model.dtype == "bfloat16"
+    assert transduce.main([f"--workdir={tmp_path}", "a" * 34, "--beams=1"]) == 0
+    with pytest.raises(BadInput, match="has 35 symbols, the network has attention for 34"):
+        transduce.main([f"--workdir={tmp_path}", "a" * 35])
 
 
 def test_outputs_are_drawn_the_same_for_the_same_seed_and_without_temperature_they_are_the_greedy_ones(runs, capsys):

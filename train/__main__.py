@@ -72,6 +72,9 @@ def main(arguments: list[str], started: float | None = None) -> int:
         if hosts.first():
             print(f"{workdir} is done:")
             print(report.show(workdir, report.read(workdir)))
+            judged = [says for key, says in _changed(workdir, config)[1].items() if key.startswith("eval.")]
+            if judged:
+                print(f"judged as it was then ({'; '.join(judged)}); --eval_only judges anew")
         return 0
     if flags.eval_only:
         return _evaluate(experiment, workdir)
@@ -90,23 +93,29 @@ def _read_json(path) -> dict:
 
 
 def same_config(workdir, config) -> None:
-    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ.
+    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ."""
+    now, changed = _changed(workdir, config)
+    stop = now["stop.metric"] if not now["stop.last"] else ""  # a seed may be done at each record of it
+    bound = "log.every" if stop.startswith("train/") else "eval."
+    free = {key for key in changed if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))}
+    differing = [says for key, says in changed.items() if key not in free]
+    if differing:
+        raise BadInput(f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use another --workdir")
+
+
+def _changed(workdir, config):
+    """The keys of a config, and of those that differ from the run in the workdir: key -> 'KEY was A, is B'.
 
     A key that did not exist when the run began has its default there: what was done before there was a choice.
     """
     from configs import base
 
-    if not (workdir / "config.json").exists():
-        return
     start, now = (base.flatten(json.loads(c.to_json())) for c in (base.defaults(config), config))
+    if not (workdir / "config.json").exists():
+        return now, {}
     before = start | base.flatten(_read_json(workdir / "config.json"))
-    differing = [
-        f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not key.startswith(RESULT_FREE)
-    ]
-    if differing:
-        raise BadInput(f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use another --workdir")
+    keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
+    return now, {key: f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}" for key in keys}
 
 
 @contextlib.contextmanager

@@ -42,10 +42,13 @@ def of_parts(config, experiment) -> None:
         _check_real_time(config, experiment)
 
 
-def of_stop(config, experiment) -> None:
-    """The stop's metric is one that the log will have, and its examples are whole batches."""
+def of_metrics(config, experiment) -> None:
+    """The task's metric and the stop's are ones that the log will have, and the stop's examples are whole batches."""
     batch_size, dataset = experiment.batch_size, experiment.dataset
     metrics = experiment.metrics
+    for judged in (f"{split}/{experiment.task.metric}" for split in dataset.evals):
+        if judged not in metrics:
+            raise BadInput(f"task.name: {config.task.name!r} is judged by {judged}, but its sums give {', '.join(metrics)}")
     if config.stop.metric and config.stop.metric not in metrics:
         raise BadInput(f"stop.metric: unknown {config.stop.metric!r}; have {', '.join(metrics)}")
     sliding = [m for m in SLIDING if m in metrics and (m.endswith("sequence_error") or dataset.targets == "class")]

@@ -200,7 +200,7 @@ def build(config) -> Experiment:
     if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):
         one = choose_devices(1, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
         experiment = dataclasses.replace(experiment, layout=one, model=model.clone(axis_name=None))
-    checks.of_stop(config, experiment)
+    checks.of_metrics(config, experiment)
     return experiment
 
 

@@ -218,8 +218,8 @@ def build(
     return Optimizer(optax.with_extra_args_support(update), lr_at, accumulate)
 
 
-def learning_rate(optimizer: Optimizer, opt_state) -> jax.Array:
-    """The learning rate of the next update, with what `plateau` makes of it."""
-    *_, updates = _states(opt_state, optax.ScaleByScheduleState)
-    plateaus = _states(opt_state, optax.contrib.ReduceLROnPlateauState)
+def learning_rate(optimizer: Optimizer, before, after) -> jax.Array:
+    """The learning rate of the update that led from one opt_state to another, with what `plateau` made of it."""
+    *_, updates = _states(before, optax.ScaleByScheduleState)
+    plateaus = _states(after, optax.contrib.ReduceLROnPlateauState)  # which looks at the loss of that very step
     return optimizer.lr(updates.count * optimizer.accumulate) * (plateaus[0].scale if plateaus else 1.0)

@@ -25,7 +25,7 @@ def updates(state: TrainState, batch: Batch, seed: jax.Array, *, experiment):
     carry, tree_of_carry = ravel_pytree(model.initial_carry(1))
 
     def advance(w, carry, window, t):
-        rngs = {"dropout": jax.random.fold_in(key, t)}
+        rngs = {"dropout": key if getattr(model, "variational", False) else jax.random.fold_in(key, t)}
         variables = {"params": tree(w), "carry": {"now": tree_of_carry(carry)}}
         outputs, new = model.apply(variables, window["input"], window["mask"], train=True, mutable=["carry"], rngs=rngs)
         return ravel_pytree(new["carry"])[0], outputs

@@ -54,12 +54,12 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
         std = float(np.std(values, ddof=1)) if len(values) > 1 else None
         return dict(per_seed=values, mean=float(np.mean(values)), std=std, n=len(values))
 
-    devices = experiment.layout.devices
+    devices, evals = experiment.layout.devices, list(experiment.dataset.evals)
     return log.nan_to_none(
         dict(
             config=name,
             command=command,
-            metric=f"{list(experiment.dataset.evals)[-1]}/{experiment.task.metric}",
+            metric=f"{'test' if 'test' in evals else evals[-1]}/{experiment.task.metric}",
             metrics={metric: statistics(values) for metric, values in outcome["metrics"].items()},
             seeds=list(experiment.seeds),
             steps=outcome["steps"],
@@ -85,7 +85,7 @@ def origin(document: dict) -> dict[str, str]:
     data, device = document["data"], document["device"]
     examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
     return dict(
-        data=f"{data['source']}: {examples}",
+        data=f"{data.get('source', 'own')}: {examples}",
         device=f"{device['kind']} x {device['count']}" + (f", {device['cores']} cores" if device["cores"] else ""),
         jax=document["versions"]["jax"],
         git=document["git"] or "",

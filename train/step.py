@@ -85,7 +85,7 @@ def train_step(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, 
         value = sums["loss"] / jnp.maximum(sums["count"], 1)
         updates, opt_state = experiment.optimizer.update.update(grads, state.opt_state, state.params, value=value)
         params = optax.apply_updates(state.params, updates)
-    lr = optim.learning_rate(experiment.optimizer, state.opt_state)
+    lr = optim.learning_rate(experiment.optimizer, state.opt_state, opt_state)
     sums |= dict(steps=1, skipped=0, lr=lr, grad_norm=optax.tree.norm(grads))
     step = state.step + 1
     new = TrainState(step, params, model_state, opt_state, experiment.stop.seen(state.stop, step, sums))

@@ -3,6 +3,7 @@
 import json
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from flax.traverse_util import unflatten_dict
@@ -14,8 +15,8 @@ VOCABULARY = ".vocabulary.json"
 
 
 class Trained(NamedTuple):
-    """model: the name in architectures.MODELS; options: its hyper-parameters; data: those of the data; variables: one dict
-    for each seed, the parameters averaged where the run evaluates averages; vocabularies: by name."""
+    """model: the name in architectures.MODELS; options: its hyper-parameters and dtype; data: those of the data; variables: one
+    dict for each seed, the parameters averaged where the run evaluates averages; vocabularies: by name."""
 
     model: str
     options: dict
@@ -32,6 +33,7 @@ def load(workdir: epath.Path, warn) -> Trained:
         config = json.loads((workdir / "config.json").read_text())
         model, data, seeds = config["model"], dict(config["data"]), range(len(config["seeds"]))
         options = {key: tuple(v) if isinstance(v, list) else v for key, v in model.items() if key != "name"}
+        options["dtype"] = jnp.dtype(config["dtype"])
         name = model["name"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{workdir}: no run with a readable config.json ({error})") from None
