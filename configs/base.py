@@ -118,7 +118,6 @@ NEEDS = {  # a key that does nothing unless another is set, so nobody changes it
     "model.sampling_schedule": "model.scheduled_sampling",
     "model.sampling_k": "model.scheduled_sampling",
     "model.sampling_c": "model.scheduled_sampling",
-    "data.aspect": "data.area",
 }
 CHOICES = {
     "dtype": ("float32", "bfloat16"),

@@ -130,7 +130,7 @@ def test_each_cell_has_the_parameters_of_its_equations():
 
 def test_only_an_lstm_with_a_forget_gate_has_a_forget_bias():
     for name in ("gru", "elman", "lstm_no_forget_gate"):
-        with pytest.raises(ValueError, match="^forget_bias: .* no forget gate$"):
+        with pytest.raises(ValueError, match="^forget_bias: .* no forget gate; have forget_bias=none$"):
             cells.make(name, 4, forget_bias=1.0)
 
 

@@ -33,7 +33,7 @@ def load(workdir: epath.Path, warn) -> Trained:
         config = json.loads((workdir / "config.json").read_text())
         model, data, seeds = config["model"], dict(config["data"]), range(len(config["seeds"]))
         options = {key: tuple(v) if isinstance(v, list) else v for key, v in model.items() if key != "name"}
-        options["dtype"] = jnp.dtype(config["dtype"])
+        options["dtype"] = jnp.dtype(config.get("dtype", "float32"))
         name = model["name"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{workdir}: no run with a readable config.json ({error})") from None
