@@ -204,7 +204,7 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
         values.assign(config, path, values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
     flat = flatten(config)
     for path in changes.keys() & NEEDS.keys():
-        if flat[path] and flat[NEEDS[path]] in (0, None, "", (), "none"):
+        if flat[path] and not flat[NEEDS[path]]:
             raise BadInput(f"{path}: {flat[path]!r} does nothing without {NEEDS[path]}")
     return config.lock()
 

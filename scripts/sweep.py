@@ -99,6 +99,9 @@ def main(arguments: list[str]) -> int:
         raise refused[0]
     if flags.dry_run:
         return 0
+    from scripts import table_figure  # matplotlib is half a second that a plan does not pay
+
+    table_figure.check(path, table)
     for name in rows:
         if not (runs / folder_of(name) / "result.json").exists():
             check(path, table, name, base.override(table.config(name, flags.scale), {"seeds": tuple(range(count))}))
@@ -136,9 +139,6 @@ def _about(row: str, function, *arguments):
 
 def check(path: pathlib.Path, table: Table, name: str, config) -> None:
     """Raises BadInput for a row that cannot be built, or whose log will lack what the table reads: before any row trains."""
-    from scripts import table_figure
-
-    table_figure.check(path, table)
     have = _about(name, experiment.build, config).metrics
     judged = "test" if any(metric.startswith("test/") for metric in have) else "validation"  # as table_runs reads it
     for metric in sorted(table.metrics):
