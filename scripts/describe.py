@@ -1,7 +1,7 @@
 """A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts known from elsewhere.
 
-python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --pair=SxT]
-    [--levels=N] [--csv]
+python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --tokens=TxV |
+    --pair=SxT] [--levels=N] [--csv]
 
 KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one example's evaluation, receptive
 fields in pixels a side (height x width where they differ), padding counted in both. Nothing is computed, only traced.
@@ -48,26 +48,29 @@ def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
         raise BadInput(str(error).splitlines()[0]) from error
 
 
-def default_outputs(name: str, options: dict) -> int:
-    """1000, as in ImageNet, where the model takes large images; 30,000, as Bahdanau et al. 2014, of pairs; else 10."""
+def default_outputs(name: str, options: dict, symbols: int | None) -> int:
+    """1000, as in ImageNet, where the model takes large images; 30,000, as Bahdanau et al. 2014, of pairs; the symbols of a
+    stream of tokens, whose next one is asked for; else 10."""
     shown = kind(architectures.takes(name))
     if shown == "pair":
         return 30_000
+    if symbols is not None and "stream" in architectures.takes(name):
+        return symbols
     return 1000 if shown == "image" and build(name, 10, options).image[0] > 32 else 10
 
 
-def build(name: str, outputs: int, options: dict):
-    """The model; of pairs, both vocabularies are of one size."""
-    symbols = {"symbols": outputs} if "pair" in architectures.takes(name) else {}
-    return architectures.build(name, outputs=outputs, **options, **symbols)
+def build(name: str, outputs: int, options: dict, symbols: int | None = None):
+    """The model, of tokens out of so many symbols, if any are given; of pairs, both vocabularies are of one size."""
+    symbols = outputs if "pair" in architectures.takes(name) else symbols
+    return architectures.build(name, outputs=outputs, **options, **({} if symbols is None else {"symbols": symbols}))
 
 
 def kind(takes: tuple[str, ...]) -> str:
-    """One of SHAPES: what a model is shown that takes these."""
+    """What a model is shown that takes these: "image", "pair" or "sequence", the last real vectors or tokens."""
     return next((kind for kind in ("image", "pair") if kind in takes), "sequence")
 
 
-SHAPES = dict(image=3, sequence=2, pair=2)  # kind -> numbers in a shape
+NUMBERS = dict(image=3, sequence=2, tokens=2, pair=2)  # of a flag's value
 
 
 def default_shape(model) -> tuple[int, ...]:
@@ -151,9 +154,12 @@ def _shape(flag: str, written: str, count: int) -> tuple[int, ...]:
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.describe", __doc__)
     parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("--outputs", type=int, help="classes; default 1000 for images of more than 32 pixels, else 10")
+    parser.add_argument(
+        "--outputs", type=int, help="classes; default 1000 for images of more than 32 pixels, the symbols of a stream, else 10"
+    )
     parser.add_argument("--image", metavar="HxWxC", help="default: what the model is made for")
     parser.add_argument("--sequence", metavar="TxI", help="steps and inputs of each; default 50x1")
+    parser.add_argument("--tokens", metavar="TxV", help="a sequence of so many tokens, each one of V symbols")
     parser.add_argument("--pair", metavar="SxT", help="tokens of the source and of the target; default 50x50")
     parser.add_argument("--levels", type=int, default=0, help="1: one row for each block; default: for each layer")
     parser.add_argument("--csv", action="store_true", help="the layers as CSV")
@@ -165,22 +171,30 @@ def main(arguments: list[str]) -> int:
             raise BadInput(f"{word}: hyper-parameters are written --KEY=VALUE")
         changes[key] = value
     options = hyperparameters(flags.model, changes)
-    outputs = default_outputs(flags.model, options) if flags.outputs is None else flags.outputs
+    takes = kind(architectures.takes(flags.model))
+    written = {each: value for each in NUMBERS if (value := getattr(flags, each)) is not None}
+    fitting = ("sequence", "tokens") if takes == "sequence" else (takes,)
+    for each in written:
+        if each not in fitting:
+            raise BadInput(f"--{each}: {flags.model} takes --{' or --'.join(fitting)}")
+    if len(written) > 1:
+        raise BadInput("--sequence, --tokens: a sequence is of real vectors or of tokens; have one of the two")
+    shown, value = next(iter(written.items()), (takes, None))
+    shape = None if value is None else _shape(f"--{shown}", value, NUMBERS[shown])
+    shape, symbols = (shape[:1], shape[1]) if shown == "tokens" else (shape, None)
+    outputs = default_outputs(flags.model, options, symbols) if flags.outputs is None else flags.outputs
     if outputs < 1 or flags.levels < 0:
         raise BadInput(f"--outputs={outputs} must be at least 1, --levels={flags.levels} at least 0")
-    model, takes = build(flags.model, outputs, options), kind(architectures.takes(flags.model))
-    written = dict(image=flags.image, sequence=flags.sequence, pair=flags.pair)
-    given = written.pop(takes)
-    for other, unfit in written.items():
-        if unfit is not None:
-            raise BadInput(f"--{other}: {flags.model} takes {takes}s")
-    shape = default_shape(model) if given is None else _shape(f"--{takes}", given, SHAPES[takes])
+    model = build(flags.model, outputs, options, symbols)
+    shape = shape or default_shape(model)
     found = describe(model, shape, flags.levels)
     if flags.csv:
         write_csv(found)
         return 0
     row = next((r for r in counts() if not r["layer"] and same(r, flags.model, options, outputs)), None)
-    print(f"{flags.model}, {outputs} outputs, {takes} of {' x '.join(map(str, shape))}\n")
+    size = " x ".join(map(str, shape))
+    given = f"{takes} of {size}" if symbols is None else f"{size} tokens of {symbols} symbols"
+    print(f"{flags.model}, {outputs} outputs, {given}\n")
     print(text(found, row, comparable=shape == default_shape(model)))
     return 0
 

@@ -226,6 +226,15 @@ def test_an_lstm_has_no_receptive_field_and_counts_every_step():
     assert (head.times, head.multiply_adds) == (1, 8 * 5)
 
 
+def test_the_vectors_of_tokens_are_counted_and_a_tied_head_has_a_bias_alone(capsys):
+    totals = []
+    for tied in "false", "true":
+        describe.main(["language_model", "--tokens=35x100", "--hidden=20", "--layers=2", f"--tied={tied}", "--csv"])
+        totals.append(sum(int(row["parameters"]) for row in csv.DictReader(io.StringIO(capsys.readouterr().out))))
+    cells = 2 * 4 * 20 * (20 + 20 + 1)
+    assert totals == [100 * 20 + cells + 100 * 20 + 100, 100 * 20 + cells + 100]
+
+
 # the command
 
 
@@ -268,14 +277,17 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["resnet", "--name=vgg"], "--name: no hyper-parameter of resnet; "),
         (["alexnet", "--width=inf"], "width: inf is not a finite number"),
         (["lenet5", "--image="], "--image: '' must be 3 whole numbers"),
-        (["lenet5", "--sequence="], "--sequence: lenet5 takes images"),
+        (["lenet5", "--sequence="], "--sequence: lenet5 takes --image"),
         (["resnet", "--depth=21"], "depth: 21 is none of 18, 34"),
         (["resnet", "--depth=many"], "model.depth: 'many' must be a whole number"),
         (["resnet", "--depth"], "--depth: hyper-parameters are written --KEY=VALUE"),
         (["lenet5_1998", "--outputs=7"], "has the ten digits' bitmaps"),
         (["lenet5", "--outputs=0"], "--outputs=0 must be at least 1"),
         (["lenet5", "--image=32x32"], "'32x32' must be 3 whole numbers"),
-        (["lenet5", "--sequence=3x3"], "--sequence: lenet5 takes images"),
+        (["lenet5", "--sequence=3x3"], "--sequence: lenet5 takes --image"),
+        (["tagger", "--sequence=3x3", "--tokens=3x3"], "have one of the two"),
+        (["tagger", "--pair=3x3"], "--pair: tagger takes --sequence or --tokens"),
+        (["language_model", "--tied=true"], "tied: needs tokens in and out"),
         (["googlenet", "--image=8x8x3"], "the images are too small: windows of 3 x 3 do not fit maps of 1 x 1"),
         (
             ["bn_inception", "--image=40x40x3"],

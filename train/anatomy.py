@@ -46,8 +46,8 @@ class Anatomy(NamedTuple):
 
 
 def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatomy:
-    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image or (T, I) of a sequence, (S, T) of a
-    pair.
+    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image, (T, I) of a sequence, (T,) of
+    tokens, (S, T) of a pair.
 
     levels: layers whose names begin with the same so many parts are one; 0: every layer by itself.
     """
@@ -91,7 +91,7 @@ def _path(scope: str) -> Path:
 
 def _trace(model, shape):
     """(jaxpr of the forward pass, {module path: parameters}, the jaxpr's variable that holds the image)."""
-    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    x = jax.ShapeDtypeStruct((1, *shape), jnp.int32 if len(shape) == 1 else jnp.float32)
     if "pair" in getattr(model, "takes", ()):
         x = {part: jax.ShapeDtypeStruct((1, size), jnp.int32) for part, size in zip(("source", "target"), shape, strict=True)}
     mask = jax.ShapeDtypeStruct((1,) if len(shape) == 3 else (1, shape[0]), bool)
