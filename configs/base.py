@@ -109,7 +109,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
 }
-NEEDS = {  # a key that does nothing unless another is set, so nobody changes it alone
+NEEDS = {  # a key that does nothing unless another is set, or is what is said, so nobody changes it alone
     "optim.decay": "optim.weight_decay",
     "optim.decay_mask": "optim.weight_decay",
     "schedule.warmup_factor": "schedule.warmup",
@@ -118,6 +118,12 @@ NEEDS = {  # a key that does nothing unless another is set, so nobody changes it
     "model.sampling_schedule": "model.scheduled_sampling",
     "model.sampling_k": "model.scheduled_sampling",
     "model.sampling_c": "model.scheduled_sampling",
+    "model.merge": "model.directions=both",
+    "model.max_source": "model.attention=location",
+    "model.gate_bias": "model.gate",
+    "model.bn_epsilon": "model.batch_norm",
+    "model.bn_momentum": "model.batch_norm",
+    "data.aspect": "data.area",
 }
 CHOICES = {
     "dtype": ("float32", "bfloat16"),
@@ -204,7 +210,8 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
         values.assign(config, path, values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
     flat = flatten(config)
     for path in changes.keys() & NEEDS.keys():
-        if flat[path] and not flat[NEEDS[path]]:
+        needed, _, value = NEEDS[path].partition("=")
+        if flat[path] and (flat[needed] != value if value else flat[needed] in ("none", "", None, (), 0)):
             raise BadInput(f"{path}: {flat[path]!r} does nothing without {NEEDS[path]}")
     return config.lock()
 

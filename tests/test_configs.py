@@ -176,6 +176,20 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
         ([f"--config={LENET}", "--config.optim.steps=99999999999"], "below 2**31"),
         ([f"--config={LENET}", "--config.optim.accumulate=100000"], "optim.accumulate: 100000 batches an update"),
         ([f"--config={LENET}", "--config.schedule.warmup_factor=0.1"], "warmup_factor: 0.1 does nothing without"),
+        ([f"--config={LENET}", "--config.data.aspect=1,2"], "data.aspect: (1, 2) does nothing without data.area"),
+        (
+            [f"--config={LENET}", "--config.model.name=vgg", "--config.model.bn_momentum=0.5"],
+            "model.bn_momentum: 0.5 does nothing without model.batch_norm",
+        ),
+        (
+            [
+                f"--config={VOWELS}",
+                "--config.model.name=tagger",
+                "--config.model.directions=forward",
+                "--config.model.merge=sum",
+            ],
+            "model.merge: 'sum' does nothing without model.directions=both",
+        ),
         ([f"--config={LENET}", "--config.stop.at_most=3"], "stop.at_most: 3.0 does nothing without stop.metric"),
         ([f"--config={ADDING}", "--config.model.name=tagger"], "it answers every time step, the targets are once a sequence"),
         (
