@@ -76,19 +76,25 @@ def check_size(x, window, padding) -> None:
 
 
 def _banded(x, kernel, padding):
-    """A convolution of stride 1 as one matrix product per image row: the kernel becomes a banded matrix.
+    """A convolution of stride 1 as one matrix product, a row of it for each `tile` outputs side by side: the kernel becomes a
+    banded matrix.
 
-    y[b, r] = concat(x[b, r], ..., x[b, r + h - 1]) @ band,  band[i, p, c, q, o] = kernel[i, p - q, c, o].
+    y[b, r, t q'] = concat(x[b, r, t : t + seen], ..., x[b, r + h - 1, t : t + seen]) @ band,  seen = tile + w - 1,
+    band[i, p, c, q, o] = kernel[i, p - q, c, o]. A tile of about the window's width multiplies by as many zeros as weights; of
+    one of a whole row nearly all are zeros, and of one output each x is copied h w times.
     """
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     (batch, height, width, _), (h, w, _, maps) = x.shape, kernel.shape
     rows, columns = height - h + 1, width - w + 1
-    offset = jnp.arange(width)[:, None] - jnp.arange(columns)  # [W, W']
-    place = (offset == jnp.arange(w)[:, None, None]).astype(x.dtype)  # [w, W, W']
+    tile = next(n for n in range(min(w - 1, columns) or 1, columns + 1) if columns % n == 0)
+    seen = tile + w - 1
+    offset = jnp.arange(seen)[:, None] - jnp.arange(tile)
+    place = (offset == jnp.arange(w)[:, None, None]).astype(x.dtype)  # [w, seen, tile]
     band = jnp.einsum("hkio,kpq->hpiqo", kernel, place)
-    x = x.reshape(batch, height, -1)
-    windows = jnp.concatenate([x[:, i : i + rows] for i in range(h)], axis=-1)  # [B, H', h W I]
-    y = windows @ band.reshape(windows.shape[-1], -1)  # [B, H', W' O]
+    windows = jnp.stack(
+        [jnp.stack([x[:, i : i + rows, t : t + seen] for i in range(h)], axis=2) for t in range(0, columns, tile)], axis=2
+    )  # [B, H', W' / tile, h, seen, I]
+    y = windows.reshape(-1, band[:, :, :, 0, 0].size) @ band.reshape(-1, tile * maps)
     return y.reshape(batch, rows, columns, maps)
 
 

@@ -137,7 +137,7 @@ BAD = [
     (["data.jitter=32,40", "data.area=0.5,1"], "data.area: cuts in another way than jitter"),
     (["data.area=0,1"], "data.area: 0 is outside [0.001, 1]"),
     (["data.aspect="], "data.aspect: () must be the lowest and the highest number"),
-    (["data.aspect=0,1"], "data.aspect: 0 is outside [0.01, 100]"),
+    (["data.area=0.5,1", "data.aspect=0,1"], "data.aspect: 0 is outside [0.01, 100]"),
     (["data.distort=2,0.1"], "data.distort: (2, 0.1) must be four numbers"),
     (["data.distort=2,0.1,1,0"], "data.distort: 1 is outside [0, 0.9]"),
     (["data.pca=0.1"], "data.pca: 0.1 must be at least 0, and 0 for grey images"),

@@ -38,6 +38,15 @@ def test_a_convolution_and_both_its_gradients_equal_stock(shape, strides, paddin
     close(with_gradients(convolve, x, kernel, strides, padding), with_gradients(stock, x, kernel, strides, padding))
 
 
+@pytest.mark.parametrize(("width", "tiles"), [(16, 4), (13, 1)])
+def test_a_banded_product_of_several_tiles_and_of_one_equals_stock(width, tiles):
+    x, kernel = operands((2, 9, width, 3), side=(3, 4))
+    how = (1, 1), ((1, 1), (1, 2))  # as many columns as there are
+    close(with_gradients(convolve, x, kernel, *how), with_gradients(stock, x, kernel, *how))
+    *_, product = equations(jax.make_jaxpr(lambda *a: convolve(*a, *how))(x, kernel).jaxpr, "dot_general")
+    assert product.outvars[0].aval.shape == (2 * 9 * tiles, width // tiles * 4)
+
+
 @pytest.mark.parametrize(("strides", "groups"), [((1, 1), 3), ((2, 2), 2)])
 def test_a_gradient_summed_over_groups_of_images_equals_stock(strides, groups, monkeypatch):
     monkeypatch.setattr(convolution, "GROUP", 2 * 4 * 7 * 12 * (2 * 8 + 3 * 4))  # bytes of two images at stride 1
@@ -78,18 +87,18 @@ def test_a_bfloat16_convolution_stays_bfloat16_and_near_stock(shape):
     close(ours, with_gradients(stock, x, kernel, (1, 1), "SAME"), 0.02)
 
 
-def convolutions(jaxpr):
-    """Every convolution in a jaxpr, also in the inner ones."""
+def equations(jaxpr, primitive: str):
+    """Those of a primitive in a jaxpr, also in the inner ones."""
     for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "conv_general_dilated":
-            yield eqn.params["dimension_numbers"]
+        if eqn.primitive.name == primitive:
+            yield eqn
         for inner in jax.extend.core.jaxprs_in_params(eqn.params):
-            yield from convolutions(inner)
+            yield from equations(inner, primitive)
 
 
 def test_every_convolution_of_the_gradients_has_the_canonical_layout():
     traced = jax.make_jaxpr(lambda x, kernel: with_gradients(convolve, x, kernel, (2, 2), "SAME"))(*operands(WIDE))
-    found = list(convolutions(traced.jaxpr))
+    found = [eqn.params["dimension_numbers"] for eqn in equations(traced.jaxpr, "conv_general_dilated")]
     assert len(found) == 3
     assert {(d.lhs_spec, d.rhs_spec, d.out_spec) for d in found} == {((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))}
 
