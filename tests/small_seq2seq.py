@@ -1,5 +1,7 @@
 """Small Seq2Seqs of every kind and what they are asked, for several test files."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,5 +37,6 @@ def network(name, seed=0, scale=3.0):
     return model, jax.tree.map(lambda p: p * scale, variables)
 
 
+@functools.partial(jax.jit, static_argnums=0)  # kept from call to call, as one test asks for hundreds
 def logits(model, variables, inputs=INPUTS, mask=MASK):
-    return jax.jit(lambda v, i, m: model.apply(v, i, m, train=False))(variables, inputs, mask)
+    return model.apply(variables, inputs, mask, train=False)

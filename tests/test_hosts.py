@@ -90,13 +90,13 @@ def finished(tmp_path_factory):
 def test_two_hosts_and_four_give_the_same_bits_and_what_one_gives():
     flags = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.hosts_check", "--networks=LeNet-5 with batch norm,LSTM,Seq2Seq"],
+        [sys.executable, "-m", "scripts.hosts_check", "--networks=LeNet-5 with batch norm,LSTM"],
         env=os.environ | flags,
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE,
     )
-    assert done.returncode == 0 and done.stdout.count("the same bits") == 3, done.stdout + done.stderr
+    assert done.returncode == 0 and done.stdout.count("the same bits") == 2, done.stdout + done.stderr
 
 
 def test_process_0_alone_speaks_and_writes_the_result(finished):
