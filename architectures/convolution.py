@@ -76,17 +76,17 @@ def check_size(x, window, padding) -> None:
 
 
 def _banded(x, kernel, padding):
-    """A convolution of stride 1 as one matrix product, a row of it for each `tile` outputs side by side: the kernel becomes a
+    """A convolution of stride 1 as one matrix product, with a row for each tile of outputs side by side: the kernel becomes a
     banded matrix.
 
-    y[b, r, t q'] = concat(x[b, r, t : t + seen], ..., x[b, r + h - 1, t : t + seen]) @ band,  seen = tile + w - 1,
-    band[i, p, c, q, o] = kernel[i, p - q, c, o]. A tile of about the window's width multiplies by as many zeros as weights; of
-    one of a whole row nearly all are zeros, and of one output each x is copied h w times.
+    y[b, r, t : t + tile] = concat(x[b, r, t : t + seen], ..., x[b, r + h - 1, t : t + seen]) @ band,  seen = tile + w - 1,
+    band[i, p, c, q, o] = kernel[i, p - q, c, o]. Wide tiles multiply by zeros most of the time, narrow ones copy each x more
+    often. The product is flat, as XLA would copy the windows for a gradient that is summed over several axes.
     """
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     (batch, height, width, _), (h, w, _, maps) = x.shape, kernel.shape
     rows, columns = height - h + 1, width - w + 1
-    tile = next(n for n in range(min(w - 1, columns) or 1, columns + 1) if columns % n == 0)
+    tile = next(n for n in range(max(1, min(w - 1, columns)), columns + 1) if columns % n == 0)
     seen = tile + w - 1
     offset = jnp.arange(seen)[:, None] - jnp.arange(tile)
     place = (offset == jnp.arange(w)[:, None, None]).astype(x.dtype)  # [w, seen, tile]

@@ -109,7 +109,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
 }
-NEEDS = {  # a key that does nothing unless another is set, or is what is said, so nobody changes it alone
+NEEDS = {  # a key that does nothing unless another is set, or is what follows =, so nobody changes it alone
     "optim.decay": "optim.weight_decay",
     "optim.decay_mask": "optim.weight_decay",
     "schedule.warmup_factor": "schedule.warmup",
