@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.layers import choose
+from architectures.layers import Dense, choose
 
 SCORES = ("additive", "concat", "dot", "general", "location")
 LOCAL = ("none", "monotonic", "predictive")
@@ -42,7 +42,7 @@ class Attention(nn.Module):
         choose("local", self.local, LOCAL)
 
         def dense(features):
-            return nn.Dense(features, use_bias=False, kernel_init=self.kernel_init, dtype=self.dtype)
+            return Dense(features, use_bias=False, kernel_init=self.kernel_init, dtype=self.dtype)
 
         if self.score in ("additive", "concat"):
             self.of_query, self.of_key, self.v = dense(self.hidden), dense(self.hidden), dense(1)

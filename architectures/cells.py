@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.cell_initialisers import INITIALISERS, SCALED, ZEROS, per_gate
-from architectures.layers import ACTIVATIONS, choose
+from architectures.layers import ACTIVATIONS, choose, flat_product
 
 
 class Cell(nn.Module):
@@ -59,7 +59,7 @@ class Cell(nn.Module):
     def project(self, w, x):
         """p = x W + b, of x [..., I], or of int32 symbols [...], each the row of W that its one-hot vector would choose."""
         weight = w["input"].astype(self.dtype)
-        product = weight[x] if jnp.issubdtype(x.dtype, jnp.integer) else x.astype(self.dtype) @ weight
+        product = weight[x] if jnp.issubdtype(x.dtype, jnp.integer) else flat_product(x.astype(self.dtype), weight)
         return product.astype(self.wide) + w["bias"].astype(self.wide)
 
     @nn.nowrap

@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from architectures.cell_initialisers import uniform
 from architectures.cells import Cell
-from architectures.layers import OUTPUTS, check_numbers, choose
+from architectures.layers import OUTPUTS, Dense, check_numbers, choose
 from architectures.recurrent import Recurrent, handed_on, last_step
 
 
@@ -169,5 +169,5 @@ class LSTM1997(nn.Module):
             x = x if self.symbols is None else nn.one_hot(x, self.symbols)
             y = jnp.concatenate([x, y], axis=-1)
         start = uniform(self.init_scale)
-        net = nn.Dense(self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output")(y)
+        net = Dense(self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output")(y)
         return choose("output", self.output, OUTPUTS)(net.astype(jnp.float32))

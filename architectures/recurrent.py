@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.cells import Cell
-from architectures.layers import Dropout, choose
+from architectures.layers import Dropout, choose, flat
 
 
 def last_step(x, mask):
@@ -133,12 +133,17 @@ def _fused(cell, w, carry, p, valid, reverse):
 
         zeros = jax.tree.map(jnp.zeros_like, small)
         (d_small, d_carry), (dp, dq) = jax.lax.scan(step, (zeros, d_carry), (leaves, d_outputs), reverse=not reverse)
-        d_recurrent = jnp.einsum("tbu,tbg->ug", u.astype(cell.dtype), dq.astype(cell.dtype)).astype(recurrent.dtype)
+        d_recurrent = _summed(u.astype(cell.dtype), dq.astype(cell.dtype)).astype(recurrent.dtype)
         return d_recurrent, d_small, d_carry, dp, None
 
     run = jax.custom_vjp(lambda *arguments: forward(*arguments, keep=False))
     run.defvjp(keeping, backward)
     return run(recurrent, small, carry, p, valid)
+
+
+def _summed(u, d):
+    """sum_tb u^T d, of u [T, B, U] and d [T, B, G]; flat, as in layers.flat_product."""
+    return flat(u).T @ flat(d)
 
 
 def _fused_reset_before(cell, w, carry, p, valid, reverse):
@@ -165,7 +170,7 @@ def _fused_reset_before(cell, w, carry, p, valid, reverse):
         recurrent, pullback, (h, reset) = kept
         d_carry, dp = pullback(cotangents)
         dq = jnp.split(dp.astype(cell.dtype), [2 * cell.hidden], axis=-1)
-        each = [jnp.einsum("tbu,tbg->ug", u.astype(cell.dtype), d) for u, d in zip((h, reset), dq, strict=True)]
+        each = [_summed(u.astype(cell.dtype), d) for u, d in zip((h, reset), dq, strict=True)]
         return jnp.concatenate(each, axis=-1).astype(recurrent.dtype), d_carry, dp, None
 
     run = jax.custom_vjp(lambda *arguments: forward(*arguments)[0])

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from architectures.attention import LOCAL, SCORES, Attention
 from architectures.decoding import BOS
-from architectures.layers import check_numbers, choose, row_keys
+from architectures.layers import Dense, check_numbers, choose, row_keys
 from architectures.sequence_models import RecurrentModel
 
 
@@ -83,7 +83,7 @@ class Seq2Seq(RecurrentModel):
         if self.bridge == "backward" and self.directions == "forward":
             raise ValueError("bridge: 'backward' needs an encoder with that direction; have copy, dense, zeros")
         start = self.start(nn.linear.default_kernel_init)
-        dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=start)
+        dense = functools.partial(Dense, dtype=self.dtype, kernel_init=start)
         table = functools.partial(nn.Embed, embedding_init=self.start(nn.linear.default_embed_init))
         self.source_embedding = table(self.symbols, self.embedding or self.hidden)
         self.target_embedding = table(self.outputs, self.embedding or self.hidden)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures import cells
-from architectures.layers import OUTPUTS, check_numbers, choose, dropout
+from architectures.layers import OUTPUTS, Dense, check_numbers, choose, dropout
 from architectures.recurrent import Stack, handed_on
 
 
@@ -77,7 +77,7 @@ class RecurrentModel(nn.Module):
 
     def head(self, x, name: str = "head"):
         start = self.start(nn.linear.default_kernel_init)
-        return nn.Dense(self.outputs, dtype=self.dtype, kernel_init=start, name=name)(x).astype(jnp.float32)
+        return Dense(self.outputs, dtype=self.dtype, kernel_init=start, name=name)(x).astype(jnp.float32)
 
 
 class SequenceReadout(RecurrentModel):

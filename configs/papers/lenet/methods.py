@@ -37,7 +37,15 @@ TABLE = Table(
         Better("LeNet-5 is better than LeNet-1", row="LeNet-5", than="LeNet-1"),
         Better("LeNet-4 is better than LeNet-1", row="LeNet-4", than="LeNet-1"),
         Better("LeNet-5 is better than LeNet-4", row="LeNet-5", than="LeNet-4"),
-        Better("distorted patterns lower the error", row="LeNet-5 with distortions", than="LeNet-5"),
+        Better(
+            "distorted patterns lower the error",
+            row="LeNet-5 with distortions",
+            than="LeNet-5",
+            notes=dict(
+                small="The network underfits them: 15.5% wrong in training at the end, against 5.8% without; the paper's 20 "
+                "passes were of ten times as many images."
+            ),
+        ),
         Better("more training data lower the error: all against half", row="LeNet-5", than="LeNet-5 on half of the images"),
         Better("... half against a quarter", row="LeNet-5 on half of the images", than="LeNet-5 on a quarter"),
         Alike(
@@ -72,7 +80,7 @@ TABLE = Table(
                 "LeNet-5 on half of the images": {"data.validation": 3000},
                 "LeNet-5 on a quarter": {"data.validation": 4500},
             },
-            seeds=5,
+            seeds=10,
         ),
     ),
 )
