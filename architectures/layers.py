@@ -52,8 +52,7 @@ def flat(x):
 def flat_product(x, weight, dimension_numbers=None, precision=None):
     """x [..., I] @ weight [I, O], as a product of two matrices; also as nn.Dense calls its dot_general.
 
-    Otherwise the weight's gradient is summed over several axes, for which XLA copies an operand on the CPU: an LSTM's step took
-    up to a fifth longer.
+    Otherwise the weight's gradient is summed over several axes, for which XLA copies an operand on the CPU.
     """
     return jnp.matmul(flat(x), weight, precision=precision).reshape(*x.shape[:-1], weight.shape[-1])
 
