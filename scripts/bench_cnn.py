@@ -1,9 +1,9 @@
 """A training step of the convolutional networks, ours against PyTorch's, alternating in rounds. Used by scripts.bench."""
 
-import concurrent.futures
 import contextlib
+import ctypes
 import dataclasses
-import multiprocessing
+import functools
 import os
 import statistics
 
@@ -18,6 +18,7 @@ MODELS = {  # name -> (our model and hyper-parameters, batch, image)
     "alexnet": (dict(name="alexnet_2014"), 16, (224, 224, 3)),
     "resnet20": (dict(name="resnet_cifar"), 128, (32, 32, 3)),
 }
+KEEP = {-1: 2**31 - 1, -4: 0}  # of mallopt in glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
 STEPS = 10  # in a dispatch of ours, the default of a config: the memory of a step is new at each dispatch, at some cost
 
 
@@ -95,25 +96,24 @@ def batch_of(batch: int, image) -> tuple[np.ndarray, np.ndarray]:
     return images.astype(np.float32), (np.arange(batch) % 10).astype(np.int32)
 
 
+def keeping_memory(make, name: str):
+    """What `make` makes, in a process whose glibc keeps what is freed; else the kernel clears new pages in each step."""
+    for parameter, value in KEEP.items():
+        ctypes.CDLL(None).mallopt(parameter, value)
+    return make(name)
+
+
 VARIANTS = {
-    "ours": lambda name: ours(name, steps=STEPS, devices=None),
-    "ours, 1 device": lambda name: ours(name, steps=STEPS, devices=1),
-    "ours, single steps": lambda name: ours(name, steps=1, devices=None),
-    "stock XLA, 1 device": lambda name: ours(name, steps=STEPS, devices=1, stock=True),
-    "torch eager NCHW": lambda name: theirs(name, channels_last=False, compiled=False),
-    "torch eager channels_last": lambda name: theirs(name, channels_last=True, compiled=False),
-    "torch compiled NCHW": lambda name: theirs(name, channels_last=False, compiled=True),
-    "torch compiled channels_last": lambda name: theirs(name, channels_last=True, compiled=True),
+    "ours": functools.partial(ours, steps=STEPS, devices=None),
+    "ours, 1 device": functools.partial(ours, steps=STEPS, devices=1),
+    "ours, single steps": functools.partial(ours, steps=1, devices=None),
+    "stock XLA, 1 device": functools.partial(ours, steps=STEPS, devices=1, stock=True),
+    "torch eager NCHW": functools.partial(theirs, channels_last=False, compiled=False),
+    "torch eager channels_last": functools.partial(theirs, channels_last=True, compiled=False),
+    "torch compiled NCHW": functools.partial(theirs, channels_last=False, compiled=True),
+    "torch compiled channels_last": functools.partial(theirs, channels_last=True, compiled=True),
 }
-
-
-def peak(name: str, variant: str) -> int:
-    """The most MB that a process of its own holds which takes two steps of a variant, compilation included."""
-    run = VARIANTS[variant](name)
-    run()
-    run()
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) // 1024
+VARIANTS |= {f"{name}, memory kept": functools.partial(keeping_memory, make) for name, make in VARIANTS.items()}
 
 
 def compare(names, count: int, variants) -> None:
@@ -121,17 +121,16 @@ def compare(names, count: int, variants) -> None:
     from train.__main__ import prepare_jax
 
     prepare_jax()
-    variants = {v: make for v, make in VARIANTS.items() if v in variants}
     for name in names:
-        runs = {v: make(name) for v, make in variants.items()}
-        times, skipped = rounds.quiet(runs, count)
+        makers = {v: functools.partial(make, name) for v, make in VARIANTS.items() if v in variants}
+        times, skipped, peaks = rounds.quiet(makers, count)
         for v in times:
             if not v.startswith("torch") and "single" not in v:
                 times[v] = [seconds / STEPS for seconds in times[v]]
-        report(name, times, skipped)
+        report(name, times, skipped, peaks)
 
 
-def report(name: str, times: dict[str, list[float]], skipped: int) -> None:
+def report(name: str, times: dict[str, list[float]], skipped: int, peaks: dict[str, int]) -> None:
     if not next(iter(times.values())):
         print(f"{name}: no quiet round; other processes use the machine")
         return
@@ -142,7 +141,4 @@ def report(name: str, times: dict[str, list[float]], skipped: int) -> None:
     print(f"{name}, batch {batch}, {image[0]} px; {quiet} quiet rounds of {skipped + quiet}; ratios to {best}")
     for v, seconds in times.items():
         ratio = statistics.median(a / b for a, b in zip(seconds, times[best], strict=True))
-        print(f"  {v:<30} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}", flush=True)
-    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        for v in times:
-            print(f"  {v:<30} peak {pool.submit(peak, name, v).result():,} MB", flush=True)
+        print(f"  {v:<42} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}   peak {peaks[v]:,} MB", flush=True)

@@ -1,5 +1,6 @@
 """Greedy and beam-5 decoding, ours against a straightforward batched loop in PyTorch. Used by scripts.bench."""
 
+import functools
 import os
 import statistics
 
@@ -94,8 +95,8 @@ def compare(count: int) -> None:
 
     for name, beams in (("greedy", 1), ("beam 5", BEAMS)):
         most = max(n for n in range(1, jax.device_count() + 1) if BATCH % n == 0)
-        runs = {f"{n} of our devices": ours(beams, devices=n) for n in sorted({most, 1}, reverse=True)}
-        times, skipped = rounds.quiet({"PyTorch": theirs(beams)} | runs, count)
+        makers = {f"{n} of our devices": functools.partial(ours, beams, devices=n) for n in sorted({most, 1}, reverse=True)}
+        times, skipped, _ = rounds.quiet({"PyTorch": functools.partial(theirs, beams)} | makers, count)
         torchs = times.pop("PyTorch")
         if not torchs:
             print(f"{name}: no quiet round; other processes use the machine")

@@ -1,5 +1,6 @@
 """What depth costs: CIFAR ResNets whose units are a loop, against the same unrolled. Used by scripts.bench."""
 
+import functools
 import json
 import os
 import statistics
@@ -28,6 +29,10 @@ def prepared(depth: int, scan_from: int):
     return run, initialised - start, time.perf_counter() - initialised
 
 
+def stepper(depth: int, scan_from: int):
+    return prepared(depth, scan_from)[0]
+
+
 def compare(count: int, depths) -> None:
     """Prints, for each depth and way, seconds of init and compilation in processes of their own, and the ratio of the steps."""
     from train.__main__ import prepare_jax
@@ -41,7 +46,8 @@ def compare(count: int, depths) -> None:
             print(f"ResNet-{depth}, {way}: init and compile {', '.join(shown)}", flush=True)
         prepare_jax()
         if len(ways) > 1:
-            times, skipped = rounds.quiet({way: prepared(depth, scan_from)[0] for way, scan_from in ways.items()}, count)
+            makers = {way: functools.partial(stepper, depth, scan_from) for way, scan_from in ways.items()}
+            times, skipped, _ = rounds.quiet(makers, count)
             if not times["loop"]:
                 print(f"ResNet-{depth}: no quiet round; other processes use the machine")
                 continue

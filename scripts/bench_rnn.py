@@ -1,5 +1,6 @@
 """A training step of recurrent layers, ours against PyTorch's; alternating in rounds. Used by scripts.bench."""
 
+import functools
 import os
 import statistics
 
@@ -72,19 +73,19 @@ def compare(cells, count: int) -> None:
     prepare_jax()
     for cell in cells:
         for shape in SHAPES:
-            runs = {
-                "torch": theirs(cell, shape),
-                "2 devices": ours(cell, shape),
-                "1 device": ours(cell, shape, devices=1),
-                "plain scan, 2 devices": ours(cell, shape, scan="plain"),
+            makers = {
+                "torch": functools.partial(theirs, cell, shape),
+                "2 devices": functools.partial(ours, cell, shape),
+                "1 device": functools.partial(ours, cell, shape, devices=1),
+                "plain scan, 2 devices": functools.partial(ours, cell, shape, scan="plain"),
             }
-            times, skipped = rounds.quiet(runs, count)
+            times, skipped, _ = rounds.quiet(makers, count)
             if not times["torch"]:
                 print(f"{cell} {shape}: no quiet round; other processes use the machine")
                 continue
             ratios = {
                 name: statistics.median(a / STEPS / b for a, b in zip(times[name], times["torch"], strict=True))
-                for name in runs
+                for name in makers
                 if name != "torch"
             }
             shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())

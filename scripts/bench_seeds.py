@@ -1,5 +1,6 @@
 """N seeds in one program against N trainings one after the other in PyTorch. Used by scripts.bench."""
 
+import functools
 import os
 import statistics
 
@@ -19,15 +20,13 @@ CASES = {
 
 
 def ours(config: str, changes: dict, seeds: int, way: str, steps: int = STEPS):
-    """A function that takes `steps` steps of every seed and waits, or None where the devices do not divide the seeds."""
+    """A function that takes `steps` steps of every seed and waits."""
     import jax
 
     from configs import load
     from train import experiment, parallel
     from train.loop import fresh_state
 
-    if way.startswith("devices") and seeds < len(jax.devices()):
-        return None
     changes = {**changes, "parallel.seeds": way, "seeds": tuple(range(seeds)), "steps_per_dispatch": steps}
     e = experiment.build(load.load(config, changes)[1])
     program = parallel.Program(e)
@@ -67,11 +66,13 @@ def compare(count: int) -> None:
     from train.__main__ import prepare_jax
 
     prepare_jax()
+    import jax
+
     for case, (config, changes) in CASES.items():
         for seeds in COUNTS if case != "resnet20" else COUNTS[:2]:  # 16 of ResNet-20 take minutes a round
-            runs = {"torch": theirs(case)}
-            runs |= {way: run for way in WAYS if (run := ours(config, changes, seeds, way))}
-            times, skipped = rounds.quiet(runs, count)
+            ways = [way for way in WAYS if seeds >= len(jax.devices()) or not way.startswith("devices")]
+            makers = {way: functools.partial(ours, config, changes, seeds, way) for way in ways}
+            times, skipped, _ = rounds.quiet({"torch": functools.partial(theirs, case)} | makers, count)
             if not times["torch"]:
                 print(f"{case}, {seeds} seeds: no quiet round; other processes use the machine")
                 continue
@@ -84,8 +85,9 @@ def compare(count: int) -> None:
 
 def population(count: int) -> None:
     """30 trials of LSTM 1997, experiment 1, together, against one that is run 30 times."""
-    runs = {name: ours(TABLE, {}, n, way, 500) for name, n, way in (("30", 30, "devices+vmap"), ("1", 1, "map"))}
-    times, skipped = rounds.quiet(runs, count)
+    ways = (("30", 30, "devices+vmap"), ("1", 1, "map"))
+    makers = {name: functools.partial(ours, TABLE, {}, n, way, 500) for name, n, way in ways}
+    times, skipped, _ = rounds.quiet(makers, count)
     if not times["1"]:
         print("lstm1997: no quiet round; other processes use the machine")
         return
