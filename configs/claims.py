@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -53,6 +54,11 @@ def _no_sooner(values: Mapping[int, float], others: Mapping[int, float]) -> dict
     return {k: max(v, others.get(k, v)) if isinstance(v, AtLeast) else v for k, v in values.items()}
 
 
+def _lower_bounds(values: Mapping[int, float]) -> bool:
+    """Whether a seed never came there, so that only a bound is known of it."""
+    return any(isinstance(value, AtLeast) for value in values.values())
+
+
 @dataclasses.dataclass(frozen=True)
 class Better(Claim):
     """`row` is better than `than`, by more than `by` (of steps: in fewer, by a ratio of more than `by`)."""
@@ -65,7 +71,9 @@ class Better(Claim):
         return self.row, self.than
 
     def judge(self, values, table):
-        return statistics.above(self.difference(values, table, self.row, self.than), self.by, ratio=self.of_steps(table))
+        verdict = statistics.above(self.difference(values, table, self.row, self.than), self.by, ratio=self.of_steps(table))
+        bound = self.by and verdict.word == statistics.NOT_HELD and _lower_bounds(values[self.than])
+        return dataclasses.replace(verdict, word=statistics.UNDECIDED) if bound else verdict  # the ratio may be any larger one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +89,8 @@ class Ordered(Claim):
         return statistics.all_of(self.neighbours(values, table))
 
     def neighbours(self, values, table) -> list[Verdict]:
-        pairs, ratio = zip(self.order, self.order[1:], strict=False), self.of_steps(table)
+        ratio = self.of_steps(table)
+        pairs = itertools.pairwise(self.order)
         return [statistics.above(self.difference(values, table, *pair), None, ratio=ratio) for pair in pairs]
 
 
@@ -93,8 +102,11 @@ class Monotone(Ordered):
     def judge(self, values, table):
         ends = self.difference(values, table, self.order[0], self.order[-1])
         whole = statistics.above(ends, None, ratio=self.of_steps(table))
-        reversed_ = any(v.word == statistics.NOT_HELD for v in self.neighbours(values, table))
-        return Verdict(statistics.NOT_HELD if reversed_ else whole.word, f"first against last {whole.evidence}")
+        evidence, word = f"first against last {whole.evidence}", whole.word
+        for pair, verdict in zip(itertools.pairwise(self.order), self.neighbours(values, table), strict=True):
+            if verdict.word == statistics.NOT_HELD:
+                evidence, word = f"{evidence}; but {' against '.join(pair)} {verdict.evidence}", verdict.word
+        return Verdict(word, evidence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +130,7 @@ class Lower(Claim):
 
 @dataclasses.dataclass(frozen=True)
 class Alike(Claim):
-    """`row` and `than` differ by less than `within`, whichever is better."""
+    """`row` and `than` differ by less than `within`, whichever is better; of steps, so does the logarithm of their ratio."""
 
     row: str = dataclasses.field(kw_only=True)
     than: str = dataclasses.field(kw_only=True)
@@ -128,7 +140,9 @@ class Alike(Claim):
         return self.row, self.than
 
     def judge(self, values, table):
-        return statistics.inside(self.difference(values, table, self.row, self.than), self.within)
+        verdict = statistics.inside(self.difference(values, table, self.row, self.than), self.within)
+        bound = verdict.word == statistics.HELD and any(_lower_bounds(values[row]) for row in self.rows())
+        return dataclasses.replace(verdict, word=statistics.UNDECIDED) if bound else verdict
 
 
 @dataclasses.dataclass(frozen=True)

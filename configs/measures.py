@@ -24,7 +24,7 @@ class AtLeast(float):
 
 @dataclasses.dataclass(frozen=True)
 class Until(Steps):
-    """Steps until `metric` of metrics.jsonl first was at most `level`; a seed that never came there counts with all of them."""
+    """Steps until `metric` of metrics.jsonl first was at most `level`; a seed that never came there counts with all of its."""
 
     metric: str
     level: float
@@ -54,7 +54,7 @@ class AtBest:
     by: str
 
     def __post_init__(self):
-        if self.by.split("/")[0] in ("train", "test"):
+        if self.by.startswith(("train/", "test")):
             raise ValueError(f"by: {self.by!r} must be a metric of a validation split: no result is chosen by the test set")
 
     def __str__(self):

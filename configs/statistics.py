@@ -8,6 +8,7 @@ import numpy as np
 import scipy.stats
 
 CONFIDENCE = 0.95
+SIGN_TEST = 6  # seeds that must all differ in the same direction for a sign test to reach that confidence
 HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
 
@@ -23,7 +24,7 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """word: one of the four above; evidence: the numbers behind it."""
+    """word: one of the three above, or why there is none; evidence: the numbers behind it."""
 
     word: str
     evidence: str
@@ -39,12 +40,16 @@ def mean(values: Sequence[float]) -> Interval:
 
 
 def paired(a: Mapping[int, float], b: Mapping[int, float], *, logarithm: bool = False) -> Interval:
-    """Of a - b over the seeds that both have; logarithm: of log(a / b)."""
+    """Of a - b over the seeds that both have; logarithm: of log(a / b). Endless where all differences are equal, unless they
+    are SIGN_TEST or more: values such as steps, which are looked at now and then, agree by chance."""
     seeds = sorted(a.keys() & b.keys())
     if not seeds:
         return Interval(math.nan, -math.inf, math.inf, 0)
     x, y = (np.array([values[seed] for seed in seeds], np.float64) for values in (a, b))
-    return mean(np.log(x / y) if logarithm else x - y)
+    interval = mean(np.log(x / y) if logarithm else x - y)
+    if interval.low == interval.high and interval.mean and interval.count < SIGN_TEST:
+        return dataclasses.replace(interval, low=-math.inf, high=math.inf)
+    return interval
 
 
 def above(difference: Interval, by: float | None, *, ratio: bool) -> Verdict:
@@ -87,12 +92,12 @@ def _exp(x: float) -> float:
 
 def _show(i: Interval) -> str:
     if i.count < 2:
-        return f"{number(i.mean)}, one seed"
+        return f"{number(i.mean)}, one seed" if i.count else "no seed in common"
     return f"{number(i.mean)} [{number(i.low)}, {number(i.high)}], N={i.count}"
 
 
 def number(x: float) -> str:
     """Three figures, thousands as such: 0.0123, 12.3, 12,345."""
     if not math.isfinite(x):
-        return "never" if math.isnan(x) else str(x)
-    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
+        return str(x)
+    return f"{x:,.0f}" if abs(x) >= 999.5 else f"{x:.3g}"

@@ -4,6 +4,7 @@ Its own numbers are in the file, ours in results.csv beside it.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 
@@ -83,6 +84,15 @@ class Table:
                 raise ValueError(f"rows: {other!r} and {name!r} would share the folder {folder_of(name)!r}; rename one")
         if self.better not in ("lower", "higher"):
             raise ValueError(f"better: {self.better!r} must be 'lower' or 'higher'")
+        for claim in self.claims:
+            own = claim.measure is not None and not claim.of_steps(self)
+            if self.better == "higher" and own:
+                raise ValueError(f"claims: {claim.says!r} has a measure of its own; better='higher' is of the table's alone")
+            if isinstance(claim, Solves) and math.isinf(claim.level) and not claim.of_steps(self):
+                raise ValueError(f"claims: {claim.says!r} needs a level, as its measure is no number of steps")
+        of_all = (self.base, *(c for s in self.scales.values() for c in (s.changes, *s.rows.values())))
+        if any("seeds" in changes for changes in (*of_all, *(row.changes for row in self.rows))):
+            raise ValueError("seeds: are of a scale, Scale(..., seeds=N), not of its changes")
         if isinstance(self.measure, Stopped) and not self.curve:
             raise ValueError("curve: a table that is measured by the stop has no metric of its own to draw; name one")
 

@@ -48,7 +48,9 @@ def _row(result: dict) -> dict[str, str]:
 
 def block(rows: list[dict[str, str]]) -> str:
     """The README's table: the newest row of each command."""
-    newest = {row["command"]: row for row in rows}
+    newest = {}
+    for row in rows:
+        newest[row["command"]] = max(newest.get(row["command"], row), row, key=lambda row: row["finished"])
     lines = ["| command | data | result, mean +- std over seeds | steps | measured on |", "|---|---|---|---|---|"]
     for r in newest.values():
         values = [float(v) for v in r["values"].split()]

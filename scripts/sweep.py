@@ -17,7 +17,7 @@ import re
 
 from etils import epath
 
-from configs import base, load, statistics
+from configs import base, load
 from configs.table import Table, folder_of
 from scripts import table_runs
 from train import __main__ as command
@@ -47,14 +47,15 @@ def plan(
 ) -> tuple[str, list[BadInput]]:
     """What a sweep will do, with the time that the same rows took, a seed, when results.csv was made; and what stands in its
     way: rows that were run with other seeds, or before their config changed."""
-    seconds = {row: each * len(seeds) for row, each in table_runs.seconds_a_seed(path, scale).items()}
+    seconds = table_runs.seconds_a_seed(path, scale)  # or of an ensemble
     lines, total, unknown, refused = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0, []
     width = max(map(len, rows), default=0)
     for name in rows:
         where, config = runs / folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})
         done, took, state = (where / "result.json").exists(), seconds.get(name), "done"
+        took = None if took is None else took * len(seeds) / config.eval.ensemble
         try:
-            command.same_config(where, config)
+            table_runs.same_row(table, where, config)
         except BadInput as error:
             state = "refused, another config is there"
             refused.append(error)
@@ -150,7 +151,10 @@ def hand_over(before: epath.Path, where: epath.Path) -> None:
     """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of the finished run `before`."""
     if (where / "config.json").exists():  # written when a run begins; a copy that was cut short is made again
         return
-    newest = max(int(folder.name) for folder in (before / "checkpoints").iterdir() if folder.name.isdigit())
+    folders = [folder.name for folder in (before / "checkpoints").iterdir()] if (before / "checkpoints").exists() else []
+    newest = max((int(name) for name in folders if name.isdigit()), default=None)
+    if newest is None:
+        raise BadInput(f"{before}: is done but has no checkpoint to go on from; delete its result.json to train it again")
     copy(before / "checkpoints" / str(newest), where / "checkpoints" / str(newest))
     (before / log.FILE).copy(where / log.FILE, overwrite=True)
 
@@ -175,11 +179,7 @@ def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Pa
 
 
 def outcome(table: Table, where: pathlib.Path) -> str:
-    values = table_runs.values(table.measure, where, report.read(where))
-    interval = statistics.mean(list(values.values()))
-    return f"{table.measure} {statistics.number(interval.mean)} " + (
-        f"[{statistics.number(interval.low)}, {statistics.number(interval.high)}]" if interval.count > 1 else "(one seed)"
-    )
+    return f"{table.measure} {table_runs.cell(table_runs.values(table.measure, where, report.read(where)))}"
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[st
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
             middle = np.ma.median(points, axis=1)
             left.plot(steps, middle, color=color, ls=style, marker="o" if len(steps) == 1 else None)
-            lowest, usual = min(lowest, points.min()), max(usual, np.percentile(middle.compressed(), 98))
+            if middle.count():
+                lowest, usual = min(lowest, points.min()), max(usual, np.percentile(middle.compressed(), 98))
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
             right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)

@@ -5,8 +5,8 @@ import pathlib
 
 from configs import load, statistics
 from configs.statistics import HELD, NOT_HELD, UNDECIDED
-from configs.table import AtBest, AtLeast, Steps, Table, folder_of
-from scripts.table_runs import collect, enter, measured, read, workdir_of
+from configs.table import AtBest, Steps, Table, folder_of
+from scripts.table_runs import cell, collect, enter, measured, read, workdir_of
 from train import log
 from train.errors import BadInput
 
@@ -50,9 +50,7 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
             if row.name not in ours[scale]:
                 cells += ["", "not run" if row.name in table.names(scale) else "not at this scale"]
                 continue
-            interval = statistics.mean(list(ours[scale][row.name].values()))
-            never = sum(isinstance(value, AtLeast) for value in ours[scale][row.name].values())
-            cells += [f"{int(of_row[scale, row.name]['parameters']):,}", _cell(interval, never)]
+            cells += [f"{int(of_row[scale, row.name]['parameters']):,}", cell(ours[scale][row.name])]
         out.append("| " + " | ".join(cells) + " |")
     out.append("")
     for scale in table.scales:
@@ -70,7 +68,7 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
         what = "mean [95% interval] over seeds" + ("" if steps else at)
         out += [f"{head}{what}; {'; '.join(data)}; {where}.{command}"]
     if any(isinstance(m, Steps) for m in table.measures):
-        out += ["* A seed that never came to the level counts with all steps of its run, so such a number is a lower bound."]
+        out += ["* A seed that never came to the level counts with all that it was trained, so such a number is a lower bound."]
     if printed and "paper" not in run:
         out += ["* The paper's numbers are of its own data, size and schedule: they are not to be set against ours."]
     out.append("")
@@ -86,12 +84,6 @@ def section(path: pathlib.Path, table: Table, lines: list[dict]) -> str:
             if (path.parent / name).exists():
                 out += [f"![{table.title}, {scale}]({name})", ""]
     return "\n".join(out)
-
-
-def _cell(interval: statistics.Interval, never: int) -> str:
-    n = statistics.number
-    spread = f" [{n(interval.low)}, {n(interval.high)}]" if interval.count > 1 else ""
-    return f"{n(interval.mean)}{spread} (N={interval.count}{f', {never} never' if never else ''})"
 
 
 def _note(claim, scale: str) -> str:
@@ -155,14 +147,15 @@ def report(table_file: str, workdir: str | None) -> None:
     readme, entered = path.parent / "README.md", 0
     if readme.exists() and not readme.read_text().startswith(_head(path.parent)):
         raise BadInput(f"{readme}: is not one that this command wrote; move {path.name} to a folder of its own")
-    for scale in table.scales:
-        runs = workdir_of(path, scale, workdir)
-        lines = collect(path, table, scale, runs)
+    folders = {scale: workdir_of(path, scale, workdir) for scale in table.scales}
+    found = {scale: collect(path, table, scale, runs) for scale, runs in folders.items()}  # before anything is written
+    for scale, lines in found.items():
+        runs = folders[scale]
         if lines:
             enter(path, table, lines)
             file = path.parent / figure_name(path, scale)
             ours = measured(read(path.parent), path, scale, table.measure)
-            present = {name: runs / folder_of(name) for name in ours if (runs / folder_of(name)).exists()}
+            present = {name: runs / folder_of(name) for name in ours if (runs / folder_of(name) / "result.json").exists()}
             table_figure.draw(file, table, scale, ours, present)
             for kind in table.figures if present else ():
                 table_figure.FIGURES[kind](path.parent / figure_name(path, scale, kind), present)

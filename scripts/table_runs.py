@@ -6,7 +6,7 @@ import pathlib
 
 from etils import epath
 
-from configs import base
+from configs import base, statistics
 from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until, folder_of
 from train import __main__ as command
 from train import log, paths, report
@@ -25,26 +25,34 @@ def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
     """{seed: value} of a finished run; an ensemble has the number of its first seed. Raises BadInput for a metric that its log
-    does not have."""
+    does not have, or not where the best step is looked for."""
     seeds = result["seeds"]
+    stopped = result.get("stopped", [None] * len(seeds))
+    trained = [result["steps"] if step is None else step for step in stopped]
     if isinstance(measure, Stopped):
-        return _in_examples(measure, seeds, result.get("stopped", [None] * len(seeds)), result)
+        return _in_examples(measure, seeds, stopped, trained)
     found = _curve(run, measure if isinstance(measure, str) else measure.metric)
-    seeds = seeds[: len(found[max(found)])]
+    judged = len(found[max(found)])  # seeds, or ensembles where the last evaluation is of these
+    found = {step: of for step, of in sorted(found.items()) if len(of) == judged}
+    seeds = seeds[:judged]
     if isinstance(measure, AtBest):
         by = _curve(run, measure.by)
-        at = [min(sorted(found.keys() & by.keys()), key=lambda step, i=i: _or_inf(by[step][i])) for i in range(len(seeds))]
+        common = sorted(found.keys() & by.keys())
+        if not common or by == found:
+            raise BadInput(f"{run}: {measure.metric} has no evaluations of its own beside those of {measure.by}")
+        at = [min(common, key=lambda step, i=i: _or_inf(by[step][i])) for i in range(judged)]
         return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
     if isinstance(measure, Until):
-        first = [min((step for step in found if found[step][i] <= measure.level), default=None) for i in range(len(seeds))]
-        return _in_examples(measure, seeds, first, result)
-    return dict(zip(seeds, found[max(found)], strict=True))
+        first = [min((step for step in found if found[step][i] <= measure.level), default=None) for i in range(judged)]
+        return _in_examples(measure, seeds, first, trained)
+    # a seed that is done has no more values in training
+    return {s: next((of[i] for of in reversed(found.values()) if of[i] == of[i]), math.nan) for i, s in enumerate(seeds)}
 
 
-def _in_examples(measure: Steps, seeds: list[int], steps: list[int | None], result: dict) -> dict[int, float]:
-    """{seed: value}, AtLeast all steps of the run where a seed's is None."""
-    never = AtLeast(result["steps"] * measure.examples)
-    return {seed: never if step is None else float(step * measure.examples) for seed, step in zip(seeds, steps, strict=True)}
+def _in_examples(measure: Steps, seeds: list[int], steps: list[int | None], trained: list[int]) -> dict[int, float]:
+    """{seed: value}, AtLeast all that it was trained where its step is None."""
+    of_seeds = zip(seeds, steps, trained, strict=False)
+    return {s: measure.examples * float(step) if step is not None else AtLeast(measure.examples * n) for s, step, n in of_seeds}
 
 
 def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
@@ -69,14 +77,11 @@ def _or_inf(x: float) -> float:
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
     """The lines of results.csv of the rows whose runs are done. Raises BadInput where a row has changed since it was run."""
-    lines, where = [], {row.name: runs / folder_of(row.name) for row in table.rows}
+    lines, where = [], {name: runs / folder_of(name) for name in table.names(scale)}
     results = {name: report.read(run) for name, run in where.items() if (run / report.RESULT).exists()}
-    for row in table.rows:
-        if row.name not in results:
-            continue
+    for row in map(table.row, results):
         run, result = where[row.name], results[row.name]
-        if row.name in table.names(scale):
-            command.same_config(run, base.override(table.config(row.name, scale), {"seeds": tuple(result["seeds"])}))
+        same_row(table, run, base.override(table.config(row.name, scale), {"seeds": tuple(result["seeds"])}))
         before = results[row.of]["seconds"] if row.of in results else 0  # what the run went on from took that
         for measure in table.measures:
             for seed, value in values(measure, run, result).items():
@@ -91,16 +96,30 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
                         steps=str(result["steps"]),
                         parameters=str(result["parameters"]),
                         run_seconds=str(round(result["seconds"] - before, 1)),
-                        command=result["command"].split(" --workdir")[0],
+                        command=result["command"],
                         **report.origin(result),
                     )
                 )
     return lines
 
 
+def same_row(table: Table, run: pathlib.Path, config) -> None:
+    """Raises BadInput where a run is of another config than the row's, or was judged otherwise."""
+    when = ["eval.every", "log.every"] if any(isinstance(m, AtBest | Until) for m in table.measures) else []
+    command.same_config(run, config, but=("eval.ensemble", "eval.batch_size", *when))
+
+
 def _written(measure: Measure, value: float) -> str:
     """A value in results.csv: of a seed that never came there, ">" and the bound."""
     return f"{'>' * isinstance(value, AtLeast)}{value:.0f}" if isinstance(measure, Steps) else f"{value:.6g}"
+
+
+def cell(values: dict[int, float]) -> str:
+    """A row's mean, interval, number of seeds, and how many of these never came there."""
+    interval, n = statistics.mean(list(values.values())), statistics.number
+    never = sum(isinstance(value, AtLeast) for value in values.values())
+    spread = f" [{n(interval.low)}, {n(interval.high)}]" if interval.count > 1 else ""
+    return f"{n(interval.mean)}{spread} (N={interval.count}{f', {never} never' if never else ''})"
 
 
 def read(folder: pathlib.Path) -> list[dict]:
@@ -122,13 +141,14 @@ def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:
 
 
 def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
-    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table; those of rows that
-    the table no longer has go."""
+    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table; those of rows and
+    scales that the table no longer has go."""
     new = {(line["table"], line["scale"], line["row"]) for line in lines}
     order = {row.name: k for k, row in enumerate(table.rows)}
+    have = {(scale, row) for scale in table.scales for row in table.names(scale)}
 
     def stays(line):
-        gone = line["table"] == path.stem and line["row"] not in order
+        gone = line["table"] == path.stem and (line["scale"], line["row"]) not in have
         return not gone and (line["table"], line["scale"], line["row"]) not in new
 
     def place(line):

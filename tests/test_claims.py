@@ -10,6 +10,7 @@ import scipy.stats
 from configs import statistics
 from configs.table import Alike, AtBest, AtLeast, Better, Lower, Monotone, Ordered, Row, Scale, Solves, Stopped, Table, Until
 from scripts import table_runs
+from train.errors import BadInput
 
 
 def test_the_interval_of_a_mean_covers_the_truth_95_times_of_100():
@@ -75,6 +76,17 @@ def test_a_seed_that_never_came_there_counts_as_no_sooner_than_the_other_row_who
     assert claim.verdict(came, table(claim, measure=measure)).word == "held"
 
 
+def test_what_is_but_a_lower_bound_refutes_no_large_ratio_and_shows_no_likeness():
+    measure = Until("train/error", 25.0)
+    never, came = dict.fromkeys(range(3), AtLeast(2400.0)), {k: 700.0 + k for k in range(3)}
+    claim = Better("four times as fast", row="b", than="a", by=4.0)
+    assert claim.verdict(dict(a=never, b=came), table(claim, measure=measure)).word == "undecided"  # 3.4 or any more
+    assert claim.verdict(dict(a=came, b=never), table(claim, measure=measure)).word == "not held"
+    alike = Alike("as fast", row="a", than="b", within=0.1)
+    assert alike.verdict(dict(a=never, b=never), table(alike, measure=measure)).word == "undecided"
+    assert alike.verdict(dict(a=came, b=came), table(alike, measure=measure)).word == "held"
+
+
 def test_a_run_that_ended_before_the_level_does_not_solve_it_however_short_it_was():
     claim, measure = Solves("solves", row="a"), Until("train/error", 25.0)
     for value, word in ((AtLeast(200.0), "not held"), (200.0, "held")):
@@ -106,6 +118,20 @@ def test_monotone_lets_neighbours_be_alike_but_none_reversed_and_the_ends_must_d
         ((most, more, same), "not held"),
     ):
         assert claim.verdict(dict(a=a, b=b, c=c), table(claim, rows="abc")).word == word
+    reversed_ = claim.verdict(dict(a=same, b=most, c=more), table(claim, rows="abc"))
+    assert "; but b against c -0.938 [" in reversed_.evidence  # what decided
+
+
+def test_differences_that_agree_to_the_last_digit_decide_nothing_below_six_seeds():
+    claim = Better("b is better", row="b", than="a")
+    for count, word in ((2, "undecided"), (5, "undecided"), (6, "held")):
+        values = dict(a=dict.fromkeys(range(count), 3.0), b=dict.fromkeys(range(count), 2.0))
+        assert claim.verdict(values, table(claim)).word == word
+    assert claim.verdict(dict(a={0: 1.0}, b={1: 1.0}), table(claim)).evidence == "no seed in common"
+
+
+def test_numbers_have_three_figures_and_thousands_as_such():
+    assert [*map(statistics.number, (0.01234, 12.34, 999.4, 999.7, 12345.6))] == ["0.0123", "12.3", "999", "1,000", "12,346"]
 
 
 def test_two_measures_of_one_row_are_compared_seed_by_seed():
@@ -139,7 +165,7 @@ def test_the_best_validation_step_is_each_seeds_own_and_what_is_reported_is_the_
     )
     assert table_runs.values(AtBest("test/error", "validation/error"), *run) == {3: 6.0, 5: 8.0}
     assert table_runs.values("test/error", *run) == {3: 0.5, 5: 0.0}
-    for by in ("test/error", "train/error"):
+    for by in ("test/error", "test_5_to_6/error", "train/error"):
         with pytest.raises(ValueError, match="no result is chosen by the test set"):
             AtBest("test/error", by)
 
@@ -148,6 +174,26 @@ def test_steps_to_a_level_or_to_the_stop_count_whole_runs_where_a_seed_never_cam
     run = run_with(tmp_path, (10, "train", [5.0, None]), (20, "train", [2.0, 9.0]), stopped=[17, None])
     assert table_runs.values(Until("train/error", 5.0, examples=4), *run) == {3: 40.0, 5: 120.0}
     assert table_runs.values(Stopped(examples=2), *run) == {3: 34.0, 5: 60.0}
+    early = table_runs.values(Until("train/error", 1.0), *run)  # seed 3 was done before it came there
+    assert early == {3: 17.0, 5: 30.0} and all(isinstance(value, AtLeast) for value in early.values())
+
+
+def test_a_seed_that_is_done_keeps_the_last_training_error_that_it_had(tmp_path):
+    run = run_with(tmp_path, (10, "train", [5.0, 7.0]), (20, "train", [None, 4.0]), stopped=[10, None])
+    assert table_runs.values("train/error", *run) == {3: 5.0, 5: 4.0}
+
+
+def test_ensembles_judged_at_the_end_are_not_filled_with_what_single_seeds_had(tmp_path):
+    run = run_with(tmp_path, (10, "test", [5.0, 7.0]), (30, "test", [None]))
+    assert np.isnan(table_runs.values("test/error", *run)[3])
+
+
+def test_the_best_step_is_refused_where_it_would_be_chosen_by_what_is_reported(tmp_path):
+    judged = run_with(tmp_path / "a", (10, "validation", [5.0, 9.0]), (20, "validation", [7.0, 2.0]))  # as ImageNet is
+    apart = run_with(tmp_path / "b", (10, "validation", [5.0, 9.0]), (20, "test", [7.0, 2.0]))
+    for run in (judged, apart):
+        with pytest.raises(BadInput, match="test/error has no evaluations of its own beside those of validation/error"):
+            table_runs.values(AtBest("test/error", "validation/error"), *run)
 
 
 def test_a_seed_that_came_there_in_its_last_step_is_not_one_that_never_did(tmp_path):

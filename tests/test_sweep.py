@@ -85,6 +85,8 @@ def test_a_row_is_handed_the_last_checkpoint_of_another_until_its_run_has_begun(
     sweep.hand_over(before, row)
     assert [folder.name for folder in (row / "checkpoints").iterdir()] == ["100"]
     assert (array.read_text(), (row / log.FILE).read_text()) == ("100", "records")
+    with pytest.raises(BadInput, match="more: is done but has no checkpoint to go on from; delete its result.json"):
+        sweep.hand_over(runs / "more" / "more", runs / "another")
     array.write_text("cut")  # as by a kill
     sweep.hand_over(before, row)
     assert array.read_text() == "100"
@@ -126,6 +128,9 @@ def test_a_plan_for_more_seeds_takes_as_much_longer_than_what_was_measured(tiny,
     sweep.main([str(tiny), "--dry_run", f"--workdir={tmp_path / 'runs'}", "--seeds=6"])
     out = capsys.readouterr().out
     assert "6 seeds: about 6.0 min" in out and "6.0 min, as measured" in out and "2 rows of unknown length" in out
+    tiny.write_text(TINY.replace("base={", 'base={"eval.ensemble": 3, '))  # then a line is of three seeds
+    sweep.main([str(tiny), "--dry_run", f"--workdir={tmp_path / 'runs'}", "--seeds=6"])
+    assert "6 seeds: about 2.0 min" in capsys.readouterr().out
 
 
 def test_a_row_that_was_run_with_other_seeds_is_refused_before_any_other_runs_and_a_dry_run_says_so(tiny, tmp_path, capsys):

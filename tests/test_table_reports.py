@@ -10,7 +10,7 @@ from tiny_table import TINY
 from configs import load
 from configs.table import Better, Row, Scale, Table
 from scripts import report as report_script
-from scripts import sweep, table_report, table_runs
+from scripts import sweep, table_figure, table_report, table_runs
 from train.errors import BadInput
 
 
@@ -73,6 +73,44 @@ def test_a_row_that_has_changed_since_it_was_run_is_not_reported(tiny, tmp_path)
     assert (tiny.parent / "results.csv").read_text() == before
 
 
+def test_a_row_that_was_judged_otherwise_is_not_reported_and_a_sweep_says_so(tiny, tmp_path):
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--rows=slow", "--seeds=2"])
+    for key, value in (("eval.ensemble", 2), ("log.every", 30)):  # a claim is in steps until a level of the log
+        tiny.write_text(TINY.replace('"log.every": 10, ', "").replace("base={", f'base={{"{key}": {value}, '))
+        for command in (report_script.main, lambda a: sweep.main([*a, "--rows=slow", "--seeds=2"])):
+            with pytest.raises(BadInput, match=f"holds a run of another config .*{key} was"):
+                command(arguments)
+    tiny.write_text(TINY.replace("base={", 'base={"checkpoint.keep": 2, '))
+    assert report_script.main(arguments) == 0
+
+
+def test_a_report_writes_nothing_where_one_of_its_scales_cannot_be_read(tiny, tmp_path):
+    tiny.write_text(TINY.replace('paper=Scale("never run")', 'paper=Scale("again", {"optim.lr": 0.2})'))
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    for scale in ("small", "paper"):
+        sweep.main([*arguments, "--rows=slow", "--seeds=2", f"--scale={scale}"])
+    (tmp_path / "runs" / "paper" / "slow" / "result.json").write_text("{}")
+    with pytest.raises(BadInput):
+        report_script.main(arguments)
+    assert [path.name for path in tiny.parent.iterdir() if path.suffix != ".py"] == []
+
+
+def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_a_scale_leaves_out(tiny, tmp_path, monkeypatch):
+    arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
+    sweep.main([*arguments, "--seeds=2"])
+    report_script.main(arguments)
+    (tmp_path / "runs" / "small" / "slow" / "result.json").unlink()
+    tiny.write_text(TINY.replace('Scale("a toy")', 'Scale("a toy", without=("fastest",))'))
+    drawn = {}
+    monkeypatch.setattr(
+        table_figure, "draw", lambda file, table, scale, ours, runs: drawn.update(ours=set(ours), runs=set(runs))
+    )
+    report_script.main(arguments)
+    assert drawn == dict(ours={"slow", "fast"}, runs={"fast"})
+    assert "| fastest |  |  | not at this scale |" in (tiny.parent / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -82,6 +120,17 @@ def test_a_row_that_has_changed_since_it_was_run_is_not_reported(tiny, tmp_path)
         ("base={", 'figures=("typo",), base={', "figures: unknown 'typo'; have dendrogram, length"),
         ("base={", 'better="smaller", base={', "better: 'smaller' must be 'lower' or 'higher'"),
         ('Row("fast",', 'Row("slow?"), Row("slow!"), Row("fast",', "'slow?' and 'slow!' would share the folder 'slow_'"),
+        ("base={", 'base={"seeds": (1, 2), ', "seeds: are of a scale, Scale(..., seeds=N), not of its changes"),
+        (
+            "claims=(Better(",
+            'claims=(Solves("it does", row="slow"), Better(',
+            "'it does' needs a level, as its measure is no number",
+        ),
+        (
+            "claims=(Better(",
+            'better="higher", claims=(Better("no", row="fast", than="slow", measure="train/mse"), Better(',
+            "'no' has a measure of its own",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(tiny, tmp_path, old, new, words):

@@ -1,7 +1,7 @@
 """A table whose three rows train in seconds, for several test files; the fixture `tiny` is its file."""
 
 TINY = """
-from configs.table import Better, Row, Scale, Table, Until
+from configs.table import Better, Row, Scale, Solves, Table, Until
 
 TABLE = Table(
     title="tiny",

@@ -92,12 +92,15 @@ def _read_json(path) -> dict:
         raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
 
 
-def same_config(workdir, config) -> None:
-    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ."""
+def same_config(workdir, config, but: tuple[str, ...] = ()) -> None:
+    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ.
+
+    but: keys among those of RESULT_FREE that may not differ either.
+    """
     now, changed = _changed(workdir, config)
     stop = now["stop.metric"] if not now["stop.last"] else ""  # a seed may be done at each record of it
     bound = "log.every" if stop.startswith("train/") else "eval."
-    free = {key for key in changed if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))}
+    free = {key for key in changed if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))} - {*but}
     differing = [says for key, says in changed.items() if key not in free]
     if differing:
         raise BadInput(f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use another --workdir")
