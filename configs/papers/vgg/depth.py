@@ -113,6 +113,7 @@ TABLE = Table(
     title="Tables 3, 4 and 5, depth, scales and crops. Simonyan & Zisserman 2014",
     says="The paper's numbers are top-1 errors on ImageNet; that of B-shallow, points above B's, both by one view.",
     measure="test/error",
+    curve="train/error",
     base={"model.name": "vgg"},
     rows=ROWS,
     claims=(
@@ -127,7 +128,13 @@ TABLE = Table(
         Better("3 x 3 convolutions beat 1 x 1 in the added layers", row="D", than="C"),
         Better("... and C, with them, still beats B", row="C", than="B"),
         Better(
-            "a deep network of small filters beats a shallow one of large", row="B by one view", than="B-shallow by one view"
+            "a deep network of small filters beats a shallow one of large",
+            row="B by one view",
+            than="B-shallow by one view",
+            notes=dict(
+                small="Nor does it in training, 20.8% against 19.2%: 15 passes over 6,000 images at an eighth of the width are "
+                "too few to tell what depth is worth, as the shallowest are the fastest (E, of 19 layers: 21.6%)."
+            ),
         ),
         *(
             Better(f"training at many scales beats one (section 4.1): {letter}", row=JITTERED[letter], than=f"{letter} at 384")
@@ -170,7 +177,7 @@ TABLE = Table(
             rows=of_rows(sized(64), goes_on(in_epochs(AT_384, 256), in_epochs(AT_256_TO_512, 256))),
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, crops of 32, an eighth of the width, 6 epochs",
+            "the embedded 6,000 images of Fashion-MNIST, crops of 32, an eighth of the width, 15 epochs",
             {
                 **images(32),
                 "data.name": "fashion_mnist",
@@ -183,11 +190,11 @@ TABLE = Table(
                 "optim.weight_decay": 5e-4,
                 "optim.lr": 0.02,
                 "optim.clip_norm": 1.0,
-                "optim.steps": "6 epochs",
+                "optim.steps": "15 epochs",
                 "schedule.name": "cosine",
                 "schedule.warmup": 50,
                 "steps_per_dispatch": 25,
-                "eval.every": "10 epochs",
+                "eval.every": "15 epochs",
                 "eval.batch_size": 50,
                 "log.every": "1 epoch",
                 "checkpoint.every": "2 epochs",
@@ -195,6 +202,7 @@ TABLE = Table(
             rows=of_rows(sized(32)),
             # an image of 55 pixels has one place in the last map, its upper left corner: no dense evaluation of larger scales
             without=("C at 384", "D at 384", "E at 384"),
+            seeds=6,
         ),
     ),
 )
