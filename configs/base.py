@@ -105,6 +105,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "schedule.warmup_factor": "[0, 1]",
     "eval.batch_size": "[1, 1048576]",
     "eval.ensemble": "[1, inf)",
+    "stop.at_most": "[0, inf)",
     "stop.last": "[0, inf)",
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",

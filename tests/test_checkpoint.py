@@ -4,11 +4,13 @@ import shutil
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from etils import epath
 from helpers import build
 
 from train.checkpoint import Checkpoints
+from train.errors import NotRead
 from train.loop import fresh_state
 
 SUMS = {"loss": np.array([1 / 3, np.nan], np.float32), "steps": np.array([7, 7], np.int32)}
@@ -48,6 +50,21 @@ def test_what_is_restored_has_the_bits_and_the_structure_of_what_was_saved(tmp_p
 
 def test_an_empty_folder_restores_nothing(tmp_path, state):
     assert restore(tmp_path, state) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), ValueError("UNAVAILABLE: the bucket"), MemoryError()]
+)
+def test_a_checkpoint_that_cannot_be_read_for_now_is_neither_passed_over_nor_called_broken(tmp_path, state, monkeypatch, error):
+    def restored(*_, **__):
+        raise error
+
+    save(tmp_path, state, [3, 7])
+    monkeypatch.setattr(ocp.CheckpointManager, "restore", restored)
+    with pytest.raises(NotRead, match="cannot read checkpoint 7 in .* now .*; it may be sound: try again"):
+        restore(tmp_path, state)
+    monkeypatch.undo()
+    assert restore(tmp_path, state)[0][1]["step"] == 7
 
 
 def test_the_latest_and_the_best_are_kept(tmp_path, state):

@@ -191,6 +191,29 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
             "model.merge: 'sum' does nothing without model.directions=both",
         ),
         ([f"--config={LENET}", "--config.stop.at_most=3"], "stop.at_most: 3.0 does nothing without stop.metric"),
+        (
+            [f"--config={LENET}", "--config.stop.metric=train/error", "--config.stop.at_most=-1"],
+            "stop.at_most: -1.0 is outside [0, inf)",
+        ),
+        (
+            [f"--config={LENET}", "--config.schedule.warmup=3000000000"],
+            "schedule.warmup: comes to 3e+09 steps, must be below 2**31",
+        ),
+        (
+            [f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=3000000000"],
+            "schedule.boundaries: comes to 3e+09 steps",
+        ),
+        (
+            [f"--config={LENET}", "--config.schedule.name=plateau", "--config.schedule.patience=3000000000"],
+            "schedule.patience: 3000000000 must be at least 1 and below 2**31",
+        ),
+        (
+            [
+                "--config=configs/copy_memory.py:T=1000",
+                *(f"--config.{key}=60000" for key in ("optim.steps", "log.every", "checkpoint.every")),
+            ],
+            "log.every: 60,000 steps of 40,800 items are more than 2**31 - 1",
+        ),
         ([f"--config={ADDING}", "--config.model.name=tagger"], "it answers every time step, the targets are once a sequence"),
         (
             ["--config=configs/papers/lstm1997/embedded_reber.py:paper/4 blocks of 1 at 0.1", "--config.task.tolerance=0.3"],

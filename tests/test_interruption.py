@@ -1,5 +1,6 @@
 """Runs that are killed, told to stop or damaged, in real processes, and go on to the ends of uninterrupted ones."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,10 +12,10 @@ import pytest
 from etils import epath
 from helpers import VOWELS, train
 
-from train import interruption, log
+from train import interruption, log, report
 from train.__main__ import main
 from train.checkpoint import Checkpoints
-from train.errors import Interrupted
+from train.errors import Interrupted, NotWritten
 
 
 def final_arrays(workdir) -> dict:
@@ -167,10 +168,39 @@ def test_an_interruption_within_an_evaluation_is_heard_before_it_is_over_and_the
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
 
 
+def test_a_signal_is_heard_also_where_nobody_reads_what_is_said_of_it():
+    wait = (
+        "import time; from train import interruption; interruption.listen('a command'); print('on', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", wait], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stderr.close()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 75
+
+
+def test_a_disk_that_is_full_once_training_is_done_ends_with_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):
+    def full(records):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    command = [*VOWELS, "--config.optim.steps=20", f"--workdir={tmp_path}"]
+    monkeypatch.setattr(report, "curves", full)
+    with pytest.raises(NotWritten, match="cannot write in .*No space left on device.*; the newest checkpoint is as it was"):
+        main(command)
+    monkeypatch.undo()
+    assert main(command) == 0 and (tmp_path / "result.json").exists()
+
+
 def test_a_run_whose_output_nobody_reads_any_more_ends_with_141_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     next(line for line in process.stdout if line.startswith("step"))
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == ("", 141)
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}  # then it is noticed at the end
+    process = subprocess.Popen(
+        [*command, "--eval_only"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffered
+    )
     process.stdout.close()
     assert (process.stderr.read(), process.wait(timeout=60)) == ("", 141)
     whole = subprocess.run([*command, "--eval_only"], capture_output=True, text=True)

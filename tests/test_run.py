@@ -74,7 +74,7 @@ def test_how_often_the_metric_of_a_stop_is_looked_at_belongs_to_the_config(tmp_p
     (tmp_path / "config.json").write_text(load.as_json(config))
     with config.unlocked():
         config.log.every, config.eval.every, config.checkpoint.every = 7, 7, 7
-    with pytest.raises(BadInput, match=r"another config \(log.every was \d+, is 7\)"):
+    with pytest.raises(BadInput, match=r"another config \(checkpoint.every was \d+, is 7; log.every was \d+, is 7\)"):
         same_config(tmp_path, config)
 
 

@@ -1,5 +1,6 @@
 """Stop rules: a seed is done at the very step, stays as it is, and the others never notice."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,8 +11,10 @@ import pytest
 from etils import epath
 from helpers import build, differ
 
+from configs import load
 from train import __main__ as command
-from train import log
+from train import checks, log
+from train import experiment as experiments
 from train.errors import BadInput
 from train.loop import fresh_state
 from train.parallel import Program
@@ -117,3 +120,12 @@ def test_a_window_that_cannot_slide_is_refused(changes, words):
     with pytest.raises(BadInput) as error:
         build(**{"task__tolerance": 0.3, "stop__last": 48} | {k.replace(".", "__"): v for k, v in changes.items()})
     assert words in str(error.value)
+
+
+def test_a_window_is_refused_over_data_whose_batches_are_not_all_whole():
+    keys = {"task.tolerance": 0.3, "stop.metric": "train/sequence_error", "stop.last": 48, "data.batch_size": 48}
+    _, config = load.load("configs/lstm_adding.py:T=4", keys)
+    e = experiments.build(config)
+    bucketed = dataclasses.replace(e.dataset.train, bucket=np.zeros(e.dataset.train.examples, np.int32))
+    with pytest.raises(BadInput, match="stop.last: needs whole batches, but the last of each bucket of 'adding' is not"):
+        checks.of_metrics(config, dataclasses.replace(e, dataset=dataclasses.replace(e.dataset, train=bucketed)))

@@ -17,7 +17,7 @@ import os  # noqa: E402
 import secrets  # noqa: E402
 import shlex  # noqa: E402
 
-from train.errors import BadInput, Parser, exit_with  # noqa: E402
+from train.errors import BadInput, Parser, exit_with, writing_in  # noqa: E402
 
 RESULT_FREE = (  # may change when a run is resumed
     *("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch", "optim.skip_nonfinite", "data.workers"),
@@ -76,6 +76,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
             if judged:
                 print(f"judged as it was then ({'; '.join(judged)}); --eval_only judges anew")
         return 0
+    hosts.compare(functools.partial(_facts, experiment, config))
     if flags.eval_only:
         return _evaluate(experiment, workdir)
     command = shlex.join(["python", "-m", "train", f"--config={flags.config.removeprefix(f'{configs.ROOT}/')}", *rest])
@@ -99,7 +100,7 @@ def same_config(workdir, config, but: tuple[str, ...] = ()) -> None:
     """
     now, changed = _changed(workdir, config)
     stop = now["stop.metric"] if not now["stop.last"] else ""  # a seed may be done at each record of it
-    bound = "log.every" if stop.startswith("train/") else "eval."
+    bound = ("log.every", "checkpoint.every") if stop.startswith("train/") else "eval."  # when there is a record
     free = {key for key in changed if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))} - {*but}
     differing = [says for key, says in changed.items() if key not in free]
     if differing:
@@ -123,13 +124,20 @@ def _changed(workdir, config):
 
 @contextlib.contextmanager
 def _alone_in(workdir):
-    """Holds a lock on a local workdir. The system lets go of it whatever ends the process; buckets have none."""
-    if "://" in str(workdir) or not hosts.first():
+    """Makes the workdir, in process 0, and holds a lock on it where it is local. The system lets go of that whatever ends the
+    process; buckets have none. Raises BadInput."""
+    if not hosts.first():
         yield
         return
-    with open(workdir / "lock", "w") as file:
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = contextlib.nullcontext() if "://" in str(workdir) else open(workdir / "lock", "w")
+    except OSError as error:
+        raise _not_writable(workdir, error) from None
+    with lock as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:  # of another kind on a file system without locks, which goes without
             if isinstance(error, BlockingIOError):
                 raise BadInput(f"--workdir: another process is training in {workdir}; wait, or use another one") from None
@@ -145,30 +153,34 @@ def _train(experiment, name, command, config, workdir, started) -> int:
     from train import loop, report
 
     header = _header(experiment, name)
-    hosts.compare(functools.partial(_facts, experiment, config))
-    _can_write(workdir)
     config = configs.as_json(config)
     with _alone_in(workdir):
-        outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
+        _can_write(workdir)
+        with writing_in(workdir):
+            outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
+            if hosts.first():
+                document = report.result(experiment, name, command, outcome)
+                report.write(workdir, document)
     if hosts.first():
-        document = report.result(experiment, name, command, outcome)
-        report.write(workdir, document)
         print(report.show(workdir, document))
     hosts.share()  # nobody looks for the result before it is there
     return 0
 
 
+def _not_writable(workdir, error: OSError) -> BadInput:
+    return BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir")
+
+
 def _can_write(workdir) -> None:
-    """Makes the workdir, in process 0, and tries it: noticed here, not after compiling. Raises BadInput."""
+    """Tries the workdir: noticed here, not after compiling. Raises BadInput."""
     from train import log
 
     probe = workdir / "writable"
     try:
         if hosts.first():
-            workdir.mkdir(parents=True, exist_ok=True)
             log.write_whole(probe, secrets.token_hex())
     except OSError as error:
-        raise BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir") from None
+        raise _not_writable(workdir, error) from None
     hosts.share()
     seen = hosts.share(probe.read_text() if probe.exists() else "")
     if hosts.first():

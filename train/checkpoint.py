@@ -12,9 +12,14 @@ from absl import logging
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from train.errors import NotWritten, reason
+from train.errors import NotRead, NotWritten, reason
 from train.metrics import Sums
 from train.state import TrainState
+
+FOR_NOW = (  # in what tensorstore and object stores say where nothing is wrong with the file
+    *("UNAVAILABLE", "DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"),
+    "Permission denied",
+)
 
 
 def flatten(state: TrainState, sums: Sums) -> dict[str, np.ndarray]:
@@ -106,7 +111,7 @@ class Checkpoints:
         """State and sums of the newest checkpoint whose digest is right, and its meta with its "step"; None if there is none.
 
         A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
-        sound one does not have the template's names, shapes and dtypes.
+        sound one does not have the template's names, shapes and dtypes; NotRead where one cannot be read for now.
         """
         found = self.arrays(warn)
         return found and (_fill(template, found[0]), found[1])
@@ -125,8 +130,13 @@ class Checkpoints:
                 if meta.get("step", step) != step:
                     raise ValueError(f"it is that of step {meta['step']}, moved")
             except Exception as error:  # Orbax raises many kinds, bare Exception among them
-                reason = " ".join(str(error).split())[:200]
-                warn(f"checkpoint {step} in {self._folder} is broken ({reason}); falling back to the one before")
+                text = " ".join(str(error).split())[:200]
+                if isinstance(error, MemoryError | PermissionError) or any(word in str(error) for word in FOR_NOW):
+                    raise NotRead(
+                        f"cannot read checkpoint {step} in {self._folder} now ({text or type(error).__name__}); "
+                        "it may be sound: try again, or delete its folder to go on from the one before"
+                    ) from error
+                warn(f"checkpoint {step} in {self._folder} is broken ({text}); falling back to the one before")
                 continue
             return arrays, meta | {"step": step}
         if self.steps():

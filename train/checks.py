@@ -1,5 +1,7 @@
 """What of a config cannot work together. Every check raises BadInput, one line with the key in it."""
 
+import math
+
 import jax
 
 import architectures
@@ -59,6 +61,16 @@ def of_metrics(config, experiment) -> None:
         )
     if config.stop.last % batch_size:
         raise BadInput(f"stop.last: {config.stop.last} examples must be whole batches of data.batch_size={batch_size}")
+    if config.stop.last and dataset.train.bucket is not None:
+        raise BadInput(f"stop.last: needs whole batches, but the last of each bucket of {config.data.name!r} is not; have 0")
+    of_one = experiment.example_shapes()
+    counted = [of_one["mask"], *([of_one["input"]["target"]] if dataset.targets == "text" else [])]
+    items = batch_size * max(math.prod(x.shape[1:]) for x in counted)
+    steps = math.ceil(min(experiment.log_every, experiment.checkpoint_every, experiment.steps))
+    if items * steps >= 2**31:
+        raise BadInput(
+            f"log.every: {steps:,} steps of {items:,} items are more than 2**31 - 1, which is counted to; have fewer"
+        )
 
 
 def _check_ensemble(config, experiment) -> None:

@@ -1,10 +1,11 @@
 """How a command ends: the exceptions that are one line and an exit code, never a traceback.
 
-0 done; 2 bad input; 3 a number that is not finite; 69 another process is gone (hosts.py); 74 a file could not be written; 75
-interrupted, the same command goes on; 130 ended at once by Ctrl-C; 141 nobody reads its output.
+0 done; 2 bad input; 3 a number that is not finite; 69 another process is gone (hosts.py); 74 a file could not be written or
+read; 75 interrupted, the same command goes on; 130 ended at once by Ctrl-C; 141 nobody reads its output.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -35,6 +36,23 @@ class NotWritten(Ending):
     """The disk is full, gone or failing; what was written before stays."""
 
     code = 74  # EX_IOERR of sysexits.h
+
+
+class NotRead(Ending):
+    """A file cannot be read now, which does not mean that it is damaged."""
+
+    code = 74
+
+
+@contextlib.contextmanager
+def writing_in(folder):
+    """What the system says within it becomes NotWritten."""
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads what it says
+        raise
+    except OSError as error:
+        raise NotWritten(f"cannot write in {folder} ({reason(error)}); the newest checkpoint is as it was") from error
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,6 +91,7 @@ def exit_with(main, command: str):
     line, together = "", True
     try:
         code = main(sys.argv[1:])
+        sys.stdout.flush()  # here, where it is noticed that nobody reads it
     except Ending as ending:
         line, code, together = " ".join(str(ending).split()), ending.code, ending.together
         print(f"{command}: {line}", file=sys.stderr)

@@ -214,11 +214,17 @@ def _at_least_one(key: str, steps: float) -> float:
     return steps
 
 
+def _whole(key: str, steps: float) -> int:
+    if steps >= 2**31:
+        raise BadInput(f"{key}: comes to {steps:g} steps, must be below 2**31")
+    return round(steps)
+
+
 def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     o, s = config.optim, config.schedule
     common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
     own = _options(o, "lr", "lr_per", "steps", "real_time", "skip_nonfinite", *common)
-    supplied = dict(steps=steps, duration=lambda key, d: round(duration(key, d)), accumulate=o.accumulate)
+    supplied = dict(steps=steps, duration=lambda key, d: _whole(key, duration(key, d)), accumulate=o.accumulate)
     if o.accumulate > steps:
         raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")
     rule = SCHEDULES[s.name]
@@ -227,7 +233,7 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
         _call("optim", OPTIMIZERS[o.name], **own),
         _call("schedule", rule, **wanted, **_options(s, "warmup", "warmup_factor")),
         lr=o.lr * config.data.batch_size / o.lr_per if o.lr_per else o.lr,
-        warmup=round(duration("schedule.warmup", s.warmup)),
+        warmup=_whole("schedule.warmup", duration("schedule.warmup", s.warmup)),
         warmup_factor=s.warmup_factor,
         **{key: o[key] for key in common},
     )

@@ -196,6 +196,12 @@ def requested(step: int, wanted: bool) -> bool:
     return _pod.requested(step, wanted) if _pod else wanted
 
 
+def alive() -> None:
+    """Puts the watchdog off, for long work without `requested`."""
+    if _pod:
+        _pod.alive()
+
+
 def share(value: str = "") -> list[str]:
     """The value of each process, in order, once all have come here; who is missing is named every few seconds."""
     return _pod.share(value) if _pod else [value]

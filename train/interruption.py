@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sys
 import threading
 
 from train import hosts
@@ -48,12 +47,17 @@ def _hear(read: int, command: str) -> None:
             _end(command, "interrupted; the same command goes on", Interrupted.code)
         if len(_heard) == 1:
             again = "; Ctrl-C again ends at once" if number == signal.SIGINT else ""
-            print(f"{command}: interrupted; saving a checkpoint{again}", file=sys.stderr, flush=True)
+            _say(f"{command}: interrupted; saving a checkpoint{again}")
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # a terminal that is gone: signals are heard still
+        os.write(2, f"{line}\n".encode())
 
 
 def _end(command: str, line: str, code: int) -> None:
     show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which a progress bar has hidden
-    os.write(2, f"{show_cursor}{command}: {line}\n".encode())
+    _say(f"{show_cursor}{command}: {line}")
     hosts.leave(line, code, together=False)
     os._exit(code)
 

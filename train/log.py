@@ -70,7 +70,8 @@ class Log:
             self._lines = [json.dumps(record) + "\n" for record in kept]
             write_whole(self._file, "".join(self._lines))
             self._events = workdir / "tensorboard"
-            self._board = Board(self._events if self._local else epath.Path(tempfile.mkdtemp()), resumed_at)
+            self._away = None if self._local else tempfile.TemporaryDirectory()  # which is gone with this object
+            self._board = Board(epath.Path(self._away.name) if self._away else self._events, resumed_at)
         columns = rich.progress
         self._progress = columns.Progress(
             columns.BarColumn(bar_width=24),

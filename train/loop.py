@@ -16,7 +16,7 @@ from train import log as log_lib
 from train import step as step_lib
 from train.checkpoint import Checkpoints, digest, flatten
 from train.duration import next_due
-from train.errors import BadInput, Interrupted, NonFinite, NotWritten, reason
+from train.errors import BadInput, Interrupted, NonFinite
 from train.experiment import Experiment
 from train.log import Log, write_whole
 from train.metrics import finish
@@ -69,17 +69,8 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed was done.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps",
     "stopped": the step at which each seed was done, or None}.
-    Raises Interrupted after a signal, once what is new is saved; NonFinite; and NotWritten.
+    Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and OSError.
     """
-    try:
-        return _run(experiment, workdir, header, config, data_digest, started)
-    except BrokenPipeError:  # nobody reads what it says
-        raise
-    except OSError as error:
-        raise NotWritten(f"cannot write in {workdir} ({reason(error)}); the newest checkpoint is as it was") from error
-
-
-def _run(experiment, workdir, header, config, data_digest, started) -> dict:
     warnings = []
     with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = restored(experiment, checkpoints, data_digest, warnings.append)

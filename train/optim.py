@@ -32,8 +32,8 @@ def _below_one(**decays: float) -> None:
 
 def _at_least(low: float, **values: float) -> None:
     for name, value in values.items():
-        if value < low:
-            raise ValueError(f"{name}: {value} must be at least {low}")
+        if not low <= value < 2**31:  # counts are int32
+            raise ValueError(f"{name}: {value} must be at least {low} and below 2**31")
 
 
 def momentum(*, momentum: float = 0.9):

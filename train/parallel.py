@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from train import hosts
 from train import step as step_lib
 from train.data.source import Source, evaluation_order, training_order
 from train.data.streamed import Reader
@@ -114,6 +115,7 @@ class Program:
         done: bool [S], the seeds that stay as they are, where experiment.stop names a metric. compiled: what `compile` made of
         another body than that of training.
         """
+        hosts.alive()
         e = self.experiment
         orders = [training_order(e.dataset.train, seed, step, steps, e.batch_size) for seed in e.seeds]
         short = e.steps_per_dispatch - steps
@@ -134,6 +136,7 @@ class Program:
         length = 1 if source.stream else min(len(bucket), self.experiment.steps_per_dispatch)
         waiting = collections.deque()
         for first in range(0, len(bucket), length):
+            hosts.alive()
             if stopped():
                 break
             steps = min(length, len(bucket) - first)
