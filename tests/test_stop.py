@@ -126,6 +126,6 @@ def test_a_window_is_refused_over_data_whose_batches_are_not_all_whole():
     keys = {"task.tolerance": 0.3, "stop.metric": "train/sequence_error", "stop.last": 48, "data.batch_size": 48}
     _, config = load.load("configs/lstm_adding.py:T=4", keys)
     e = experiments.build(config)
-    bucketed = dataclasses.replace(e.dataset.train, bucket=np.zeros(e.dataset.train.examples, np.int32))
+    bucketed = dataclasses.replace(e.dataset.train, bucket=np.zeros(8, np.int32))
     with pytest.raises(BadInput, match="stop.last: needs whole batches, but the last of each bucket of 'adding' is not"):
         checks.of_metrics(config, dataclasses.replace(e, dataset=dataclasses.replace(e.dataset, train=bucketed)))
