@@ -3,7 +3,9 @@
 Run:   python -m scripts.sweep configs/papers/pixels/le2015.py
 
 Paper: MNIST, which is not to be had here; accuracies as errors (IRNN 97 and 82%, tanh 35 and 35%; those of LSTM are in a figure
-alone), 100 units. Here Fashion-MNIST, Adam, and at the small scale 7 pixels a step, so 112 steps.
+alone), 100 units. Here Fashion-MNIST, Adam, and at the small scale 7 pixels a step, so 112 steps. With all 784 steps 8 passes
+(`python -m train --config="configs/papers/pixels/le2015.py:small/IRNN" --config.data.pixels_per_step=1
+--config.optim.steps="8 epochs" --config.seeds=0,1,2`, one of 2 cores of an AMD EPYC) end at 71.5%, those of tanh at 50.6%.
 """
 
 from configs.table import Better, Row, Scale, Table
@@ -15,8 +17,8 @@ CELLS = {
 }
 PERMUTED = {"data.permuted": True}
 SHORT = {
-    "small": "7 pixels a step leave 112 steps, over which tanh units learn too, and IRNN learns slowest, also in training (31%, "
-    "tanh 25%, LSTM 19%); no network is trained to its end in 16 passes over 6,000"
+    "small": "7 pixels a step leave 112 steps, over which tanh units learn too, and IRNN learns slowest, in training as well "
+    "(31%, tanh 25%, LSTM 19%); no network is trained to its end in 16 passes over 6,000."
 }
 
 TABLE = Table(
