@@ -1,5 +1,6 @@
 """What evaluation sees and averages: views of an image, several scales, and networks that are judged together."""
 
+import contextlib
 import dataclasses
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from flax import linen as nn
 from helpers import LENET, batch, build, refused
 
-from train import loop, step
+from train import hosts, loop, step
 from train.data import DATASETS
 from train.loop import fresh_state
 from train.parallel import Program
@@ -150,3 +151,14 @@ def test_an_ensemble_is_judged_by_the_mean_of_its_members_softmaxes_and_each_see
 )
 def test_an_ensemble_that_cannot_be_is_refused(settings, words):
     assert words in refused("--config.seeds=0,1,2", *[f"--config.{setting}" for setting in settings])
+
+
+def test_the_watchdog_is_put_off_at_each_dispatch_of_training_and_of_evaluation(monkeypatch):
+    e = build(steps_per_dispatch=2, eval__batch_size=8, data__examples=32)
+    signs = []
+    monkeypatch.setattr(hosts, "alive", lambda: signs.append(len(signs)))
+    with contextlib.closing(Program(e)) as program:
+        carry, _ = program.train(program.start(fresh_state(e)), 0, 2)
+        assert len(signs) == 1
+        program.evaluate(carry, "test")
+    assert len(signs) == 1 + 32 // 8 // 2
