@@ -85,6 +85,7 @@ TABLE = Table(
                 "medium with dropout 0.5": {"model.hidden": 200, "model.embedding": 200},
                 "large with dropout 0.65": {"model.hidden": 300, "model.embedding": 300},
             },
+            seeds=8,
         ),
     ),
 )
