@@ -54,9 +54,10 @@ def _no_sooner(values: Mapping[int, float], others: Mapping[int, float]) -> dict
     return {k: max(v, others.get(k, v)) if isinstance(v, AtLeast) else v for k, v in values.items()}
 
 
-def _lower_bounds(values: Mapping[int, float]) -> bool:
-    """Whether a seed never came there, so that only a bound is known of it."""
-    return any(isinstance(value, AtLeast) for value in values.values())
+def _unless_bounds(verdict: Verdict, word: str, *rows: Mapping[int, float]) -> Verdict:
+    """Undecided in place of `word` where a seed of these rows never came there: of it only a lower bound is known."""
+    never = any(isinstance(value, AtLeast) for values in rows for value in values.values())
+    return dataclasses.replace(verdict, word=statistics.UNDECIDED) if never and verdict.word == word else verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +73,7 @@ class Better(Claim):
 
     def judge(self, values, table):
         verdict = statistics.above(self.difference(values, table, self.row, self.than), self.by, ratio=self.of_steps(table))
-        bound = self.by and verdict.word == statistics.NOT_HELD and _lower_bounds(values[self.than])
-        return dataclasses.replace(verdict, word=statistics.UNDECIDED) if bound else verdict  # the ratio may be any larger one
+        return _unless_bounds(verdict, statistics.NOT_HELD, values[self.than]) if self.by else verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +141,7 @@ class Alike(Claim):
 
     def judge(self, values, table):
         verdict = statistics.inside(self.difference(values, table, self.row, self.than), self.within)
-        bound = verdict.word == statistics.HELD and any(_lower_bounds(values[row]) for row in self.rows())
-        return dataclasses.replace(verdict, word=statistics.UNDECIDED) if bound else verdict
+        return _unless_bounds(verdict, statistics.HELD, *(values[row] for row in self.rows()))
 
 
 @dataclasses.dataclass(frozen=True)

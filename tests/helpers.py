@@ -87,6 +87,13 @@ def python(*arguments, devices: int, **environment) -> types.SimpleNamespace:
     return subprocess.run(command, env=os.environ | flags | environment, capture_output=True, text=True)
 
 
+def refused_command(*arguments) -> str:
+    """The one line with which `python -m train` refuses its arguments, with exit code 2."""
+    with pytest.raises(BadInput) as error:
+        command.main(list(arguments))
+    return " ".join(str(error.value).split())
+
+
 def refused(*arguments) -> str:
     """The one line that LeNet's config with these flags is refused with."""
     with pytest.raises(BadInput) as error:
