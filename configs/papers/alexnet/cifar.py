@@ -43,8 +43,8 @@ TABLE = Table(
             measure=QUICK,
             by=6.0,
             notes={
-                "small": "both are below 25% in the second pass over Fashion-MNIST, at steps 117 to 164; on CIFAR-10, which "
-                "the figure of the paper is of, tanh needs tens of passes"
+                "small": "Both are below 25% in the second pass over Fashion-MNIST, at steps 117 to 164; on CIFAR-10, which "
+                "the figure of the paper is of, tanh needs tens of passes."
             },
         ),
         Better("response normalisation helps", row="ReLU with LRN", than="ReLU"),

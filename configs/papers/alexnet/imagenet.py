@@ -62,15 +62,15 @@ TABLE = Table(
             row=FULL,
             than="without crops and mirrors",
             notes={
-                "small": "it does overfit, by 9 points between training and test, but 16 passes end before the network that is "
-                "trained on crops has learned as much: 14% of these are wrong in training, 6% without"
+                "small": "It does overfit, by 9 points between training and test, but 16 passes end before the network that is "
+                "trained on crops has learned as much: 14% of these are wrong in training, 6% without."
             },
         ),
         Better(
             "without dropout it overfits (4.2)",
             row=FULL,
             than="without dropout",
-            notes={"small": "a quarter of the width and 16 passes do not overfit: 13% of its training crops are wrong"},
+            notes={"small": "A quarter of the width and 16 passes do not overfit: 13% of its training crops are wrong."},
         ),
         Better(
             "dropout takes more steps (4.2: about twice) to 20% of training errors, made with it on",

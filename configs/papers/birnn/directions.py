@@ -49,8 +49,8 @@ TABLE = Table(
             row="forward delayed by 1",
             than="forward",
             notes={
-                "small": "the delayed networks' errors in training are as much higher (20, 32, 59%; 15%) and still fall: in "
-                "200 steps they do not learn to carry a word to a later step"
+                "small": "In training too the delayed networks' errors are higher (20, 32, 59%, against 15%) and still fall: "
+                "in 200 steps they do not learn to carry a word to a later step."
             },
         ),
     ),

@@ -30,6 +30,7 @@ def falling(epochs: int, constant: int, by: float, scale: float, clip: float = 5
 
 TABLE = Table(
     title="Table 1, LSTM language models with and without dropout. Zaremba et al. 2014",
+    says="The paper's numbers are test perplexities on the Penn Treebank.",
     measure="test/perplexity",
     curve="validation/perplexity",
     base={

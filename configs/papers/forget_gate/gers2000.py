@@ -14,6 +14,7 @@ FORGET = {"model.cell": "lstm", "model.forget_bias": 1.0}
 
 TABLE = Table(
     title="Continual embedded Reber grammar, with and without forget gates. Gers et al. 2000",
+    says="The paper's numbers are networks that read ten streams of 100,000 symbols without a mistake.",
     measure="test/sequence_error",
     base={
         "task.name": "regress",

@@ -14,6 +14,7 @@ PRINTED = {"model.name": "lenet5_1998", "task.name": "classify_rbf", "data.pad":
 
 TABLE = Table(
     title="Figures 6 and 9, LeNets, distortions and training-set size. LeCun et al. 1998",
+    says="The paper's numbers are test errors on MNIST.",
     measure="test/error",
     base={
         "data.name": "fashion_mnist",

@@ -22,6 +22,7 @@ def deeper(name: str, paper: float, parameters: int | None = None) -> Row:
 
 TABLE = Table(
     title="Table 2, places of the activation. He et al. 2016",
+    says="The paper's numbers are test errors on CIFAR-10.",
     measure="test/error",
     base={
         **RECIPE,

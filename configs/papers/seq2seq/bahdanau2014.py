@@ -14,7 +14,8 @@ SHORT_WORDS, LONG_WORDS = "test_5_to_6/token_error", "test_11_to_34/token_error"
 
 TABLE = Table(
     title="Table 1 and figure 2, a fixed vector against attention by length, on CMUdict. Bahdanau et al. 2014",
-    says="Paper, BLEU on newstest2014: RNNenc-30 13.93, RNNsearch-30 21.50, RNNenc-50 17.82, RNNsearch-50 26.75.",
+    says="Paper, BLEU on newstest2014: RNNenc-30 13.93, RNNsearch-30 21.50, RNNenc-50 17.82, RNNsearch-50 26.75. Here 7 "
+    "letters stand for 30 words, 10 for 50.",
     measure="test/token_error",
     curve="validation/token_error",
     base={

@@ -18,6 +18,7 @@ def row(name: str, score: str, paper: float | None = None, local: dict | None = 
 
 TABLE = Table(
     title="Table 4, attention functions, on CMUdict. Luong et al. 2015",
+    says="The paper's numbers are perplexities on newstest2014, English to German.",
     measure="test/perplexity",
     curve="validation/perplexity",
     base={
