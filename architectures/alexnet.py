@@ -91,6 +91,10 @@ class AlexNet(nn.Module):
         widths = [maps and scaled(maps, self.width) for maps in self.maps]
         if not widths[0] or any(maps % self.groups for maps in widths):
             raise ValueError(f"maps: {tuple(widths)} must be multiples of groups={self.groups}, the first above 0")
+        if self._window < 1:
+            raise ValueError(
+                f"image_size: {self.image_size} is too small for AlexNet's three pools; have that of the data's images"
+            )
 
         def init(name):
             ones = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
@@ -126,10 +130,7 @@ class AlexNet(nn.Module):
         )
 
     def _pool(self, x):
-        window = 3 if self.overlap else 2
-        if min(x.shape[1:3]) < window:
-            raise ValueError("image_size: the image is too small for AlexNet's pools; have at least 63 x 63 pixels")
-        return max_pool(x, window, 2)
+        return max_pool(x, 3 if self.overlap else 2, 2)
 
     @property
     def _window(self) -> int:

@@ -5,8 +5,8 @@
     state = convert.save("torchvision/resnet50", variables)
 
 The module computes what the other library's does. It takes images [B, H, W, 3], normalised as that library's weights expect:
-Keras's VGG and ResNet (v1) ones BGR less a mean, its other ones -1 to 1; torchvision's googlenet and inception_v3 ones, where
-`transform_input` is on, also -1 to 1; the rest by mean and standard deviation of ImageNet.
+Keras's VGG and ResNet (v1) ones BGR less a mean; -1 to 1 its other ones, timm's inception_v3 and resnetv2, and torchvision's
+googlenet and inception_v3 where `transform_input` is on; the rest by mean and standard deviation of ImageNet.
 """
 
 import math
@@ -167,17 +167,15 @@ def _module_for(source: str, found: Mapping[tuple, tuple]) -> nn.Module:
     if not found.get(("params", path, "kernel")):
         raise ValueError(f"{source}: no params/{path}/kernel among {len(found)} names")
     if spec.auxiliary:
-        fields["auxiliary"] = any(p[1].startswith("auxiliary") for p in found)
+        fields["auxiliary"] = any(p[1].startswith("auxiliary") for p in found if len(p) > 1)
     if spec.first:
-        fields["image_size"] = 32 * found.get(("params", "fc6", "kernel"), (7,))[0]
+        fields["image_size"] = 32 * (found.get(("params", "fc6", "kernel")) or (7,))[0]
     return build(source, found["params", path, "kernel"][-1], **fields)
 
 
 def _shapes(module: nn.Module) -> dict[tuple, tuple]:
     """{(collection, ..., name): shape} of a network's variables."""
-    size = getattr(module, "image_size", 0)
-    image = (size, size, 3) if size else module.image
-    x, mask = jnp.zeros((1, *image)), jnp.ones([1], bool)
+    x, mask = jnp.zeros((1, *module.image)), jnp.ones([1], bool)
     variables = jax.eval_shape(lambda: module.init(jax.random.key(0), x, mask, train=False))
     return {path: leaf.shape for path, leaf in flatten_dict(variables).items()}
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from flax import linen as nn
 
+from architectures.convolution import Conv
 from architectures.googlenet import STEMS, answers, units
 from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, recomputed
 from architectures.pooling import avg_pool, max_pool
@@ -67,7 +68,7 @@ class BNInception(nn.Module):
         strides = 2 if large else 1
         if self.separable:
             options = dict(padding=3, feature_group_count=x.shape[-1], use_bias=False, dtype=self.dtype, kernel_init=init)
-            x = nn.Conv(8 * x.shape[-1], (7, 7), strides, name="conv1_depthwise", **options)(x)
+            x = Conv(8 * x.shape[-1], (7, 7), strides, name="conv1_depthwise", **options)(x)
             x = conv(64, 1, "conv1")(x)
         else:
             x = conv(64, 7, "conv1", strides=strides, padding=3)(x)

@@ -29,8 +29,9 @@ def choose(what: str, name: str, table):
 NUMBERS = dict(  # what the numbers of networks must be: at least the first, and below the second
     **dict.fromkeys(("dropout", "auxiliary_dropout", "shortcut_dropout", "bn_momentum"), (0, 1)),
     **dict.fromkeys(("bn_epsilon", "embedding", "init_scale", "maxout", "remat", "width"), (0, math.inf)),
-    **dict.fromkeys(("blocks", "groups", "hidden", "layers", "max_source", "pool4", "scan_from", "size"), (1, math.inf)),
+    **dict.fromkeys(("blocks", "groups", "hidden", "layers", "max_source", "scan_from", "size"), (1, math.inf)),
     **dict.fromkeys(("window", "window5"), (1, math.inf)),
+    pool4=(2, math.inf),  # its stride is 2
 )
 
 

@@ -75,11 +75,11 @@ class LeNet(nn.Module):
     """LeNet-1, -4 and -5, figure 2 and section III-C: images [B, H, W, 1] -> [B, outputs].
 
     number: 1 (28 x 28 images, 2,578 parameters), 4 (32 x 32; a reconstruction, see LENET4_C3) or 5 (32 x 32; 60,000).
-    c3: "sparse", the paper's connections, or "dense".  subsampling: one of SUBSAMPLING ("trainable" is the paper's).
-    activation: one of ACTIVATIONS, after every layer but the last.  output: "rbf" (LeNet-5), the negative penalties
-    -y_i = -sum_j (x_j - w_ij)^2 (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or "dense",
-    logits.  initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.  batch_norm: "none" as in the
-    paper, or whose statistics, one of BATCH_NORMS: before the activations of C1, C3, C5 and F6.
+    c3: "sparse", the paper's connections (of LeNet-4, C5's too), or "dense".  subsampling: one of SUBSAMPLING ("trainable" is
+    the paper's).  activation: one of ACTIVATIONS, after every layer but the last.  output: "rbf" (LeNet-5), the negative
+    penalties -y_i = -sum_j (x_j - w_ij)^2 (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or
+    "dense", logits.  initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.  batch_norm: "none" as
+    in the paper, or whose statistics, one of BATCH_NORMS: before the activations of C1, C3, C5 and F6.
     Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other than 10 with "rbf".
     """
 

@@ -97,29 +97,19 @@ class ResNet(nn.Module):
         for what, have in (choices | dict(biases=("all", "none", "outer"), batch_norm=("per_device", "synchronised"))).items():
             choose(what, getattr(self, what), have)
         check_numbers(self)
-        if self.shortcut == "none" and (self.gate != "none" or self.shortcut_dropout or self.shortcut_scale != 1):
-            raise ValueError("shortcut: 'none' leaves nothing for gate, shortcut_dropout and shortcut_scale; have A, B, C")
+        scaled = self.shortcut_scale != 1 or self.branch_scale != 1
+        if self.shortcut == "none" and (self.gate != "none" or self.shortcut_dropout or scaled):
+            raise ValueError("shortcut: 'none' leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C")
+        if self.activate == "after_pool" and not ORDERS[self.order].pre:
+            raise ValueError(f"activate: 'after_pool' does nothing with order={self.order!r}, which has no pre-activation")
         init = choose("initialiser", self.initialiser, INITIALISERS)
         norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
         block, stages = self.stages()
         order, imagenet = ORDERS[self.order], self.stem == "imagenet"
         width = self.width or (64 if imagenet else 16)
-        common = dict(
-            block=block,
-            order=self.order,
-            stride_in=self.stride_in,
-            shortcut_scale=self.shortcut_scale,
-            branch_scale=self.branch_scale,
-            gate=self.gate,
-            gate_bias=self.gate_bias,
-            shortcut_dropout=self.shortcut_dropout,
-            biases=self.biases,
-            norm=norm,
-            kernel_init=init,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-            train=train,
-        )
+        own = ("order", "stride_in", "shortcut_scale", "branch_scale", "gate", "gate_bias", "shortcut_dropout", "biases")
+        common = {name: getattr(self, name) for name in (*own, "dtype", "axis_name")}
+        common |= dict(block=block, norm=norm, kernel_init=init, train=train)
 
         once = recomputed(self.remat, Unit.__call__)
 

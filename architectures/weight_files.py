@@ -6,6 +6,7 @@ safetensors, h5py and torch are imported for their own files alone.
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from architectures import keras_h5
 
 ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".h5")
+DAMAGED = (AttributeError, KeyError, RuntimeError, zlib.error)  # what the libraries raise for bytes that make no sense
 
 
 def read(path) -> dict[str, np.ndarray]:
@@ -22,7 +24,14 @@ def read(path) -> dict[str, np.ndarray]:
     Raises ValueError, one line, for another ending, a file that cannot be read, and a package that is not installed.
     """
     path = pathlib.Path(path)
-    return _with(path, READERS, lambda reader: reader(path))
+
+    def whole(reader):
+        try:
+            return reader(path)
+        except DAMAGED as error:
+            raise ValueError(f"{path}: is damaged, or of another kind than its ending says ({_line(error)})") from None
+
+    return _with(path, READERS, whole)
 
 
 def write(path, state: Mapping[str, np.ndarray]) -> None:
@@ -69,7 +78,7 @@ def _read_npz(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, AttributeError, EOFError) as error:  # pickled contents, another kind of file, an empty one
+    except (ValueError, TypeError, AttributeError, EOFError) as error:  # pickled contents, another kind of file, an empty one
         raise ValueError(f"{path}: no file of plain arrays ({_line(error)})") from None
 
 

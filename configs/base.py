@@ -124,6 +124,9 @@ NEEDS = {  # a key that does nothing unless another is set, or is what follows =
     "model.gate_bias": "model.gate",
     "model.bn_epsilon": "model.batch_norm",
     "model.bn_momentum": "model.batch_norm",
+    "model.auxiliary_dropout": "model.auxiliary",
+    "model.auxiliary_norm": "model.auxiliary",
+    "model.auxiliary_pool": "model.auxiliary",
     "data.aspect": "data.area",
 }
 CHOICES = {

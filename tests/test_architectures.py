@@ -109,7 +109,10 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         ("resnet", dict(bn_epsilon=-1.0), "bn_epsilon: -1.0 must be at least 0"),
         ("resnet_cifar", dict(scan_from=0), "scan_from: 0 must be at least 1"),
         ("plain_cifar", dict(gate="exclusive"), "shortcut: 'none' leaves nothing for gate, shortcut_dropout"),
-        ("plain_cifar", dict(shortcut_scale=0.5), "leaves nothing for gate, shortcut_dropout and shortcut_scale; have A, B, C"),
+        ("plain_cifar", dict(shortcut_scale=0.5), "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C"),
+        ("plain_cifar", dict(branch_scale=0.5), "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C"),
+        ("resnet_v2", dict(order="original", activate="after_pool"), "'after_pool' does nothing with order='original'"),
+        ("googlenet", dict(pool4=1), "pool4: 1 must be at least 2"),
         (
             "resnet_cifar",
             dict(depth=8, stride_in="last_unit"),
@@ -259,9 +262,17 @@ def test_the_bias_that_alexnet_starts_with_is_in_conv2_conv4_conv5_and_the_hidde
     assert {name for name, layer in params.items() if np.all(layer["bias"] == 1)} == {"conv2", "conv4", "conv5", "fc6", "fc7"}
 
 
-@pytest.mark.parametrize(("name", "side"), [("alexnet", 40), ("vgg", 16), ("inception_v3", 8)])
-def test_an_image_that_is_too_small_is_refused_in_one_line(name, side):
-    model = architectures.build(name, outputs=10, **REDUCED[name][0])
-    with pytest.raises(ValueError, match="(image_size|stem): .*at least (63|32|15) ") as error:
+@pytest.mark.parametrize(
+    ("name", "side", "fields", "expected"),
+    [
+        ("alexnet", 40, {}, "the images are too small"),
+        ("alexnet", 64, dict(image_size=30), "image_size: 30 is too small for AlexNet's three pools"),
+        ("vgg", 16, {}, "image_size: .* at least 32 x 32"),
+        ("inception_v3", 8, {}, "stem: .*at least 15 "),
+    ],
+)
+def test_an_image_that_is_too_small_is_refused_in_one_line(name, side, fields, expected):
+    model = architectures.build(name, outputs=10, **REDUCED[name][0] | fields)
+    with pytest.raises(ValueError, match=expected) as error:
         jax.eval_shape(lambda: model.init(KEY, jnp.zeros([1, side, side, 3]), None, train=False))
     assert "\n" not in str(error.value)

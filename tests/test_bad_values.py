@@ -77,6 +77,13 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
         ([f"--config={LENET}", "--config.schedule.warmup_factor=0.1"], "warmup_factor: 0.1 does nothing without"),
         ([f"--config={LENET}", "--config.data.aspect=1,2"], "data.aspect: (1, 2) does nothing without data.area"),
         (
+            [
+                f"--config={LENET}",
+                *(f"--config.model.{v}" for v in ("name=googlenet", "auxiliary=false", "auxiliary_dropout=0.5")),
+            ],
+            "model.auxiliary_dropout: 0.5 does nothing without model.auxiliary",
+        ),
+        (
             [f"--config={LENET}", "--config.model.name=vgg", "--config.model.bn_momentum=0.5"],
             "model.bn_momentum: 0.5 does nothing without model.batch_norm",
         ),

@@ -216,6 +216,7 @@ def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
         (dict(data__area=(0.1, 1.0)), "data.jitter: one of jitter and area"),
         (dict(data__jitter=(), data__area=(0.1, 1.0), data__central=True), "data.central: does nothing with area"),
         (dict(data__crop=0), "data.crop: 0 must be at least 1"),
+        (dict(data__eval_side=0), "data.eval_side: 0 must be at least 1"),
         (dict(data__crop=50), "data.jitter: 20 is outside [50, "),
         (dict(data__jitter=(15, 60)), "data.jitter: 15 is outside [16, "),
         (dict(data__scale="mean_image"), "data.scale: unknown 'mean_image'; have unit"),

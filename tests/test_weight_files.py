@@ -113,6 +113,26 @@ def test_where_a_file_cannot_be_written_that_is_one_line(ending, tmp_path):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors", ".pth", ".weights.h5"])
+def test_a_file_with_damage_anywhere_is_read_or_refused_in_one_line(ending, tmp_path):
+    package = {".safetensors": "safetensors", ".pth": "torch", ".weights.h5": "h5py"}.get(ending)
+    if package:
+        pytest.importorskip(package)
+    rng, path = np.random.default_rng(0), tmp_path / f"x{ending}"
+    state = {"a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32), "a/bias": rng.standard_normal(4, np.float32)}
+    np.savez_compressed(path, **state) if ending == ".npz" else weight_files.write(path, state)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(100):
+        at, damage = rng.integers(len(whole)), rng.bytes(rng.integers(1, 9))
+        path.write_bytes(whole[:at] + damage + whole[at + len(damage) :])
+        try:
+            weight_files.read(path)
+        except ValueError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+    assert refused
+
+
 @pytest.mark.parametrize(
     "name, contents, expected",
     [
@@ -120,6 +140,7 @@ def test_where_a_file_cannot_be_written_that_is_one_line(ending, tmp_path):
         ("none.npz", None, "No such file"),
         ("x.npz", b"PK\x03\x04 cut", "x.npz: "),
         ("x.npz", b"nothing of the kind", "x.npz: no file of plain arrays"),
+        ("x.npz", b"\x93NUMPY\x01\x00", "x.npz: no file of plain arrays"),
         ("x.safetensors", b"nothing of the kind", "x.safetensors: "),
         ("x.pth", b"nothing of the kind", "x.pth: "),
         ("x.weights.h5", b"nothing of the kind", "x.weights.h5: "),

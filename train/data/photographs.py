@@ -110,11 +110,10 @@ def image_stream(
         raise ValueError("jitter: one of jitter and area says how training cuts, and the other must be ()")
     if central and area:
         raise ValueError("central: does nothing with area; have jitter, or central=false")
-    if crop < 1:
-        raise ValueError(f"crop: {crop} must be at least 1")
-    for key, value in dict(pca=pca, workers=workers, seed=seed).items():
-        if value < 0:
-            raise ValueError(f"{key}: {value} must be at least 0")
+    least_of = dict(crop=1, eval_side=1, pca=0, workers=0, seed=0)
+    for (key, least), value in zip(least_of.items(), (crop, eval_side, pca, workers, seed), strict=True):
+        if value < least:
+            raise ValueError(f"{key}: {value} must be at least {least}")
     images.check(
         eval_side, scale=scale, scales=SCALES, crop=crop, jitter=jitter, area=area, aspect=aspect, views=views,
         eval_scales=eval_scales,

@@ -4,7 +4,7 @@ Run:   python -m scripts.sweep configs/papers/resnet/depth.py
 
 Paper: CIFAR-10, batch 128, momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k steps, 4 pixels of padding and
 mirror images; from depth 110 on 400 steps of warm-up (printed for ResNet-110). The plain networks' errors are curves in figure
-6, without numbers; plain-110's is above 60% and not shown.
+6, without numbers; plain-110's is above 60% and not shown. ResNet-110's error is the mean of five runs (the best has 6.43).
 """
 
 from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
