@@ -36,8 +36,8 @@ class Cell(nn.Module):
         return jnp.promote_types(self.dtype, jnp.float32)
 
     @nn.nowrap
-    def zeros(self, batch: int, size: int | None = None):
-        return jnp.zeros([batch, size or self.hidden], self.wide)
+    def zeros(self, batch: int):
+        return jnp.zeros([batch, self.hidden], self.wide)
 
     @nn.nowrap
     def initial_carry(self, batch: int):

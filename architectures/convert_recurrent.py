@@ -7,7 +7,10 @@ Gates: PyTorch i, f, g, o and r, z, n as ours; Keras z, r, n. PyTorch's two bias
 reset gate multiplies; on the way out the first has the sum and the second is zero. Keras's Bidirectional concatenates.
 """
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from architectures.cells import ElmanCell, GRUCell, LSTMCell
 from architectures.layers import ACTIVATIONS, choose
@@ -44,14 +47,24 @@ def load(source: str, state: dict, activation: str | None = None):
     tree = {}
     for i, layer in enumerate(layers):
         tree[f"layer_{i + 1}"] = {way: dict(cell=w) for way, w in layer.items()} if both else dict(cell=layer["forward"])
-    return Stack(cell, len(layers), "both" if both else "forward"), {"params": tree}
+    stack = Stack(cell, len(layers), "both" if both else "forward")
+    x, mask = jnp.zeros([1, 1, len(first["input"])]), jnp.ones([1, 1], bool)
+    made = jax.eval_shape(lambda: stack.init(jax.random.key(0), x, mask, train=False))
+    expected, found = ({"/".join(p): a.shape for p, a in flatten_dict(t).items()} for t in (made["params"], tree))
+    wrong = next((path for path in {**expected, **found} if expected.get(path) != found.get(path)), None)
+    if wrong:
+        has, needs = (shapes.get(wrong, "nothing") for shapes in (found, expected))
+        raise ValueError(f"{source}: {wrong} comes to {has}, must be {needs}")
+    return stack, {"params": tree}
 
 
 def save(source: str, variables: dict) -> dict[str, np.ndarray]:
     """{name: array} of a Stack's variables, as `load` takes them. Raises ValueError, one line, for those of another layer."""
     library, kind = source.split("/")
     state = {}
-    layers = variables["params"]
+    layers = variables.get("params", {})
+    if not layers or set(layers) != {f"layer_{i + 1}" for i in range(len(layers))}:
+        raise ValueError(f"{source}: needs layer_1, ... of a Stack, not {', '.join(list(layers)[:3]) or 'nothing'}")
     for i in range(len(layers)):
         layer = layers[f"layer_{i + 1}"]
         ways = dict(forward=layer) if "cell" in layer else layer
@@ -83,6 +96,8 @@ def _torch(source: str, kind: str, state: dict) -> list[dict]:
                 continue
             names = [f"{part}_{end}" for part in ("weight_ih", "weight_hh")]
             w_ih, w_hh = (_get(source, state, name) for name in names)
+            if w_ih.ndim != 2 or w_hh.ndim != 2 or not w_hh.size:
+                raise ValueError(f"{source}: {' and '.join(names)} of shapes {w_ih.shape} and {w_hh.shape} are no matrices")
             hidden = w_hh.shape[1]
             for name, shape in zip(names, (w_ih.shape[:1], w_hh.shape[:1]), strict=True):
                 if shape != (gates * hidden,):
@@ -126,7 +141,7 @@ def _keras(source: str, kind: str, state: dict) -> list[dict]:
             if part not in found:
                 raise ValueError(f"{source}: has no {(way + ' ') * (kind == 'Bidirectional')}{part}")
         w, u = found["kernel"], found["recurrent_kernel"]
-        if w.ndim != 2 or u.ndim != 2:
+        if w.ndim != 2 or u.ndim != 2 or not u.size:
             raise ValueError(f"{source}: kernels of shapes {list(w.shape)} and {list(u.shape)} are none of it")
         hidden = u.shape[0]
         gates = u.shape[1] // hidden

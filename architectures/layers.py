@@ -28,10 +28,11 @@ def choose(what: str, name: str, table):
 
 NUMBERS = dict(  # what the numbers of networks must be: at least the first, and below the second
     **dict.fromkeys(("dropout", "auxiliary_dropout", "shortcut_dropout", "bn_momentum"), (0, 1)),
-    **dict.fromkeys(("bn_epsilon", "embedding", "init_scale", "maxout", "remat", "width"), (0, math.inf)),
-    **dict.fromkeys(("blocks", "groups", "hidden", "layers", "max_source", "scan_from", "size"), (1, math.inf)),
-    **dict.fromkeys(("window", "window5"), (1, math.inf)),
-    pool4=(2, math.inf),  # its stride is 2
+    **dict.fromkeys(("bn_epsilon", "init_scale", "width"), (0, math.inf)),
+    **dict.fromkeys(("embedding", "maxout", "remat"), (0, 2**31)),
+    **dict.fromkeys(("blocks", "groups", "hidden", "layers", "max_source", "scan_from", "size"), (1, 2**31)),
+    **dict.fromkeys(("window", "window5"), (1, 2**31)),
+    pool4=(2, 2**31),  # its stride is 2
 )
 
 
@@ -40,8 +41,8 @@ def check_numbers(network: nn.Module) -> None:
     for name, (least, bound) in NUMBERS.items():
         value = getattr(network, name, None)
         if value is not None and not least <= value < bound:
-            legal = f"must be at least {least}" if value < least else "is not a finite number"
-            legal = legal if bound == math.inf else f"is outside [{least}, {bound})"
+            above = "is not a finite number" if bound == math.inf else "must be below 2**31"
+            legal = f"is outside [{least}, {bound})" if bound == 1 else f"must be at least {least}" if value < least else above
             raise ValueError(f"{name}: {value} {legal}")
 
 

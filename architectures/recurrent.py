@@ -181,8 +181,8 @@ def _fused_reset_before(cell, w, carry, p, valid, reverse):
 class Bidirectional(nn.Module):
     """Schuster & Paliwal 1997: a layer of `cell` in each direction of time, not connected to each other.
 
-    merge: "concat" [B, T, 2H], "sum" [B, T, H], or "separate", a tuple of both. Returns ((forward carry, backward carry),
-    outputs); the backward carry is that of the first step.
+    merge: "concat" [B, T, 2H] or "sum" [B, T, H]. Returns ((forward carry, backward carry), outputs); the backward carry is
+    that of the first step.
     """
 
     cell: Cell
@@ -200,11 +200,7 @@ class Bidirectional(nn.Module):
         return (there, back), merge(f, b)
 
 
-MERGES = dict(
-    concat=lambda f, b: jnp.concatenate([f, b], axis=-1),
-    sum=lambda f, b: f + b,
-    separate=lambda f, b: (f, b),
-)
+MERGES = dict(concat=lambda f, b: jnp.concatenate([f, b], axis=-1), sum=lambda f, b: f + b)
 
 
 class Stack(nn.Module):

@@ -39,8 +39,9 @@ class Seq2Seq(RecurrentModel):
     attention: a score of attention.Attention, or "none".  local, window, max_source: as there.
     attend: "after" the decoder's step: h~ = tanh(W [context; h]), logits W h~ (Luong et al.; without attention logits W h, as
     in Sutskever et al.); or "before": the context, found with the state before, is an input of the step, and the logits are of
-    a maxout layer of that state, the token and the context (Bahdanau et al., appendix A.2.2; without attention the context is
-    the encoder's last state, their RNNencdec).  maxout: units of that layer, 0 for `hidden`; the paper has 500 beside 1000.
+    a maxout layer of that state, the token and the context (Bahdanau et al., appendix A.2.2). Without attention this context
+    is the encoder's last states: with directions="forward" and bridge="dense" that is their RNNencdec.
+    maxout: units of that layer, 0 for `hidden`; the paper has 500 beside 1000.
     input_feeding: h~ is an input of the next step (Luong et al., section 3.3).
     scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn from the model's own
     distribution (Bengio et al. 2015); with another sampling_schedule than "constant", the largest that it comes to.

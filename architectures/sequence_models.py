@@ -14,7 +14,7 @@ class RecurrentModel(nn.Module):
     outputs: of the head.  symbols: of the input, if it is int32 tokens [B, T] and not real vectors [B, T, I].
     cell: one of cells.CELLS.  hidden: units of each of the `layers`.  embedding: size of a token's vector, 0 for `hidden`.
     dropout: at the tokens' vectors, between layers and before the head; with `variational` one mask for all time steps.
-    residual: shortcuts around layers from the second on.
+    residual: shortcuts around layers from the second on, so not around one whose state is read and not its output.
     initialiser, init_scale, forget_bias: as in cells, the cell's own if None; embeddings, heads and attention start as the
     cell's inputs do where `initialiser` is "cho", "normal" or "uniform".  scan, remat: as in recurrent.Recurrent.
     Raises ValueError, one line, for an unknown word or a size below 1.
@@ -48,10 +48,10 @@ class RecurrentModel(nn.Module):
         scaled = self.initialiser in ("uniform", "normal", "cho")
         return self.make_cell().initialisers()[0] if scaled else default
 
-    def stack(self, directions: str = "forward", merge: str = "concat", name: str = "layers", layers: int | None = None):
+    def stack(self, directions: str = "forward", merge: str = "concat", name: str | None = "layers"):
         options = dict(dropout=self.dropout, variational=self.variational, residual=self.residual)
         options |= dict(scan=self.scan, remat=self.remat, axis_name=self.axis_name, name=name)
-        return Stack(self.make_cell(), layers or self.layers, directions, merge, **options)
+        return Stack(self.make_cell(), self.layers, directions, merge, **options)
 
     def dropped(self, x, *, train: bool):
         """x [B, ...], some values of it zero in training; x [B, T, I] has time steps, and with `variational` one mask for
@@ -61,23 +61,17 @@ class RecurrentModel(nn.Module):
         shared = (0,) if self.variational and x.ndim == 3 else ()
         return dropout(x, self.make_rng("dropout"), self.dropout, axis_name=self.axis_name, shared=shared)
 
-    def embed(self, tokens, symbols: int, name: str):
-        """An nn.Embed, and the vectors of int32 tokens."""
-        table = nn.Embed(
-            symbols, self.embedding or self.hidden, embedding_init=self.start(nn.linear.default_embed_init), name=name
-        )
-        return table, table(tokens)
-
     def vectors(self, x, *, train: bool):
         """The embedding, if there is one, and what the first layer is given: x, or the vectors of tokens with dropout."""
         if self.symbols is None:
             return None, x
-        table, x = self.embed(x, self.symbols, "embedding")
-        return table, self.dropped(x, train=train)
+        start = self.start(nn.linear.default_embed_init)
+        table = nn.Embed(self.symbols, self.embedding or self.hidden, embedding_init=start, name="embedding")
+        return table, self.dropped(table(x), train=train)
 
-    def head(self, x, name: str = "head"):
+    def head(self, x):
         start = self.start(nn.linear.default_kernel_init)
-        return Dense(self.outputs, dtype=self.dtype, kernel_init=start, name=name)(x).astype(jnp.float32)
+        return Dense(self.outputs, dtype=self.dtype, kernel_init=start, name="head")(x).astype(jnp.float32)
 
 
 class SequenceReadout(RecurrentModel):
@@ -93,6 +87,10 @@ class SequenceReadout(RecurrentModel):
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         check_numbers(self)
+        if self.residual and self.layers < 3:
+            raise ValueError(
+                f"residual: the last layer's state is read, so {self.layers} have no shortcut; have 3 layers or more"
+            )
         _, x = self.vectors(x, train=train)
         carries, _ = self.stack(self.directions)(x, mask, train=train)
         ends = carries[-1] if self.directions == "both" else (carries[-1],)

@@ -118,7 +118,7 @@ NEEDS = {  # a key that does nothing unless another is set, or is what follows =
     "model.variational": "model.dropout",
     "model.sampling_schedule": "model.scheduled_sampling",
     "model.sampling_k": "model.scheduled_sampling",
-    "model.sampling_c": "model.scheduled_sampling",
+    "model.sampling_c": "model.sampling_schedule=linear",
     "model.merge": "model.directions=both",
     "model.max_source": "model.attention=location",
     "model.gate_bias": "model.gate",
@@ -128,6 +128,7 @@ NEEDS = {  # a key that does nothing unless another is set, or is what follows =
     "model.auxiliary_norm": "model.auxiliary",
     "model.auxiliary_pool": "model.auxiliary",
     "data.aspect": "data.area",
+    "data.q": "data.variant=c",
 }
 CHOICES = {
     "dtype": ("float32", "bfloat16"),

@@ -23,6 +23,8 @@ def get_config(argument: str = ""):
     c.model.cell = "gru_reset_before"
     c.model.attend = "before"
     c.model.bridge = "backward"
+    if c.model.attention == "none":  # RNNencdec of Cho et al. 2014: the encoder reads forward
+        base.override(c, {"model.directions": "forward", "model.bridge": "dense"})
     c.model.hidden = 1000
     c.model.embedding = 620
     c.model.maxout = 500

@@ -44,7 +44,7 @@ def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
     """`anatomy.anatomy`. Raises BadInput, one line, for a model that refuses its hyper-parameters or the shape."""
     try:
         return anatomy.anatomy(model, shape, levels)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadInput(str(error).splitlines()[0]) from error
 
 

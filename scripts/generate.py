@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+from scripts.transduce import COLDEST
 from train.errors import BadInput, Parser, exit_with
 
 
@@ -43,8 +44,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--samples", type=int, default=1, help="how many texts (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     flags = parser.parse_args(arguments)
-    if flags.tokens < 1 or flags.samples < 1 or not 0 <= flags.temperature < float("inf"):
-        raise BadInput("--tokens and --samples must be at least 1, --temperature at least 0")
+    if flags.tokens < 1 or flags.samples < 1 or not 0 <= flags.seed < 2**31:
+        raise BadInput("--tokens and --samples must be at least 1, --seed from 0 to 2**31 - 1")
+    if flags.temperature and not COLDEST <= flags.temperature < float("inf"):
+        raise BadInput(f"--temperature: {flags.temperature} must be 0, or at least {COLDEST}")
     from train.__main__ import prepare_jax
 
     prepare_jax()

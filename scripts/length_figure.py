@@ -19,9 +19,9 @@ def points(path: str) -> tuple[list[float], list[float], list[float]]:
     try:
         with open(path) as file:
             rows = [{key: int(row[key]) for key in COLUMNS} for row in csv.DictReader(file)]
-        if not rows:
-            raise ValueError("it has no rows")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not rows or any(row["sources"] < 1 or row["tokens"] < 1 or row["edits"] < 0 for row in rows):
+            raise ValueError("it has no rows, or counts below 1")
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise BadInput(f"{path} is no table of errors by length ({error})") from None
     pools, pool = [], []
     for row in rows:
@@ -45,8 +45,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("out", metavar="OUT.png")
     parser.add_argument("tables", nargs="+", metavar="LABEL=FILE.csv")
     flags = parser.parse_args(arguments)
-    if not flags.out.endswith(".png") or not pathlib.Path(flags.out).parent.is_dir():
-        raise BadInput(f"{flags.out}: must be a .png in a folder that is there")
+    out = pathlib.Path(flags.out)
+    if out.suffix != ".png" or not out.parent.is_dir() or out.is_dir():
+        raise BadInput(f"{out}: must be a .png in a folder that is there")
     tables = [table.partition("=") for table in flags.tables]
     for label, equals, _ in tables:
         if not equals:
@@ -57,11 +58,11 @@ def main(arguments: list[str]) -> int:
     axes = figure.subplots()
     for label, _, path in tables:
         lengths, errors, spread = points(path)
-        axes.errorbar(lengths, errors, yerr=spread, label=label, marker="o", markersize=4, capsize=2)
+        axes.errorbar(lengths, errors, yerr=spread, label=label.replace("$", r"\$"), marker="o", markersize=4, capsize=2)
     axes.set(xlabel="letters in the word", ylabel="phone error rate (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(flags.out, dpi=130)
+    figure.savefig(out, dpi=130)
     return 0
 
 

@@ -22,6 +22,7 @@ from train import paths
 from train.errors import BadInput, Parser, exit_with
 from train.log import write_whole
 
+COLDEST = 1e-6  # temperature: what logits are divided by must leave them finite
 ROUNDING = 1e-4  # nats: the same output scores so much apart in searches of other sizes
 
 
@@ -124,18 +125,21 @@ def main(arguments: list[str]) -> int:
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
         lines, table = evaluate(transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against)
+        print("\n".join(lines))
         if flags.errors:
             text = io.StringIO()
             writer = csv.DictWriter(text, table[0], lineterminator="\n")
             writer.writeheader()
             writer.writerows(table)
             write_whole(epath.Path(flags.errors), text.getvalue())
-        print("\n".join(lines))
         return 0
+    where = f"--file: {flags.file}" if flags.file else "standard input:"
     try:
-        texts = flags.texts or (open(flags.file).read() if flags.file else sys.stdin.read()).splitlines()
-    except OSError as error:
-        raise BadInput(f"--file: {flags.file} cannot be read ({error.strerror})") from None
+        texts = flags.texts or (open(flags.file, encoding="utf-8") if flags.file else sys.stdin).read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{where} cannot be read ({error.strerror if isinstance(error, OSError) else 'it is no UTF-8'})"
+        ) from None
     texts = [text.strip() for text in texts if text.strip()]
     if not texts:
         raise BadInput("no text; give one, or --file=FILE, or standard input")
@@ -177,16 +181,20 @@ def _check(flags) -> None:
             if other in given:
                 raise BadInput(f"--{flag}: does not go with {'a TEXT' if other == 'texts' else f'--{other}'}; leave one out")
     most = 100 if "temperature" in given else given.get("beams", 5)
-    for flag, low, high in (("beams", 1, 100), ("best", 1, most), ("against", 1, 100), ("limit", 1, math.inf)):
+    ranges = dict(beams=(1, 100), best=(1, most), against=(1, 100), limit=(1, math.inf), seed=(0, 2**31 - 1))
+    for flag, (low, high) in ranges.items():
         if not low <= given.get(flag, low) <= high:
             raise BadInput(f"--{flag}: {given[flag]} is outside [{low}, {high}]")
-    if not 0 < given.get("temperature", 1) < math.inf:
-        raise BadInput(f"--temperature: {flags.temperature} must be above 0")
+    if not COLDEST <= given.get("temperature", 1) < math.inf:
+        raise BadInput(f"--temperature: {flags.temperature} must be at least {COLDEST}; --beams=1 is the limit of 0")
     if not 0 <= given.get("length_norm", 0) < math.inf:
         raise BadInput(f"--length_norm: {flags.length_norm} must be at least 0")
     for flag in ("errors", "alignment"):
-        if flag in given and not (folder := paths.path_of(given[flag], f"--{flag}").parent).is_dir():
-            raise BadInput(f"--{flag}: there is no folder {folder}")
+        if flag not in given:
+            continue
+        file = paths.path_of(given[flag], f"--{flag}")
+        if not file.parent.is_dir() or file.is_dir():
+            raise BadInput(f"--{flag}: {f'{file} is a folder' if file.is_dir() else f'there is no folder {file.parent}'}")
     if not given.get("alignment", ".png").lower().endswith(".png"):
         raise BadInput(f"--alignment: {flags.alignment} is drawn as a PNG; name a .png")
 

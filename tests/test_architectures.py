@@ -119,6 +119,8 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
             "'last_unit' needs more than the one unit of 'conv2_x'",
         ),
         ("lstm1997", dict(blocks=0), "blocks: 0 must be at least 1"),
+        ("sequence_readout", dict(hidden=10**10), "hidden: 10000000000 must be below 2**31"),
+        ("sequence_readout", dict(layers=2, residual=True), "residual: the last layer's state is read, so 2 have no shortcut"),
         ("tagger", dict(init_scale=0.1), "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform"),
         ("seq2seq", dict(window=0, local="predictive"), "window: 0 must be at least 1"),
         ("seq2seq", dict(attention="none", local="monotonic"), "local: 'monotonic' needs attention"),

@@ -113,12 +113,37 @@ def test_of_many_wrong_names_the_first_three_are_named_and_the_others_counted(st
     )
 
 
+def torch_lstm(**shapes):
+    """The state of torch.nn.LSTM(3, 2), some arrays of other shapes."""
+    return {name: np.zeros(shape) for name, shape in (dict(weight_ih_l0=[8, 3], weight_hh_l0=[8, 2]) | shapes).items()}
+
+
 @pytest.mark.parametrize(
     "source, state, expected",
     [
         ("torchvision/resnet19", {}, "unknown network 'torchvision/resnet19'; have torchvision/alexnet"),
         (SMALL, {}, "torchvision/resnet18: no fc.weight among 0 names"),
         ("keras/ResNet50", {"a/kernel": np.zeros([3])}, "keras/ResNet50: no predictions/kernel among 1 names, as a/kernel"),
+        (
+            "torch.nn/LSTM",
+            torch_lstm(weight_hh_l0=[8]),
+            "torch.nn/LSTM: weight_ih_l0 and weight_hh_l0 of shapes (8, 3) and (8,)",
+        ),
+        (
+            "torch.nn/LSTM",
+            torch_lstm(bias_ih_l0=[5], bias_hh_l0=[5]),
+            "torch.nn/LSTM: layer_1/cell/bias comes to (5,), must be",
+        ),
+        (
+            "torch.nn/LSTM",
+            torch_lstm(weight_ih_l1=[8, 77], weight_hh_l1=[8, 2]),
+            "torch.nn/LSTM: layer_2/cell/input comes to (77, 8), must be (2, 8)",
+        ),
+        (
+            "keras/LSTM",
+            dict(kernel=np.zeros([3, 8]), recurrent_kernel=np.zeros([2, 8]), bias=np.zeros([2, 8])),
+            "keras/LSTM: layer_1/cell/recurrent_bias comes to (4,), must be nothing",
+        ),
     ],
 )
 def test_what_is_no_state_of_the_network_is_one_line(source, state, expected):
@@ -132,6 +157,29 @@ def test_variables_of_another_network_are_not_written_and_named():
         ValueError, match=r"^torchvision/resnet34: misshapen: \S*/conv2_x_rest/bn1/mean is \[1, 64\], must be \[2, 64\], "
     ):
         convert.save("torchvision/resnet34", variables_of(SMALL))
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "expected"),
+    [
+        ("torch.nn/LSTM", {}, "torch.nn/LSTM: needs layer_1, ... of a Stack, not nothing"),
+        ("torch.nn/LSTM", {"params": {"conv1": {}}}, "torch.nn/LSTM: needs layer_1, ... of a Stack, not conv1"),
+        (
+            "torchvision/googlenet",
+            {"params": {"classifier": {"kernel": np.zeros([2, 3])}}, "x": np.zeros(1)},
+            "torchvision/googlenet: missing: ",
+        ),
+        (
+            "keras/VGG16",
+            {"params": {"fc8": {"kernel": np.zeros([2, 3])}, "fc6": {"kernel": np.zeros([])}}},
+            "keras/VGG16: missing: ",
+        ),
+    ],
+)
+def test_variables_of_nothing_of_the_kind_are_refused_in_one_line(source, variables, expected):
+    with pytest.raises(ValueError) as error:
+        convert.save(source, variables)
+    assert str(error.value).startswith(expected) and "\n" not in str(error.value)
 
 
 def script(*arguments):

@@ -88,12 +88,15 @@ def test_error_rates_of_a_split_are_those_that_training_found_and_are_tabled_by_
         writer = csv.DictWriter(file, table[0])
         writer.writeheader()
         writer.writerows(table)
-    length_figure.main([str(tmp_path / "lengths.png"), f"tiny={path}"])
+    length_figure.main([str(tmp_path / "lengths.png"), f"$_$ tiny={path}"])
     assert (tmp_path / "lengths.png").read_bytes()[:4] == b"\x89PNG"
     _, errors, _ = length_figure.points(str(path))
     assert min(errors) <= error <= max(errors)
     path.write_text("length,sources,edits,tokens\n4,10,2,40\n5,1,1,5\n")  # too few sources for a point of their own
     assert length_figure.points(str(path))[:2] == ([45 / 11], [pytest.approx(100 * 3 / 45)])
+    path.write_text("length,sources,edits,tokens\n4,10,2,0\n")
+    with pytest.raises(BadInput, match="no table of errors by length"):
+        length_figure.points(str(path))
 
 
 def test_unknown_words_stay_one_word_in_the_error_rates_of_a_split(tmp_path, monkeypatch):
@@ -163,7 +166,17 @@ def test_letters_that_a_run_does_not_know_are_named_in_one_line_beside_the_outpu
         (transduce, ["--workdir={}/seq2seq", "--against=1", "a"], "--against: needs --evaluate"),
         (transduce, ["--workdir={}/seq2seq", "--temperature=1", "--best=101", "a"], "--best: 101 is outside [1, 100]"),
         (transduce, ["--workdir={}/seq2seq", "--seed=1", "a"], "--seed: needs --temperature"),
-        (transduce, ["--workdir={}/seq2seq", "--temperature=0", "a"], "--temperature: 0.0 must be above 0"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=0", "a"], "--temperature: 0.0 must be at least 1e-06"),
+        (transduce, ["--workdir={}/seq2seq", "--temperature=1e-50", "a"], "--temperature: 1e-50 must be at least 1e-06"),
+        (
+            transduce,
+            ["--workdir={}/seq2seq", "--temperature=1", f"--seed={2**40}", "a"],
+            "--seed: 1099511627776 is outside [0, ",
+        ),
+        (transduce, ["--workdir={}/seq2seq", "--evaluate=test", "--errors={}"], " is a folder"),
+        (transduce, ["--workdir={}/seq2seq", "--file={}/latin"], "/latin cannot be read (it is no UTF-8)"),
+        (generate, ["--workdir={}/language_model", f"--seed={2**40}"], "--seed from 0 to 2**31 - 1"),
+        (generate, ["--workdir={}/language_model", "--temperature=1e-50"], "--temperature: 1e-50 must be 0, or at least 1e-06"),
         (
             transduce,
             ["--workdir={}/seq2seq", "--temperature=1", "--evaluate=test"],
@@ -183,6 +196,7 @@ def test_letters_that_a_run_does_not_know_are_named_in_one_line_beside_the_outpu
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(runs, command, flags, says):
+    (runs / "latin").write_bytes(b"caf\xe9")
     with pytest.raises(BadInput) as error:
         command.main([flag.format(runs) for flag in flags])
     assert says in str(error.value) and "\n" not in str(error.value)

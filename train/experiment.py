@@ -128,7 +128,7 @@ def _call(where: str, constructor, *arguments, **options):
         return constructor(*arguments, **options)
     except BadInput:
         raise
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the latter of sizes that no array has
         text = str(error).split("\n")[0]  # JAX adds lines of its own to what a module raises
         between = "." if text.split(":")[0] in options else ": "  # "T: 7 must be ..." becomes "data.T: 7 must be ..."
         raise BadInput(f"{where}{between}{text}") from error
@@ -194,7 +194,7 @@ def build(config) -> Experiment:
         skip_nonfinite=config.optim.skip_nonfinite,
         stop=Stop(config.stop.metric, config.stop.at_most, config.stop.last, batch_size),
     )
-    checks.of_parts(config, experiment)
+    _call("data", lambda **_: checks.of_parts(config, experiment), **_options(config.data, "batch_size"))
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):

@@ -38,8 +38,9 @@ class Vocabulary:
     def build(cls, lines: Iterable[str], kind: str, *, size: int | None = None, least: int = 1) -> "Vocabulary":
         """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent, ties in alphabetical order.
 
-        For kind "bpe", size is the number of merges: of single characters, each time the most frequent pair becomes a piece.
-        Every character, within a word and at its end, and every merged pair is a symbol. Raises ValueError, one line.
+        For kind "bpe", size is the number of merges, 8,000 if None: of single characters, each time the most frequent pair
+        becomes a piece. Every character, within a word and at its end, and every merged pair is a symbol. Raises ValueError,
+        one line.
         """
         if kind not in KINDS:
             raise ValueError(f"vocabulary: unknown {kind!r}; have {', '.join(KINDS)}")

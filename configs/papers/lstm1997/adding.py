@@ -2,7 +2,8 @@
 
 Run:   python -m scripts.sweep configs/papers/lstm1997/adding.py --scale=paper
 
-Stop: the last 2,000 sequences all within 0.04, so their mean error is below the paper's 0.01. A trial stays as it is then.
+Stop: the last 2,000 sequences all within 0.04, so their mean squared error is below the paper's 0.01. A trial stays as it
+is then.
 """
 
 from configs.papers.lstm1997._online import EVERY, LAST_2000

@@ -9,7 +9,8 @@ phones: networks trained on words of up to 7 letters stand for -30, of up to 10 
 from configs.table import Better, Lower, Row, Scale, Table
 
 SHORT, LONG = {"data.train_length": 7}, {"data.train_length": 10}
-ENC, SEARCH = {"model.attention": "none"}, {"model.attention": "additive"}
+ENC = {"model.attention": "none", "model.directions": "forward", "model.bridge": "dense"}
+SEARCH = {"model.attention": "additive"}
 SHORT_WORDS, LONG_WORDS = "test_5_to_6/token_error", "test_11_to_34/token_error"
 
 TABLE = Table(
