@@ -243,6 +243,8 @@ def validate(config: ConfigDict) -> None:
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise BadInput(f"{path}: {number} is not a finite number")
+            if isinstance(number, int) and abs(number) >= 2**31 and path != "seeds":
+                raise BadInput(f"{path}: {number} must be below 2**31")
         interval = INTERVALS.get(path)
         if interval and value is not None and not _within(value, interval):
             raise BadInput(f"{path}: {value!r} is outside {interval}")

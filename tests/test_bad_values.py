@@ -60,6 +60,7 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
         (["--config=configs/lenet_fashion_mnsit.py"], "did you mean 'configs/lenet_fashion_mnist.py'?"),
         ([f"--config={VOWELS}", "--config.model.dropout=1"], "model.dropout: 1.0 is outside [0, 1)"),
         ([f"--config={VOWELS}", "--config.model.hidden=0"], "model.hidden: 0 must be at least 1"),
+        (["--config=configs/lstm_adding.py:T=10000000000"], "data.T: 10000000000 must be below 2**31"),
         ([f"--config={VOWELS}", "--config.data.validation=270"], "data.validation: 270 is outside [0, 270)"),
         (
             [f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=1 epic"],
@@ -102,16 +103,16 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
             "stop.at_most: -1.0 is outside [0, inf)",
         ),
         (
-            [f"--config={LENET}", "--config.schedule.warmup=3000000000"],
-            "schedule.warmup: comes to 3e+09 steps, must be below 2**31",
+            [f"--config={LENET}", "--config.schedule.warmup=300000000 epochs"],
+            "schedule.warmup: comes to 1.",
         ),
         (
-            [f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=3000000000"],
-            "schedule.boundaries: comes to 3e+09 steps",
+            [f"--config={LENET}", "--config.schedule.name=step", "--config.schedule.boundaries=300000000 epochs"],
+            "schedule.boundaries: comes to 1.",
         ),
         (
             [f"--config={LENET}", "--config.schedule.name=plateau", "--config.schedule.patience=3000000000"],
-            "schedule.patience: 3000000000 must be at least 1 and below 2**31",
+            "schedule.patience: 3000000000 must be below 2**31",
         ),
         (
             [
