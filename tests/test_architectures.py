@@ -147,11 +147,6 @@ def test_images_that_are_smaller_than_a_window_are_answered_in_one_line(name, st
 # LeNet-5
 
 
-def test_lenet5_1998_has_the_papers_60_000_parameters_layer_by_layer():
-    counts = sizes(initialised("lenet5_1998")[1])
-    assert counts == dict(C1=156, S2=12, C3=1516, S4=32, C5=48120, F6=10164) and sum(counts.values()) == 60_000
-
-
 def test_todays_lenet5_has_61_706_parameters():
     counts = sizes(initialised("lenet5")[1])
     assert counts == dict(C1=156, C3=2416, C5=48120, F6=10164, OUTPUT=850) and sum(counts.values()) == 61_706
@@ -251,6 +246,29 @@ def test_auxiliary_heads_answer_in_training_alone(name):
     answers = jax.eval_shape(functools.partial(run, True))
     assert [a.shape for a in answers] == [(3, 10)] * (3 if name == "googlenet" else 2)
     assert jax.eval_shape(functools.partial(run, False)).shape == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "others"),
+    [
+        ("alexnet", "dropout", {}),
+        ("vgg", "dropout", {}),
+        ("bn_inception", "dropout", {}),
+        ("inception_v3", "dropout", {}),
+        ("googlenet", "dropout", dict(auxiliary_dropout=0.0)),
+        ("googlenet", "auxiliary_dropout", dict(dropout=0.0)),
+    ],
+)
+def test_dropout_is_there_in_training_and_gone_at_rate_0(name, rate, others):
+    for share, differs in ((0.5, True), (0.0, False)):
+        model, variables, x, mask = initialised(name, **{rate: share}, **others)
+
+        @jax.jit
+        def answer(key, model=model, variables=variables, x=x, mask=mask):
+            answers, _ = model.apply(variables, x, mask, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+            return jnp.concatenate(jax.tree.leaves(answers))
+
+        assert bool((answer(jax.random.key(1)) != answer(jax.random.key(2))).any()) == differs
 
 
 def test_an_average_pool_to_a_grid_takes_pytorchs_windows():

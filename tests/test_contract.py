@@ -13,10 +13,12 @@ import pytest
 from flax import linen as nn
 
 import architectures
-from architectures import cells
+from architectures import cells, convolution
 from architectures.lstm1997 import LSTM1997Cell
 from architectures.recurrent import Recurrent
+from train import flops, step
 from train.data.source import Dataset, Source
+from train.loop import fresh_state
 
 NAMES = [name for name in architectures.MODELS if "image" in architectures.takes(name)]
 QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")  # one of each family; others with --full
@@ -51,6 +53,22 @@ def test_four_seeds_learn_as_one_batched_program_in_bfloat16(name):
     curve, program, carry = helpers.losses(e, 2)
     assert np.isfinite(curve).all() and len(set(curve[-1].tolist())) == 4
     assert {leaf.dtype for leaf in jax.tree.leaves(program.state(carry).params)} == {np.dtype("float32")}
+
+
+def gradient_cost(e) -> int:
+    """Multiply-adds of one step's gradient."""
+    state = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e))
+
+    def gradient(state):
+        return step.gradients(state, e.example_batch(), jnp.int32(0), experiment=e, axis=None)[0]
+
+    with convolution.stock():
+        return flops.multiply_adds(gradient, state)
+
+
+@pytest.mark.parametrize("name", [name for name in QUICK if name != "lenet5"])
+def test_recomputing_activations_costs_multiply_adds_in_the_gradient(name):
+    assert gradient_cost(experiment(name, remat=True)) > gradient_cost(experiment(name))
 
 
 def test_only_networks_without_blocks_cannot_recompute_activations():

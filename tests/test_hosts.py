@@ -219,9 +219,9 @@ def test_who_is_ahead_says_for_whom_it_waits_and_the_watchdog_ends_a_stuck_proce
 
 
 def test_where_process_0_is_killed_the_other_ends_at_once_with_a_message(stuck):
-    started = stuck("--heartbeat=60")
+    started = stuck("--heartbeat=1000")
     started[0].kill()
-    _, errors = started[1].communicate(timeout=30)
+    _, errors = started[1].communicate(timeout=PATIENCE)
     started[0].communicate()
     assert started[1].returncode in (-signal.SIGABRT, hosts.LOST)  # JAX's end, or ours
     assert "coordination service" in errors or "is lost" in errors

@@ -35,24 +35,6 @@ def wait_for_checkpoint(process, workdir, step: int) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("kills", [(0.8, 3.0), (2.0, 4.0, 5.0)])
-def test_a_run_that_is_killed_again_and_again_ends_with_the_bits_of_an_uninterrupted_one(tmp_path, finished, kills):
-    """kill -9 after so many seconds of each start; then once to the end."""
-    command = [sys.executable, "-m", "train", *VOWELS, f"--workdir={tmp_path}"]
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    for seconds in kills:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    last = train(*VOWELS, f"--workdir={tmp_path}")
-    assert last.returncode == 0, last.stderr
-    expected, found = final_arrays(finished[0]), final_arrays(tmp_path)
-    assert expected.keys() == found.keys()
-    assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    assert without_times(tmp_path) == without_times(finished[0])
-
-
 def test_a_run_resumes_at_its_newest_checkpoint(tmp_path):
     """Killed for certain in the middle: the process is killed once its second checkpoint is there."""
     command = [sys.executable, "-m", "train", *VOWELS, "--config.optim.steps=20000", f"--workdir={tmp_path}"]
@@ -60,11 +42,12 @@ def test_a_run_resumes_at_its_newest_checkpoint(tmp_path):
     wait_for_checkpoint(process, tmp_path, 40)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    newest = max(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit())
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     line = next(line for line in process.stdout if line.startswith("run"))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert "resuming at step" in line and int(line.rsplit(" ", 1)[1].replace(",", "")) >= 40
+    assert "resuming at step" in line and int(line.rsplit(" ", 1)[1].replace(",", "")) == newest >= 40
 
 
 def test_a_run_whose_newest_checkpoint_is_damaged_falls_back_says_so_and_ends_the_same(tmp_path, finished):
@@ -176,7 +159,7 @@ def test_a_signal_is_heard_also_where_nobody_reads_what_is_said_of_it():
     process.stdout.readline()
     process.stderr.close()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 75
+    assert process.wait(timeout=60) == 75
 
 
 def test_a_disk_that_is_full_once_training_is_done_ends_with_one_line_and_the_same_command_goes_on(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Optimizers and schedules: each does what its equation says."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -7,7 +8,9 @@ import pytest
 from helpers import build, differ, losses, trained
 
 from train import optim
+from train.loop import fresh_state
 from train.optim import OPTIMIZERS, SCHEDULES
+from train.parallel import Program
 
 PLAIN = dict(optim__name="sgd", optim__clip_norm=None, optim__lr=0.1)
 
@@ -69,11 +72,18 @@ def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
         assert optim.averaged(state, params) is params
 
 
-def test_plateau_works_with_accumulated_batches_and_looks_at_updates():
-    options = dict(schedule__name="plateau", schedule__patience=1, schedule__window=2, schedule__factor=0.1)
-    _, program, carry = losses(build(**PLAIN | dict(optim__lr=1e-9), optim__accumulate=2, **options), 40)
-    scale = optax.tree_utils.tree_get(program.state(carry).opt_state, "scale")
-    assert 0 < scale[0] < 1  # the loss does not fall at this rate, and only goes up and down
+def test_plateau_counts_its_window_in_batches_also_where_an_update_is_of_two():
+    rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=2, patience=1, factor=0.1, window=4)
+    plain = dict(
+        warmup=0, warmup_factor=0.0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None
+    )
+    optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=2, ema=0.0, **plain)
+    params, scales = jnp.zeros([1]), []
+    state = optimizer.update.init(params)
+    for _ in range(12):
+        _, state = optimizer.update.update(jnp.ones([1]), state, params, value=jnp.asarray(5.0))
+        scales.append(float(optax.tree_utils.tree_get(state, "scale")))
+    assert scales[:7] == [1.0] * 7 and scales[7:11] == pytest.approx([0.1] * 4) and scales[11] == pytest.approx(0.01)
 
 
 def test_a_dispatch_never_holds_more_steps_than_there_are_to_the_next_event():
@@ -87,27 +97,62 @@ def test_every_optimizer_lowers_the_loss(name):
     assert curve[-3:].mean() < 0.6 * curve[0].mean()
 
 
-def test_momentum_follows_its_equation():
-    g, v, x = 1.0, 0.0, 0.0
-    transformation = optax.chain(OPTIMIZERS["momentum"](momentum=0.5), optax.scale(-0.1))
-    state, params = transformation.init(jnp.zeros([])), jnp.zeros([])
-    for _ in range(3):
-        v = 0.5 * v + g
-        x -= 0.1 * v
-        updates, state = transformation.update(jnp.asarray(g), state, params)
-        params = params + updates
-    assert float(params) == pytest.approx(x)
+def by_hand(name: str, gradients, **k):
+    """The steps that an optimizer's docstring says, at lr 1."""
+    v = m = n = d = 0.0
+    n = k.get("initial", 0.0)
+    for t, g in enumerate(gradients, 1):
+        if name in ("momentum", "nesterov"):
+            v = k["momentum"] * v + g
+            yield v if name == "momentum" else g + k["momentum"] * v
+        elif name == "rmsprop":
+            n = k["rms_decay"] * n + (1 - k["rms_decay"]) * g**2
+            yield g / np.sqrt(n + k["eps"])
+        elif name == "adagrad":
+            n += g**2
+            yield g / np.sqrt(n + k["eps"])
+        elif name == "adadelta":
+            n = k["rho"] * n + (1 - k["rho"]) * g**2
+            yield (step := np.sqrt(d + k["eps"]) / np.sqrt(n + k["eps"]) * g)
+            d = k["rho"] * d + (1 - k["rho"]) * step**2
+        else:
+            m, n = k["b1"] * m + (1 - k["b1"]) * g, k["b2"] * n + (1 - k["b2"]) * g**2
+            yield m / (1 - k["b1"] ** t) / (np.sqrt(n / (1 - k["b2"] ** t)) + k["eps"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("momentum", dict(momentum=0.5)),
+        ("nesterov", dict(momentum=0.5)),
+        ("rmsprop", dict(rms_decay=0.7, eps=0.1, initial=0.5)),
+        ("adagrad", dict(initial=0.5, eps=0.1)),
+        ("adadelta", dict(rho=0.7, eps=0.1)),
+        ("adam", dict(b1=0.5, b2=0.9, eps=0.1)),
+    ],
+)
+def test_an_optimizer_follows_its_equation(name, options):
+    gradients, transformation = (1.0, -0.5, 2.0), OPTIMIZERS[name](**options)
+    state, steps = transformation.init(jnp.zeros([])), []
+    for g in gradients:
+        update, state = transformation.update(jnp.asarray(g), state, jnp.zeros([]))
+        steps.append(float(update))
+    assert steps == pytest.approx(list(by_hand(name, gradients, **options)), rel=1e-5)
 
 
 def test_accumulating_two_batches_is_one_update_of_their_mean_gradient():
     e = build(**PLAIN, optim__accumulate=2)
-    start, after_one, after_two = (trained(e, n) if n else None for n in (0, 1, 2))
     one = build(**PLAIN)
-    first = trained(one, 1)
-    assert start is None and differ(after_one, after_two) > 0
-    initial = losses(one, 0)[1].state(losses(one, 0)[2]).params
-    assert differ(after_one, initial) == 0  # the first of two batches updates nothing
-    assert differ(after_two, initial) > 0.1 * differ(first, initial)
+    program, state = Program(one), fresh_state(one)
+    assert differ(trained(e, 1), state.params) == 0  # the first of two batches updates nothing
+
+    def stepped(at):
+        """From the initial weights, on the batch of step `at`."""
+        begun = program.start(state.replace(step=np.full_like(state.step, at)))
+        return program.state(program.train(begun, at, 1)[0]).params
+
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, stepped(0), stepped(1))
+    assert differ(trained(e, 2), mean) < 1e-6 < differ(stepped(0), stepped(1))
 
 
 @pytest.mark.parametrize(("mask", "biases_shrink"), [("kernels", False), ("all", True)])
@@ -123,8 +168,6 @@ def test_weight_decay_shrinks_what_its_mask_says(decay, mask, biases_shrink):
 
 
 def _leaves(tree):
-    import jax
-
     return jax.tree.leaves(tree)
 
 

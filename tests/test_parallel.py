@@ -79,9 +79,16 @@ def test_steps_in_one_dispatch_give_the_bits_of_steps_one_by_one():
     assert differ(trained(build(), 12, at_a_time=1), trained(build(), 12, at_a_time=4)) == 0
 
 
-def test_seeds_differ():
-    curve = losses(build(seeds=(0, 1)), 3)[0]
-    assert (curve[:, 0] != curve[:, 1]).all()
+def test_dropout_differs_between_seeds_and_between_steps():
+    e = build(model__dropout=0.5)
+    e = dataclasses.replace(e, model=e.model.clone(axis_name=None))
+    state, batch = jax.tree.map(lambda x: x[0], fresh_state(e)), e.example_batch()
+
+    @jax.jit
+    def loss(at, seed):
+        return step.gradients(state.replace(step=at), batch, seed, experiment=e, axis=None)[1]["loss"]
+
+    assert len({float(loss(at, seed)) for at in (0, 1) for seed in (0, 1)}) == 4
 
 
 class Tagger(nn.Module):

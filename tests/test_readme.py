@@ -1,15 +1,19 @@
 """What the README tells to write works as it stands there."""
 
+import csv
 import json
 import pathlib
 import re
+import shlex
 
 import helpers
 import pytest
 
 import architectures
+from configs import load
 from scripts import report, sweep
 from train import __main__ as command
+from train import experiment
 from train.data import DATASETS
 from train.tasks import TASKS
 
@@ -45,6 +49,24 @@ def get_config():
     return base.override(c, names | {"data.steps": 5, "optim.steps": 3})
 """
 README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    """Each training command of the README's blocks and of configs/results.csv, but those of files of one's own."""
+    blocks = "\n".join(re.findall("```\n(.*?)```", README, re.DOTALL))
+    found = re.findall(r"^(python -m train --config=.*?)(?:  .*)?$", blocks, re.MULTILINE)
+    with (load.ROOT / "configs" / "results.csv").open() as file:
+        found += [row["command"] for row in csv.DictReader(file)]
+    return sorted({command for command in found if "mine/" not in command})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_that_the_readme_shows_is_of_a_config_that_can_be_built(command, monkeypatch):
+    words = shlex.split(command)[3:]
+    flags = [word for word in words[1:] if word.startswith("--config.")]
+    config = load.load(words[0].removeprefix("--config="), load.from_command_line(flags))[1]
+    helpers.stand_in_data(monkeypatch)
+    assert experiment.build(config).steps > 0
 
 
 def test_the_readmes_own_network_and_table_train_and_are_judged_in_a_folder_of_their_own(tmp_path):

@@ -17,6 +17,7 @@ from architectures.cells import GRUCell, LSTMCell
 from architectures.layers import Dropout
 from architectures.lstm1997 import LSTM1997Cell, g
 from architectures.recurrent import Bidirectional, Recurrent, Stack, last_step
+from train import flops
 
 KEY = jax.random.key(0)
 
@@ -70,6 +71,15 @@ def loss_and_gradients(layer, variables, x, mask):
         return jnp.sin(y).sum() + sum(jnp.cos(leaf).sum() for leaf in jax.tree.leaves(carry))
 
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(variables, x)
+
+
+@pytest.mark.parametrize("scan", ["fused", "plain"])
+def test_recomputing_chunks_of_time_costs_multiply_adds_in_the_gradient(scan):
+    x, mask = sequences()
+    layers = [Recurrent(GRUCell(5), scan=scan, remat=remat) for remat in (0, 3)]
+    variables = layers[0].init(KEY, x, mask)
+    kept, again = (flops.multiply_adds(jax.grad(lambda v, f=f: f.apply(v, x, mask)[1].sum()), variables) for f in layers)
+    assert again > kept
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -1,5 +1,6 @@
 """Whole runs, in real processes: train, be asked again, be refused, show the result."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -50,11 +51,11 @@ def test_the_same_command_again_shows_the_result_and_trains_nothing(finished):
 
 
 def test_eval_only_gives_the_metrics_of_the_result_and_writes_nothing(finished):
-    before = sorted(p for p in finished[0].rglob("*"))
+    before = sorted((p, p.stat().st_mtime_ns) for p in finished[0].rglob("*"))
     shown = train(*VOWELS, f"--workdir={finished[0]}", "--eval_only")
     error = json.loads((finished[0] / "result.json").read_text())["metrics"]["test/error"]["per_seed"]
     assert shown.returncode == 0 and f"test/error         {log.summary(error)}" in shown.stdout
-    assert sorted(p for p in finished[0].rglob("*")) == before
+    assert sorted((p, p.stat().st_mtime_ns) for p in finished[0].rglob("*")) == before
 
 
 def test_eval_only_of_a_folder_without_a_run_exits_with_2(tmp_path):
@@ -67,6 +68,27 @@ def test_a_changed_config_is_refused_with_the_keys_that_differ(finished):
     refused = train(*VOWELS, "--config.optim.lr=0.5", "--config.log.every=7", f"--workdir={finished[0]}")
     assert refused.returncode == 2 and refused.stderr.count("\n") == 1
     assert "optim.lr was 0.005, is 0.5" in refused.stderr and "log.every" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "refused"),
+    [
+        ("configs/lstm_adding.py", {"parallel.seeds": "vmap", "parallel.devices": 1}, None),
+        ("configs/lstm_adding.py", {"steps_per_dispatch": 7, "optim.skip_nonfinite": True}, None),
+        ("configs/lstm_adding.py", {"eval.every": 7, "log.every": 7, "checkpoint.every": 7, "checkpoint.keep": 9}, None),
+        ("configs/cnn_imagenet.py", {"data.workers": 2}, None),
+        *(
+            ("configs/lstm_adding.py", {key: value}, key)
+            for key, value in {
+                "data.batch_size": 7, "model.hidden": 7, "seeds": (7,), "dtype": "bfloat16", "optim.steps": 7, "optim.lr": 0.7,
+            }.items()
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_learned_belongs_to_a_run_and_how_it_is_computed_and_shown_does_not(tmp_path, file, changes, refused):
+    (tmp_path / "config.json").write_text(load.as_json(load.load(file)[1]))
+    with pytest.raises(BadInput, match=rf"another config \({refused} was ") if refused else contextlib.nullcontext():
+        same_config(tmp_path, load.load(file, changes)[1])
 
 
 def test_how_often_the_metric_of_a_stop_is_looked_at_belongs_to_the_config(tmp_path):
@@ -123,13 +145,20 @@ def test_other_data_under_a_run_is_refused(tmp_path, finished):
 
 
 def test_training_never_imports_tensorflow_torch_or_a_plotting_library_early(tmp_path):
-    program = (
-        "import sys; from train.__main__ import main; main(sys.argv[1:]);"
-        "print('FORBIDDEN', [m for m in ('tensorflow', 'torch', 'tensorflow_datasets', 'clu') if m in sys.modules])"
-    )
+    program = """
+import sys
+from train import __main__, loop
+run = loop.run
+def watched(*arguments, **options):
+    print("PLOTTING", "matplotlib" in sys.modules)
+    return run(*arguments, **options)
+loop.run = watched
+__main__.main(sys.argv[1:])
+print("FORBIDDEN", [m for m in ("tensorflow", "torch", "tensorflow_datasets", "clu") if m in sys.modules])
+"""
     arguments = [*VOWELS, "--config.optim.steps=20", f"--workdir={tmp_path}"]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
-    assert "FORBIDDEN []" in done.stdout
+    assert "PLOTTING False" in done.stdout and "FORBIDDEN []" in done.stdout and done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("switch", "kept"), [("true", True), ("false", False)])

@@ -18,8 +18,8 @@ from configs.table import Row, Scale, Table, Until
 from scripts import report as report_script
 from scripts import sweep, table_report, table_runs
 from train import __main__ as command
-from train import log
-from train.errors import BadInput
+from train import interruption, log
+from train.errors import BadInput, Interrupted, NonFinite
 
 
 def start(*arguments):
@@ -94,6 +94,24 @@ def test_a_row_is_handed_the_last_checkpoint_of_another_until_its_run_has_begun(
     array.write_text("trained on")
     sweep.hand_over(before, row)
     assert array.read_text() == "trained on"
+
+
+def test_a_sweep_runs_the_other_rows_of_one_that_is_not_finite_and_then_ends_with_3(tiny, tmp_path):
+    tiny.write_text(TINY.replace("0.001", "1e30"))
+    with pytest.raises(NonFinite, match="no result of slow:") as error:
+        sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=slow,fast"])
+    assert error.value.code == 3 and (tmp_path / "runs" / "small" / "fast" / "result.json").exists()
+
+
+def test_a_sweep_that_is_told_to_stop_ends_with_75_begins_no_other_row_and_goes_on(tiny, tmp_path, monkeypatch):
+    arguments, runs = [str(tiny), f"--workdir={tmp_path / 'runs'}"], tmp_path / "runs" / "small"
+    monkeypatch.setattr(interruption, "requested", lambda step: step >= 20)
+    with pytest.raises(Interrupted) as error:
+        sweep.main(arguments)
+    assert error.value.code == 75 and [run.name for run in runs.iterdir()] == ["slow"]
+    assert not (runs / "slow" / "result.json").exists()
+    monkeypatch.undo()
+    assert sweep.main(arguments) == 0 and len(list(runs.glob("*/result.json"))) == 3
 
 
 def test_a_shard_has_the_rows_that_go_on_from_its_own_and_a_scale_leaves_them_out_with_those():

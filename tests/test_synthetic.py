@@ -1,14 +1,11 @@
 """Synthetic tasks: what the papers say of their distributions."""
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import drawn
 
-from configs import base
 from train.data import DATASETS
 
 
@@ -88,11 +85,6 @@ def test_pixels_in_order_are_the_image_and_permuted_ones_the_same_for_all_images
     batch = rows.train.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(0), index)
     assert batch["input"].shape == (3, 28, 28) and float(batch["input"].max()) == 1.0
     np.testing.assert_allclose(batch["input"], images[:3].reshape(3, 28, 28) / 255, rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_every_argument_of_a_data_set_is_a_key_of_the_config(name):
-    assert set(inspect.signature(DATASETS[name]).parameters) <= set(base.section("data", name))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 
 from scripts import generate, length_figure, prepare_data, transduce, transducer, weights
 from train import __main__ as command
-from train.data import texts
+from train.data import DATASETS, texts
 from train.errors import BadInput
+from train.tasks import EOS
 
 TINY = ["--config.model.hidden=8", "--config.optim.steps=2", "--config.schedule.warmup=0", "--config.seeds=0,1"]
 CMUDICT = ["--config=configs/seq2seq_cmudict.py", "--config.data.buckets=1", "--config.model.embedding=8"]
@@ -71,6 +72,19 @@ def test_texts_come_from_a_file_too_and_an_alignment_is_drawn_in_the_order_the_n
     weights, source, target = found.alignment(*found.encode(["canon"]), found.target.encode("K AE N"))
     assert (source, target) == (list("nonac"), ["K", "AE", "N", "<eos>"])
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_what_is_right_scores_no_errors_and_100_bleu_and_what_is_wrong_does_not(runs, monkeypatch):
+    found = transduce.Transducer([str(runs / "seq2seq")])
+    assert len(transduce.Transducer([str(runs / "seq2seq")] * 2).variables) == 2 * len(found.variables)
+    options = {key: value for key, value in found.data.items() if key not in ("name", "batch_size")}
+    first = [[int(n) for n in of[0] if n > EOS] for of in DATASETS["cmudict"](**options).evals["test"].arrays["references"]]
+    for wrong in (False, True):
+        answers = [row[:-1] if wrong and k % 2 else row for k, row in enumerate(first)]
+        monkeypatch.setattr(found, "decode", lambda rows, *_, answers=answers: [[(row, 0.0)] for row in answers[: len(rows)]])
+        lines, _ = transduce.evaluate(found, "test", 50, 1, 0.0)
+        assert ("  0.00%" in lines[1], lines[2].split()[2] == ("50.00%" if wrong else "0.00%")) == (not wrong, True)
+        assert ("BLEU            100.00" in lines[3]) != wrong
 
 
 def test_error_rates_of_a_split_are_those_that_training_found_and_are_tabled_by_length(runs, capsys, tmp_path):
