@@ -13,7 +13,7 @@ from configs.table import Better, Monotone, Ordered, Row, Scale, Solves, Table
 
 PLAIN = {"model.name": "plain_cifar"}
 RESIDUAL = {"model.name": "resnet_cifar"}
-
+SHORT = dict(small="Of 64,000 steps it has 188: in the second epoch 39% are wrong in training, of ResNet-20's answers 25%.")
 DEEP = {row: WARM_UP for row in ("plain-110", "ResNet-110", "ResNet-1202")}
 
 TABLE = Table(
@@ -48,8 +48,8 @@ TABLE = Table(
             "residual networks gain from depth (6.97, 7.17, 7.51, 8.75%)",
             order=("ResNet-56", "ResNet-44", "ResNet-32", "ResNet-20"),
         ),
-        Better("110 layers beat 20", row="ResNet-110", than="ResNet-20"),
-        Better("... and 56", row="ResNet-110", than="ResNet-56"),
+        Better("110 layers beat 20", row="ResNet-110", than="ResNet-20", notes=SHORT),
+        Better("... and 56", row="ResNet-110", than="ResNet-56", notes=SHORT),
         Monotone(
             "the deeper a plain network, the higher its training error",
             order=("plain-20", "plain-32", "plain-44", "plain-56"),
