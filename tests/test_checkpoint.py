@@ -75,12 +75,13 @@ def test_a_score_that_is_no_number_is_never_the_best(tmp_path, state):
     assert save(tmp_path, state, [1, 2, 3], keep=1, scores=[0.5, float("nan"), 0.6]) == [1, 3]
 
 
-def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_is_taken(tmp_path, state):
+def test_flipped_bits_are_noticed_and_the_checkpoint_before_is_taken(tmp_path, state):
     save(tmp_path, state, [1, 2])
-    data = max((tmp_path / "2" / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
-    contents = bytearray(data.read_bytes())
-    contents[len(contents) // 2] ^= 1
-    data.write_bytes(contents)
+    for data in (tmp_path / "2" / "state").rglob("d/*"):
+        contents = bytearray(data.read_bytes())
+        for place in range(0, len(contents), 16):  # no value depends on some of the bytes, and which differs from run to run
+            contents[place] ^= 1
+        data.write_bytes(contents)
     ((found, _), _), warnings = restore(tmp_path, state)
     assert found.step.tolist() == [1, 1]
     assert len(warnings) == 1 and "checkpoint 2" in warnings[0] and "falling back" in warnings[0]
