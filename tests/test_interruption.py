@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from etils import epath
-from helpers import VOWELS, train
+from helpers import VOWELS, flip_bits, train
 
 from train import interruption, log, report
 from train.__main__ import main
@@ -54,10 +54,7 @@ def test_a_run_whose_newest_checkpoint_is_damaged_falls_back_says_so_and_ends_th
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", finished[0], copy], check=True)
     (copy / "result.json").unlink()
-    data = max((copy / "checkpoints" / "120" / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
-    contents = bytearray(data.read_bytes())
-    contents[len(contents) // 2] ^= 1
-    data.write_bytes(contents)
+    flip_bits(copy / "checkpoints" / "120")
     done = train(*VOWELS, f"--workdir={copy}")
     assert done.returncode == 0, done.stderr
     assert "checkpoint 120 in" in done.stdout and "is broken" in done.stdout and "resuming at step 100" in done.stdout
