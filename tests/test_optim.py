@@ -13,6 +13,7 @@ from train.optim import OPTIMIZERS, SCHEDULES
 from train.parallel import Program
 
 PLAIN = dict(optim__name="sgd", optim__clip_norm=None, optim__lr=0.1)
+BARE = dict(warmup=0, warmup_factor=0.0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None)
 
 
 def rates(schedule: str, steps: int, **options) -> np.ndarray:
@@ -45,10 +46,7 @@ def test_lr_per_scales_the_learning_rate_with_the_batch():
 
 def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
     rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1)
-    plain = dict(
-        warmup=0, warmup_factor=0.0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None
-    )
-    optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=1, ema=0.0, **plain)
+    optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=1, ema=0.0, **BARE)
     params = jnp.zeros([1])
     state, seen = optimizer.update.init(params), []
     for loss in (5.0, 4.0, 4.0, 4.0, 4.0):
@@ -74,10 +72,7 @@ def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
 
 def test_plateau_counts_its_window_in_batches_also_where_an_update_is_of_two():
     rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=2, patience=1, factor=0.1, window=4)
-    plain = dict(
-        warmup=0, warmup_factor=0.0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None
-    )
-    optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=2, ema=0.0, **plain)
+    optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=2, ema=0.0, **BARE)
     params, scales = jnp.zeros([1]), []
     state = optimizer.update.init(params)
     for _ in range(12):
