@@ -53,10 +53,13 @@ def build(spec=ADDING, **changes):
     return experiment.build(load.load(spec, (SMALL if spec == ADDING else {}) | changes)[1])
 
 
-def losses(e, steps: int, *, at_a_time: int = 1):
-    """The training loss of each step (or each few), [steps / at_a_time, S], and the program and its carry after them."""
+def losses(e, steps: int, *, at_a_time: int = 1, state=None):
+    """The training loss of each step (or each few), [steps / at_a_time, S], and the program and its carry after them.
+
+    state: the one to begin with, in the place of a fresh one.
+    """
     program = Program(e)
-    carry, curve = program.start(fresh_state(e)), []
+    carry, curve = program.start(fresh_state(e) if state is None else state), []
     for step in range(0, steps, at_a_time):
         carry, _ = program.train(carry, step, at_a_time)
         carry, sums = program.take_sums(carry)
