@@ -13,7 +13,7 @@ from train.errors import BadInput
 FAMILIES = {  # name -> (model.name, epochs, what differs from below)
     "alexnet": (
         "alexnet",
-        0.5,
+        4,
         {
             "model.width": 0.25,
             "model.image_size": 64,
@@ -23,13 +23,13 @@ FAMILIES = {  # name -> (model.name, epochs, what differs from below)
             "optim.lr": 0.01,
         },
     ),
-    "vgg": ("vgg", 0.5, {"model.configuration": "A", "model.width": 0.25, "model.image_size": 32, "optim.lr": 0.03}),
-    "vgg_bn": ("vgg", 1, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
-    "googlenet": ("googlenet", 0.5, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
-    "bn_inception": ("bn_inception", 0.5, {"model.width": 0.5}),
+    "vgg": ("vgg", 4, {"model.configuration": "A", "model.width": 0.25, "model.image_size": 32, "optim.lr": 0.03}),
+    "vgg_bn": ("vgg", 4, {"model.width": 0.25, "model.image_size": 32, "model.batch_norm": "synchronised"}),
+    "googlenet": ("googlenet", 4, {"model.width": 0.5, "model.auxiliary_pool": "adaptive", "optim.lr": 0.03}),
+    "bn_inception": ("bn_inception", 2, {"model.width": 0.5}),
     "inception_v3": ("inception_v3", 0.5, {"model.width": 0.125, "model.stem": "small", "data.pad": 0}),
-    "resnet": ("resnet", 0.5, {"model.depth": 18, "model.width": 16}),
-    "resnet_v2": ("resnet_v2", 0.5, {"model.depth": 50, "model.width": 16}),
+    "resnet": ("resnet", 4, {"model.depth": 18, "model.width": 16}),
+    "resnet_v2": ("resnet_v2", 4, {"model.depth": 50, "model.width": 16}),
     "resnet20": ("resnet_cifar", 2, {"model.width": 8}),
     "plain20": ("plain_cifar", 2, {"model.width": 8}),
     "resnet56": ("resnet_cifar", 0.5, {"model.width": 8, "model.depth": 56}),
