@@ -23,8 +23,8 @@ TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers to
 SINGLE_2014 = (64, 192, 384, 256, 256)
 
 
-def fully_connected(x, window: int, *, outputs: int, hidden: int, dropout: float, train, axis_name, dtype, activation, init):
-    """fc6, fc7, fc8 of AlexNet and VGG inside the calling module: maps [B, H, W, C] -> [B, outputs] in float32.
+def fully_connected(model, x, window: int, *, train: bool, activation, init):
+    """fc6, fc7, fc8 of `model`, AlexNet or VGG: maps [B, H, W, C] -> [B, outputs] in float32.
 
     fc6 is a convolution whose window is the whole map of a training image, so a larger image gives a map of class scores,
     which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2. init: layer name -> (kernel, bias).
@@ -32,14 +32,18 @@ def fully_connected(x, window: int, *, outputs: int, hidden: int, dropout: float
     if min(x.shape[1:3]) < window:
         has = f"the image has only {x.shape[1]} x {x.shape[2]}"
         raise ValueError(f"image_size: fc6 sees {window} x {window} positions, {has}; have that of the data's images")
-    kernel, bias = init("fc6")
-    x = Conv(hidden, (window, window), padding="VALID", kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc6")(x)
-    x = Dropout(dropout, axis_name)(activation(x), train=train)
-    kernel, bias = init("fc7")
-    x = nn.Dense(hidden, kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc7")(x)
-    x = Dropout(dropout, axis_name)(activation(x), train=train)
-    kernel, bias = init("fc8")
-    return nn.Dense(outputs, kernel_init=kernel, bias_init=bias, dtype=dtype, name="fc8")(x).astype(jnp.float32).mean((1, 2))
+
+    def layer(kind, units, *window, name, **options):
+        kernel, bias = init(name)
+        return kind(units, *window, kernel_init=kernel, bias_init=bias, dtype=model.dtype, name=name, **options)
+
+    def dropped(x):
+        return Dropout(model.dropout, model.axis_name)(activation(x), train=train)
+
+    hidden = scaled(model.hidden, model.width)
+    x = dropped(layer(Conv, hidden, (window, window), padding="VALID", name="fc6")(x))
+    x = dropped(layer(nn.Dense, hidden, name="fc7")(x))
+    return layer(nn.Dense, model.outputs, name="fc8")(x).astype(jnp.float32).mean((1, 2))
 
 
 class AlexNet(nn.Module):
@@ -116,18 +120,7 @@ class AlexNet(nn.Module):
             return self._pool(conv(x, 5, 3, padding=1, feature_group_count=self.groups))
 
         x = recomputed(self.remat, maps)(self, x)
-        return fully_connected(
-            x,
-            self._window,
-            outputs=self.outputs,
-            hidden=scaled(self.hidden, self.width),
-            dropout=self.dropout,
-            train=train,
-            axis_name=self.axis_name,
-            dtype=self.dtype,
-            activation=activation,
-            init=init,
-        )
+        return fully_connected(self, x, self._window, train=train, activation=activation, init=init)
 
     def _pool(self, x):
         return max_pool(x, 3 if self.overlap else 2, 2)

@@ -78,15 +78,5 @@ class VGG(nn.Module):
 
         for i, (windows, maps) in enumerate(zip(blocks, MAPS, strict=True), 1):
             x = recomputed(self.remat, lambda self, x, i=i, w=windows, m=maps: block(self, x, i, w, m))(self, x)
-        return fully_connected(
-            x,
-            self.image_size // 32,
-            outputs=self.outputs,
-            hidden=scaled(self.hidden, self.width),
-            dropout=self.dropout,
-            train=train,
-            axis_name=self.axis_name,
-            dtype=self.dtype,
-            activation=nn.relu,
-            init=lambda name: (init, nn.initializers.zeros),
-        )
+        starts = (init, nn.initializers.zeros)
+        return fully_connected(self, x, self.image_size // 32, train=train, activation=nn.relu, init=lambda name: starts)

@@ -121,6 +121,7 @@ NEEDS = {  # a key that does nothing unless another is set, or is what follows =
     "model.sampling_c": "model.sampling_schedule=linear",
     "model.merge": "model.directions=both",
     "model.max_source": "model.attention=location",
+    "model.window": "model.local",
     "model.gate_bias": "model.gate",
     "model.bn_epsilon": "model.batch_norm",
     "model.bn_momentum": "model.batch_norm",

@@ -9,7 +9,7 @@ follows it, and windows of 3 letters each way.
 
 from configs.table import Alike, Better, Row, Scale, Table
 
-LOCAL_M, LOCAL_P = {"model.local": "monotonic"}, {"model.local": "predictive"}
+LOCAL_M, LOCAL_P = ({"model.local": local, "model.window": 3} for local in ("monotonic", "predictive"))
 
 
 def row(name: str, score: str, paper: float | None = None, local: dict | None = None) -> Row:
@@ -30,7 +30,6 @@ TABLE = Table(
         "model.directions": "forward",
         "model.attend": "after",
         "model.input_feeding": True,
-        "model.window": 3,
         "model.hidden": 128,
         "model.embedding": 64,
         "optim.name": "adam",
