@@ -53,7 +53,7 @@ README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
 
 def commands() -> list[str]:
     """Each training command of the README's blocks and of configs/results.csv, but those of files of one's own."""
-    blocks = "\n".join(re.findall("```\n(.*?)```", README, re.DOTALL))
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
     found = re.findall(r"^(python -m train --config=.*?)(?:  .*)?$", blocks, re.MULTILINE)
     with (load.ROOT / "configs" / "results.csv").open() as file:
         found += [row["command"] for row in csv.DictReader(file)]
