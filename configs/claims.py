@@ -46,17 +46,40 @@ class Claim(abc.ABC):
         a, b = values[first], values[second]
         return statistics.paired(_no_sooner(a, b), _no_sooner(b, a), logarithm=steps)
 
+    def ahead(self, values, table, row: str, than: str, by: float | None = None) -> Verdict:
+        """Whether `row` is better, by more than `by`.
+
+        Of a seed that never came there, how much later it would have is unknown. So where the other row's did, a verdict for
+        the row whose seed did not needs the sign test over all seeds too; and none is given on a ratio.
+        """
+        verdict = statistics.above(self.difference(values, table, row, than), by, ratio=self.of_steps(table))
+        ahead, behind = (row, than) if verdict.word == statistics.HELD else (than, row)
+        a, b = values[ahead], values[behind]
+        if by:
+            return _unless_bounds(verdict, verdict.word, a)
+        seeds = a.keys() & b.keys()
+        if verdict.word != statistics.UNDECIDED and any(_never(a[s]) and not _never(b[s]) for s in seeds):
+            first, second = _no_sooner(a, b), _no_sooner(b, a)
+            sooner, later = (sum(x[s] < y[s] for s in seeds) for x, y in ((first, second), (second, first)))
+            if not statistics.agree(sooner, later):
+                return dataclasses.replace(verdict, word=statistics.UNDECIDED)
+        return verdict
+
     def of_steps(self, table) -> bool:
         return isinstance(self.measure or table.measure, Steps)
 
 
+def _never(value: float) -> bool:
+    return isinstance(value, AtLeast)
+
+
 def _no_sooner(values: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
-    return {k: max(v, others.get(k, v)) if isinstance(v, AtLeast) else v for k, v in values.items()}
+    return {k: max(v, others.get(k, v)) if _never(v) else v for k, v in values.items()}
 
 
 def _unless_bounds(verdict: Verdict, word: str, *rows: Mapping[int, float]) -> Verdict:
     """Undecided in place of `word` where a seed of these rows never came there: of it only a lower bound is known."""
-    never = any(isinstance(value, AtLeast) for values in rows for value in values.values())
+    never = any(_never(value) for values in rows for value in values.values())
     return dataclasses.replace(verdict, word=statistics.UNDECIDED) if never and verdict.word == word else verdict
 
 
@@ -72,8 +95,7 @@ class Better(Claim):
         return self.row, self.than
 
     def judge(self, values, table):
-        verdict = statistics.above(self.difference(values, table, self.row, self.than), self.by, ratio=self.of_steps(table))
-        return _unless_bounds(verdict, statistics.NOT_HELD, values[self.than]) if self.by else verdict
+        return self.ahead(values, table, self.row, self.than, self.by)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +111,7 @@ class Ordered(Claim):
         return statistics.all_of(self.neighbours(values, table))
 
     def neighbours(self, values, table) -> list[Verdict]:
-        ratio = self.of_steps(table)
-        pairs = itertools.pairwise(self.order)
-        return [statistics.above(self.difference(values, table, *pair), None, ratio=ratio) for pair in pairs]
+        return [self.ahead(values, table, *pair) for pair in itertools.pairwise(self.order)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,8 +120,7 @@ class Monotone(Ordered):
     the one before beyond doubt, and the last is worse than the first. Neighbours may be alike, where `Ordered` allows none."""
 
     def judge(self, values, table):
-        ends = self.difference(values, table, self.order[0], self.order[-1])
-        whole = statistics.above(ends, None, ratio=self.of_steps(table))
+        whole = self.ahead(values, table, self.order[0], self.order[-1])
         evidence, word = f"first against last {whole.evidence}", whole.word
         for pair, verdict in zip(itertools.pairwise(self.order), self.neighbours(values, table), strict=True):
             if verdict.word == statistics.NOT_HELD:
@@ -159,6 +178,6 @@ class Solves(Claim):
 
     def judge(self, values, table):
         lower = table.better == "lower" or self.of_steps(table)
-        came = [value for value in values[self.row].values() if not isinstance(value, AtLeast)]
+        came = [value for value in values[self.row].values() if not _never(value)]
         right = sum(value <= self.level if lower else value >= self.level for value in came)
         return statistics.share(right, len(values[self.row]), self.share, above=self.solves)

@@ -47,7 +47,8 @@ def paired(a: Mapping[int, float], b: Mapping[int, float], *, logarithm: bool = 
         return Interval(math.nan, -math.inf, math.inf, 0)
     x, y = (np.array([values[seed] for seed in seeds], np.float64) for values in (a, b))
     interval = mean(np.log(x / y) if logarithm else x - y)
-    if interval.low == interval.high and interval.mean and interval.count < SIGN_TEST:
+    rounding = 1e-9 * (1.0 if logarithm else max(np.abs(x).max(), np.abs(y).max()))  # of subtracting what was printed
+    if interval.high - interval.low <= rounding < abs(interval.mean) and interval.count < SIGN_TEST:
         return dataclasses.replace(interval, low=-math.inf, high=math.inf)
     return interval
 
@@ -68,6 +69,11 @@ def inside(difference: Interval, within: float) -> Verdict:
     outside = difference.low > within or difference.high < -within
     word = HELD if -within < difference.low and difference.high < within else NOT_HELD if outside else UNDECIDED
     return Verdict(word, _show(difference))
+
+
+def agree(sooner: int, later: int) -> bool:
+    """Whether so many pairs of one order and of the other are more than chance: the two-sided sign test."""
+    return scipy.stats.binomtest(sooner, sooner + later).pvalue < 1 - CONFIDENCE
 
 
 def share(right: int, trials: int, bound: float, *, above: bool) -> Verdict:

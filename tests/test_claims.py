@@ -87,6 +87,19 @@ def test_what_is_but_a_lower_bound_refutes_no_large_ratio_and_shows_no_likeness(
     assert alike.verdict(dict(a=came, b=came), table(alike, measure=measure)).word == "held"
 
 
+def test_a_seed_that_never_came_there_takes_a_ratio_and_what_the_sign_test_does_not_say_from_the_others():
+    measure = Until("train/error", 25.0)
+    slow = {k: 1000.0 for k in range(6)}
+    fast = {k: 10.0 + k for k in range(5)} | {5: AtLeast(10000.0)}  # sooner with five seeds, no one knows how late with one
+    for by in (None, 6.0):
+        claim = Better("b is faster", row="b", than="a", by=by)
+        assert claim.verdict(dict(a=slow, b=fast), table(claim, measure=measure)).word == "undecided"
+        assert claim.verdict(dict(a=fast, b=slow), table(claim, measure=measure)).word == "undecided"
+    many = {k: 10.0 + k for k in range(9)} | {9: AtLeast(10000.0)}  # nine of ten are no chance
+    claim = Better("b is faster", row="b", than="a")
+    assert claim.verdict(dict(a=dict.fromkeys(range(10), 1000.0), b=many), table(claim, measure=measure)).word == "held"
+
+
 def test_a_run_that_ended_before_the_level_does_not_solve_it_however_short_it_was():
     claim, measure = Solves("solves", row="a"), Until("train/error", 25.0)
     for value, word in ((AtLeast(200.0), "not held"), (200.0, "held")):
@@ -94,7 +107,7 @@ def test_a_run_that_ended_before_the_level_does_not_solve_it_however_short_it_wa
 
 
 def test_an_order_needs_every_pair_and_alike_needs_the_whole_interval_inside():
-    low, mid, high = ({k: v + 0.01 * k for k in range(4)} for v in (1.0, 1.0, 2.0))
+    low, mid, high = ({k: v + 0.01 * k * v for k in range(4)} for v in (1.0, 1.0, 2.0))
     ordered = Ordered("a before b before c", order=("a", "b", "c"))
     assert ordered.verdict(dict(a=low, b=high, c=mid), table(ordered, rows="abc")).word == "not held"
     half = ordered.verdict(dict(a=low, b=mid, c=high), table(ordered, rows="abc"))
@@ -127,6 +140,8 @@ def test_differences_that_agree_to_the_last_digit_decide_nothing_below_six_seeds
     for count, word in ((2, "undecided"), (5, "undecided"), (6, "held")):
         values = dict(a=dict.fromkeys(range(count), 3.0), b=dict.fromkeys(range(count), 2.0))
         assert claim.verdict(values, table(claim)).word == word
+    values = dict(a={0: 10.1, 1: 20.3, 2: 30.4}, b={0: 10.0, 1: 20.2, 2: 30.3})  # equal but for the rounding of a subtraction
+    assert claim.verdict(values, table(claim)).word == "undecided"
     assert claim.verdict(dict(a={0: 1.0}, b={1: 1.0}), table(claim)).evidence == "no seed in common"
 
 
