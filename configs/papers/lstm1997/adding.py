@@ -57,11 +57,15 @@ TABLE = Table(
         ),
         Monotone("longer lags take longer", order=("T=100", "T=500", "T=1000"), notes=dict(paper=LONGEST)),
         Solves(
-            "at the stop about one of 2,560 test sequences is wrong",
+            "at the stop about one of 2,560 test sequences is wrong (at most two)",
             row="T=100",
-            level=0.2,
+            level=0.08,
             measure="test/sequence_error",
-            notes=SHORT,
+            notes=SHORT
+            | dict(
+                paper="4 to 9 of 2,560 are wrong: at such a rate 2,000 right ones in a row, looked for at every step, come by "
+                "luck."
+            ),
         ),
     ),
     scales=dict(

@@ -88,7 +88,7 @@ TABLE = Table(
             row="4 blocks of 1 at 0.5 and inputs to outputs",
         ),
         Better(
-            "(ours) ... more than without",
+            "(ours) ... and 3 blocks come there sooner than without",
             row="3 blocks of 2 at 0.5 and inputs to outputs",
             than="3 blocks of 2 at 0.5",
         ),

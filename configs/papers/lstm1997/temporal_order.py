@@ -37,7 +37,12 @@ TABLE = Table(
         Solves("LSTM tells the order of two symbols in every trial", row="6a: two symbols", share=EVERY),
         Solves("... and of three", row="6b: three symbols", share=EVERY),
         Better("three symbols take longer than two", row="6a: two symbols", than="6b: three symbols"),
-        Solves("of 2,560 test sequences about one is wrong", row="6a: two symbols", level=0.2, measure="test/sequence_error"),
+        Solves(
+            "of 2,560 test sequences about one is wrong (at most two)",
+            row="6a: two symbols",
+            level=0.08,
+            measure="test/sequence_error",
+        ),
     ),
     scales=dict(
         paper=Scale("the paper's network, data, learning rule; 20 trials", {"optim.steps": 1_000_000}, seeds=20),
