@@ -13,7 +13,8 @@ from configs.statistics import Verdict
 
 @dataclasses.dataclass(frozen=True)
 class Claim(abc.ABC):
-    """What the paper says of its rows, in `says`, with the place. notes: scale -> why it does not hold there."""
+    """What the paper says of its rows, in `says`, with the place. notes: scale -> what is to be said of the verdict
+    there, above all why it does not hold."""
 
     says: str
     measure: Measure | None = dataclasses.field(default=None, kw_only=True)  # None: the table's
@@ -130,11 +131,10 @@ class Monotone(Ordered):
 
 @dataclasses.dataclass(frozen=True)
 class Lower(Claim):
-    """Of `row`, `measure` is lower than the measure `than`, by a ratio of more than `by` if that is given."""
+    """Of `row`, `measure` is lower than the measure `than`."""
 
     row: str = dataclasses.field(kw_only=True)
     than: Measure = dataclasses.field(kw_only=True)
-    by: float | None = dataclasses.field(default=None, kw_only=True)
 
     def rows(self):
         return (self.row,)
@@ -143,8 +143,7 @@ class Lower(Claim):
         return self.measure or table.measure, self.than
 
     def judge(self, values, table, than):
-        ratio = self.by is not None
-        return statistics.above(statistics.paired(than[self.row], values[self.row], logarithm=ratio), self.by, ratio=ratio)
+        return statistics.above(statistics.paired(than[self.row], values[self.row]), None, ratio=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import json
+import os
 import pathlib
 import re
 import sys
@@ -36,6 +37,8 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
 def load_table(text: str) -> tuple[pathlib.Path, Table]:
     """The file and its TABLE. Raises BadInput where there is none."""
     path = find(text, "TABLE.py", "configs/papers/*/[a-z]*.py").absolute()
+    if ":" in str(path):
+        raise BadInput(f"TABLE.py: {path}: has a colon, which parts a file from a row; move it")
 
     def table(module):
         if not isinstance(getattr(module, "TABLE", None), Table):
@@ -47,7 +50,7 @@ def load_table(text: str) -> tuple[pathlib.Path, Table]:
 
 def find(text: str, flag: str = "--config", pattern: str = "configs/[a-z]*_*.py") -> pathlib.Path:
     """The file, also as named from the top of the repository. Raises BadInput with the nearest one there is."""
-    path = next((p for p in (pathlib.Path(text), ROOT / text) if p.is_file()), None)
+    path = next((p for p in (pathlib.Path(text), ROOT / text) if os.path.isfile(p)), None)
     if path is None:
         have = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
         raise BadInput(f"{flag}: no file {text!r}; {base.nearest(text, have)}")

@@ -77,6 +77,8 @@ class Table:
             raise ValueError(
                 f"rows: {sorted(unknown) or names} must be different names of rows without , and /, before their use"
             )
+        if any("/" in scale for scale in self.scales):
+            raise ValueError(f"scales: {[*self.scales]} must be names without /")
         folders = {}
         for name in names:
             other = folders.setdefault(folder_of(name), name)

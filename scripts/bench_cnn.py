@@ -26,20 +26,19 @@ def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
     """A function that trains `steps` steps in one dispatch and waits for them; devices: as parallel.devices."""
     from train.loop import fresh_state
 
-    e = experiment(*MODELS[name], steps=steps, devices=devices)
+    e = experiment(*MODELS[name], {"steps_per_dispatch": steps, "parallel.devices": devices})
     return trainer(e, fresh_state(e), stock=stock)
 
 
-def experiment(model: dict, batch: int, image: tuple[int, int, int], *, steps: int, devices: int | None):
-    """The training of a model by momentum on one batch of noise."""
+def experiment(model: dict, batch: int, image: tuple[int, int, int], changes: dict[str, object]):
+    """The training of a model by momentum on one batch of noise; changes: of its config."""
     import architectures
     from configs import base
     from train import experiment
     from train.data.source import Dataset, Source
 
-    changes = {"optim.name": "momentum", "optim.lr": 1e-4, "data.source": "embedded", "data.batch_size": batch}
-    changes |= {"steps_per_dispatch": steps, "parallel.devices": devices}
-    e = experiment.build(base.override(base.get_config(), changes))
+    fixed = {"optim.name": "momentum", "optim.lr": 1e-4, "data.source": "embedded", "data.batch_size": batch}
+    e = experiment.build(base.override(base.get_config(), fixed | changes))
     images, labels = batch_of(batch, image)
 
     def make(arrays, index, keys):

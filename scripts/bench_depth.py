@@ -21,7 +21,7 @@ def prepared(depth: int, scan_from: int):
     from train.loop import fresh_state
 
     model = dict(name="resnet_cifar", depth=depth, scan_from=scan_from)
-    e = bench_cnn.experiment(model, BATCH, IMAGE, steps=1, devices=None)
+    e = bench_cnn.experiment(model, BATCH, IMAGE, {"steps_per_dispatch": 1})
     start = time.perf_counter()
     state = fresh_state(e)
     initialised = time.perf_counter()

@@ -12,23 +12,24 @@ COUNTS = (1, 4, 16, 64)
 WAYS = ("map", "vmap", "devices", "devices+vmap")
 STEPS = 5  # in one dispatch of ours
 TABLE = "configs/papers/lstm1997/embedded_reber.py:small/3 blocks of 2 at 0.5"
-CASES = {
-    "lstm": ("configs/lstm_adding.py:T=100", {"model.hidden": 32, "data.batch_size": 64}),
-    "lenet5": ("configs/lenet_fashion_mnist.py", {"data.source": "embedded"}),
-    "resnet20": ("configs/cnn_fashion_mnist.py:model=resnet20", {"data.source": "embedded", "model.width": 0}),
-}
+ADDING = "configs/lstm_adding.py:T=100"
+CASES = ("lstm", "lenet5", "resnet20")  # the adding problem by an LSTM of 32 units, batch 64; two of bench_cnn.MODELS
 
 
-def ours(config: str, changes: dict, seeds: int, way: str, steps: int = STEPS):
-    """A function that takes `steps` steps of every seed and waits."""
+def ours(case: str, seeds: int, way: str, steps: int = STEPS):
+    """A function that takes `steps` steps of every seed and waits. case: one of CASES, or a config."""
     import jax
 
     from configs import load
     from train import experiment, parallel
     from train.loop import fresh_state
 
-    changes = {**changes, "parallel.seeds": way, "seeds": tuple(range(seeds)), "steps_per_dispatch": steps}
-    e = experiment.build(load.load(config, changes)[1])
+    changes = {"parallel.seeds": way, "seeds": tuple(range(seeds)), "steps_per_dispatch": steps}
+    if case in bench_cnn.MODELS:
+        e = bench_cnn.experiment(*bench_cnn.MODELS[case], changes)
+    else:
+        changes |= {"model.hidden": 32, "data.batch_size": 64} if case == "lstm" else {}
+        e = experiment.build(load.load(ADDING if case == "lstm" else case, changes)[1])
     program = parallel.Program(e)
     held = [program.start(fresh_state(e)), 0]
 
@@ -68,10 +69,10 @@ def compare(count: int) -> None:
     prepare_jax()
     import jax
 
-    for case, (config, changes) in CASES.items():
+    for case in CASES:
         for seeds in COUNTS if case != "resnet20" else COUNTS[:2]:  # 16 of ResNet-20 take minutes a round
             ways = [way for way in WAYS if seeds >= len(jax.devices()) or not way.startswith("devices")]
-            makers = {way: functools.partial(ours, config, changes, seeds, way) for way in ways}
+            makers = {way: functools.partial(ours, case, seeds, way) for way in ways}
             times, skipped, _ = rounds.quiet({"torch": functools.partial(theirs, case)} | makers, count)
             if not times["torch"]:
                 print(f"{case}, {seeds} seeds: no quiet round; other processes use the machine")
@@ -86,7 +87,7 @@ def compare(count: int) -> None:
 def population(count: int) -> None:
     """30 trials of LSTM 1997, experiment 1, together, against one that is run 30 times."""
     ways = (("30", 30, "devices+vmap"), ("1", 1, "map"))
-    makers = {name: functools.partial(ours, TABLE, {}, n, way, 500) for name, n, way in ways}
+    makers = {name: functools.partial(ours, TABLE, n, way, 500) for name, n, way in ways}
     times, skipped, _ = rounds.quiet(makers, count)
     if not times["1"]:
         print("lstm1997: no quiet round; other processes use the machine")

@@ -124,7 +124,8 @@ def text(found: anatomy.Anatomy, row: dict[str, str] | None, comparable: bool) -
     ]
     totals = len(found.layers) + 1
     aligned.insert(totals, "")
-    notes = [f"{what}: {row[key]}" for what, key in (("printed in the paper", "printed"), ("note", "note")) if row and row[key]]
+    said = (("printed in the paper", "printed" if comparable else ""), ("note", "note"))
+    notes = [f"{what}: {row[key]}" for what, key in said if key and row and row[key]]
     return "\n".join(line.rstrip() for line in (*aligned, *notes))
 
 

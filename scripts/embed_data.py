@@ -6,7 +6,6 @@ that of JapaneseVowels if none is given.
 
 import hashlib
 import pathlib
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -58,12 +57,12 @@ def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.embed_data", __doc__)
     parser.add_argument("wheel", nargs="?", metavar="WHEEL_OF_AEON_1.6.0")
     wheel = parser.parse_args(arguments).wheel
-    if wheel and not pathlib.Path(wheel).is_file():
-        raise BadInput(f"{wheel}: no such file")
+    if wheel and not zipfile.is_zipfile(wheel):
+        raise BadInput(f"{wheel}: no wheel is there")
     with tempfile.TemporaryDirectory() as temporary:
         if wheel is None:
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, "aeon==1.6.0"]
-            subprocess.run(pip, check=True)
+            prepare_text.fetch(*pip, cwd=temporary)
             wheel = next(pathlib.Path(temporary).glob("*.whl"))
         sets = dict(fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(pathlib.Path(wheel)))
     for name, arrays in sets.items():

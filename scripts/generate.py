@@ -10,6 +10,8 @@ import numpy as np
 from scripts.transduce import COLDEST
 from train.errors import BadInput, Parser, exit_with
 
+MOST = 1_000_000  # tokens of a text, and texts
+
 
 def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: float):
     """int32 [tokens]: what follows the prompt int32 [P], P >= 1; PAD, BOS and UNK are never drawn."""
@@ -44,8 +46,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--samples", type=int, default=1, help="how many texts (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     flags = parser.parse_args(arguments)
-    if flags.tokens < 1 or flags.samples < 1 or not 0 <= flags.seed < 2**31:
-        raise BadInput("--tokens and --samples must be at least 1, --seed from 0 to 2**31 - 1")
+    if not (1 <= flags.tokens <= MOST and 1 <= flags.samples <= MOST and 0 <= flags.seed < 2**31):
+        raise BadInput(f"--tokens and --samples must be from 1 to {MOST:,}, --seed from 0 to 2**31 - 1")
+    if not flags.temperature and (flags.samples > 1 or flags.seed):
+        raise BadInput("--temperature=0: is no draw, so leave --samples and --seed out")
     if flags.temperature and not COLDEST <= flags.temperature < float("inf"):
         raise BadInput(f"--temperature: {flags.temperature} must be 0, or at least {COLDEST}")
     from train.__main__ import prepare_jax

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from train.errors import BadInput, Parser, exit_with
+from train.errors import BadInput, Parser, exit_with, writing_in
 
 LEAST = 50  # sources to a point: longer lengths are pooled until there are so many
 COLUMNS = ("length", "sources", "edits", "tokens")
@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> int:
     axes.set(xlabel="letters in the word", ylabel="phone error rate (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(out, dpi=130)
+    with writing_in(out, after=""):
+        figure.savefig(out, dpi=130)
     return 0
 
 

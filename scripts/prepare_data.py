@@ -140,11 +140,15 @@ def main(arguments: list[str]) -> None:
     flags = parser.parse_args(arguments)
     if not flags.name:
         raise BadInput(f"name a data set: {', '.join(NAMES)}, or any other of TFDS")
+    if flags.check and (flags.origin != "auto" or flags.manual_dir or flags.tfrecord):
+        raise BadInput("--check: looks at what is prepared, so leave --origin, --manual_dir and --tfrecord out")
+    if flags.manual_dir and flags.tfrecord:
+        raise BadInput("--manual_dir and --tfrecord: one or the other")
     if flags.name not in files.SETS | texts.TEXTS:
         prepare_tfds.known(flags.name, NAMES)
         if flags.origin == "debian":
             raise BadInput(f"Debian has no {flags.name}; use --origin=tfds")
-        if flags.tfrecord and not flags.check:
+        if flags.tfrecord:
             source = pathlib.Path(flags.tfrecord).absolute()
             prepare_tfds.convert(source, files.tfds_folder() / flags.name / source.name)
         elif not flags.check:

@@ -8,13 +8,13 @@ python -m scripts.report --check   fails when a README does not match its CSV
 
 import csv
 import io
-import json
 import pathlib
 
 from scripts import table_report
+from train import paths
 from train.errors import BadInput, Parser, exit_with
 from train.log import summary, write_whole
-from train.report import origin
+from train.report import RESULT, origin, read
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS, README = ROOT / "configs" / "results.csv", ROOT / "README.md"
@@ -25,15 +25,12 @@ COLUMNS = (
 )
 
 
-def row(run: pathlib.Path) -> dict[str, str]:
+def row(run: str) -> dict[str, str]:
     """The line of a run in results.csv. Raises BadInput if it has no result."""
-    try:
-        return _row(json.loads((run / "result.json").read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{run}: no readable result.json ({error}); train it to its end first") from None
-
-
-def _row(result: dict) -> dict[str, str]:
+    workdir = paths.path_of(run, "RUN")
+    if not (workdir / RESULT).exists():
+        raise BadInput(f"{run}: has no {RESULT}; name a run that is trained to its end, or tables alone")
+    result = read(workdir)
     return dict(
         command=result["command"],
         metric=result["metric"],
@@ -69,18 +66,18 @@ def with_block(readme: str, text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.report", __doc__)
-    parser.add_argument("runs", nargs="*", type=pathlib.Path, metavar="RUN|TABLE.py", help="a run's workdir, or tables")
+    parser.add_argument("runs", nargs="*", metavar="RUN|TABLE.py", help="a run's workdir, or tables")
     parser.add_argument("--check", action="store_true", help="exit with 1 when README.md does not match results.csv")
     parser.add_argument("--workdir", metavar="DIR", help="of a table: where scripts.sweep put its runs")
     flags = parser.parse_args(arguments)
-    tables = bool(flags.runs) and all(run.suffix == ".py" for run in flags.runs)
+    tables = bool(flags.runs) and all(run.endswith(".py") for run in flags.runs)
     if flags.check and flags.runs:
         raise BadInput("--check: looks at all that is reported; leave RUN out")
     if flags.workdir is not None and not tables:
         raise BadInput("--workdir: of a table alone")
     if tables:
         for table in flags.runs:
-            table_report.report(str(table), flags.workdir)
+            table_report.report(table, flags.workdir)
         return 0
     new = [row(run) for run in flags.runs]
     rows = list(csv.DictReader(RESULTS.open())) if RESULTS.exists() else []

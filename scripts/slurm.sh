@@ -18,7 +18,8 @@ fail() {
 
 [ -n "${SLURM_ARRAY_TASK_ID:-}" ] || fail "no array job; sbatch --array=0-7 scripts/slurm.sh TABLE.py --workdir=DIR"
 [ -f scripts/sweep.py ] || fail "$PWD is not the repository; sbatch from its root, or with --chdir"
-case " $* " in *" --workdir="*) ;; *) fail "--workdir is missing; all tasks need one that they share" ;; esac
+case " $* " in *" --shard"*) fail "--shard is this script's own; each of the tasks gets one" ;; esac
+case " $* " in *" --workdir"*) ;; *) fail "--workdir is missing; all tasks need one that they share" ;; esac
 shards=${SHARDS:-$SLURM_ARRAY_TASK_COUNT}
 shard=$SLURM_ARRAY_TASK_ID
 [ "$shard" -lt "$shards" ] || fail "task $shard of $shards; --array counts from 0, as in --array=0-7"

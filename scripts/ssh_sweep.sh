@@ -31,7 +31,8 @@ done
 [ ${#hosts[@]} -gt 0 ] || fail "no host; scripts/ssh_sweep.sh HOST... -- TABLE.py --workdir=DIR"
 [ $# -gt 1 ] || fail "no table; scripts/ssh_sweep.sh HOST... -- TABLE.py --workdir=DIR"
 shift
-case " $* " in *" --workdir="*) ;; *) fail "--workdir is missing; all hosts need one that they share" ;; esac
+case " $* " in *" --shard"*) fail "--shard is this script's own; each of the hosts gets one" ;; esac
+case " $* " in *" --workdir"*) ;; *) fail "--workdir is missing; all hosts need one that they share" ;; esac
 
 sweeps=()
 for i in "${!hosts[@]}"; do

@@ -24,6 +24,8 @@ from train import __main__ as command
 from train import experiment, log, report
 from train.errors import BadInput, NonFinite, Parser, exit_with
 
+MOST_SEEDS = 10_000  # of a row: all train in one program
+
 
 def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
     """The rows by --rows and --shard, and those that they go on from, in the order of the table. Raises BadInput.
@@ -89,8 +91,8 @@ def main(arguments: list[str]) -> int:
     say = functools.partial(print, flush=True) if hosts.first() else lambda *_: None
     path, table = load.load_table(flags.table)
     count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
-    if count < 1:
-        raise BadInput(f"--seeds: {count} must be at least 1")
+    if not 1 <= count <= MOST_SEEDS:
+        raise BadInput(f"--seeds: {count} must be from 1 to {MOST_SEEDS:,}")
     runs, rows = table_runs.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
     for name in rows:
         _about(name, base.validate, table.config(name, flags.scale))

@@ -45,8 +45,10 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     if isinstance(measure, Until):
         first = [min((step for step in found if found[step][i] <= measure.level), default=None) for i in range(judged)]
         return _in_examples(measure, seeds, first, trained)
-    # a seed that is done has no more values in training
-    return {s: next((of[i] for of in reversed(found.values()) if of[i] == of[i]), math.nan) for i, s in enumerate(seeds)}
+    curve = [*found.values()]
+    done = [measure.startswith("train/") and step is not None for step in stopped[:judged]]  # and has no more values
+    last = ((of[i] for of in reversed(curve) if of[i] == of[i] or not done[i]) for i in range(judged))
+    return {seed: next(values, math.nan) for seed, values in zip(seeds, last, strict=True)}
 
 
 def _in_examples(measure: Steps, seeds: list[int], steps: list[int | None], trained: list[int]) -> dict[int, float]:
@@ -130,7 +132,10 @@ def read(folder: pathlib.Path) -> list[dict]:
     reader = csv.DictReader(file.open())
     if tuple(reader.fieldnames or COLUMNS) != COLUMNS:
         raise BadInput(f"{file}: is not of tables, its columns are {', '.join(reader.fieldnames)}; move TABLE.py elsewhere")
-    return list(reader)
+    lines = list(reader)
+    if any(None in line or None in line.values() for line in lines):
+        raise BadInput(f"{file}: has a line that is cut short or too long; mend it, or delete the file and report anew")
+    return lines
 
 
 def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:

@@ -19,7 +19,7 @@ from etils import epath
 
 from scripts.transducer import Transducer
 from train import paths
-from train.errors import BadInput, Parser, exit_with
+from train.errors import BadInput, Parser, exit_with, writing_in
 from train.log import write_whole
 
 COLDEST = 1e-6  # temperature: what logits are divided by must leave them finite
@@ -131,7 +131,8 @@ def main(arguments: list[str]) -> int:
             writer = csv.DictWriter(text, table[0], lineterminator="\n")
             writer.writeheader()
             writer.writerows(table)
-            write_whole(epath.Path(flags.errors), text.getvalue())
+            with writing_in(flags.errors, after=""):
+                write_whole(epath.Path(flags.errors), text.getvalue())
         return 0
     where = f"--file: {flags.file}" if flags.file else "standard input:"
     try:
@@ -158,7 +159,9 @@ def main(arguments: list[str]) -> int:
         for output, score in outputs[:best]:
             print(f"{text}\t{said(output)}\t{score:.3f}")
     if flags.alignment:
-        epath.Path(flags.alignment).write_bytes(draw(*transducer.alignment(sources[0], found[0][0][0])))
+        png = draw(*transducer.alignment(sources[0], found[0][0][0]))
+        with writing_in(flags.alignment, after=""):
+            epath.Path(flags.alignment).write_bytes(png)
     return 0
 
 

@@ -150,7 +150,7 @@ def test_numbers_have_three_figures_and_thousands_as_such():
 
 
 def test_two_measures_of_one_row_are_compared_seed_by_seed():
-    claim = Lower("less of it inside", row="a", measure="inside/mse", than="onset/mse", by=2.0)
+    claim = Lower("less of it inside", row="a", measure="inside/mse", than="onset/mse")
     assert table(claim).measures == ("test/error", "inside/mse", "onset/mse")
     inside, onset = {0: 0.1, 1: 0.2, 2: 0.15}, {0: 0.3, 1: 0.62, 2: 0.44}
     assert claim.verdict(dict(a=inside), table(claim), dict(a=onset)).word == "held"
@@ -196,6 +196,12 @@ def test_steps_to_a_level_or_to_the_stop_count_whole_runs_where_a_seed_never_cam
 def test_a_seed_that_is_done_keeps_the_last_training_error_that_it_had(tmp_path):
     run = run_with(tmp_path, (10, "train", [5.0, 7.0]), (20, "train", [None, 4.0]), stopped=[10, None])
     assert table_runs.values("train/error", *run) == {3: 5.0, 5: 4.0}
+
+
+def test_a_last_value_that_is_no_number_is_not_replaced_by_an_earlier_one(tmp_path):
+    run = run_with(tmp_path, (10, "test", [5.0, 7.0]), (20, "test", [None, 4.0]), stopped=[10, None])
+    values = table_runs.values("test/error", *run)
+    assert np.isnan(values[3]) and values[5] == 4.0
 
 
 def test_ensembles_judged_at_the_end_are_not_filled_with_what_single_seeds_had(tmp_path):

@@ -88,6 +88,7 @@ def test_a_sweep_that_ends_with_75_by_itself_is_queued_again(place):
     [
         (SWEEP, {}, "no array job; sbatch --array=0-7"),
         (SWEEP[:2], TASK, "--workdir is missing"),
+        ((*SWEEP, "--shard=0/2"), TASK, "--shard is this script's own"),
         (SWEEP, TASK | {"SLURM_ARRAY_TASK_COUNT": "3"}, "task 3 of 3; --array counts from 0"),
     ],
 )
@@ -139,6 +140,7 @@ def test_ctrl_c_ends_ssh_on_all_hosts(place):
         (("a", "--"), "no table"),
         (("a", "--scale=x", "--", *SWEEP), "unknown flag '--scale=x'"),
         (("a", "--", "t.py"), "--workdir is missing"),
+        (("a", "--", *SWEEP, "--shard=0/2"), "--shard is this script's own"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_no_host_is_asked(place, arguments, words):

@@ -76,7 +76,7 @@ def test_check_fails_when_the_readme_says_something_else(page):
 
 
 def test_a_folder_without_a_result_is_named(page):
-    with pytest.raises(BadInput, match="nowhere: no readable result"):
+    with pytest.raises(BadInput, match="nowhere: has no result.json"):
         script.main([str(page / "nowhere")])
 
 

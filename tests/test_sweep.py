@@ -185,7 +185,7 @@ def test_a_row_that_is_done_is_not_started_again_and_the_results_of_all_rows_sta
         (["--rows=slow,quick"], "row: unknown 'quick'; have slow, fast, fastest"),
         (["--shard=2/2"], "--shard: '2/2' must be i/n"),
         (["--rows="], "--rows: is empty"),
-        (["--seeds=0"], "--seeds: 0 must be at least 1"),
+        (["--seeds=0"], "--seeds: 0 must be from 1 to 10,000"),
         (["--seeds=two"], "--seeds"),
     ],
 )
@@ -219,6 +219,19 @@ def test_a_file_that_is_no_table_and_a_file_that_is_not_there_are_refused():
         sweep.main(["configs/lstm_adding.py"])
     with pytest.raises(BadInput, match="did you mean 'configs/papers/lstm1997/adding.py'"):
         sweep.main(["configs/papers/lstm1997/addin.py"])
+    with pytest.raises(BadInput, match="no file"):
+        sweep.main(["a" * 300 + ".py"])
+
+
+def test_a_table_in_a_folder_with_a_colon_and_results_that_are_cut_short_are_refused(tiny, tmp_path):
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    (folder / "t.py").write_text(tiny.read_text())
+    with pytest.raises(BadInput, match="has a colon"):
+        sweep.main([str(folder / "t.py"), "--dry_run"])
+    (tiny.parent / "results.csv").write_text(",".join(table_runs.COLUMNS) + "\ntiny,small,slow,0\n")
+    with pytest.raises(BadInput, match="has a line that is cut short"):
+        sweep.main([str(tiny), "--dry_run"])
 
 
 def test_a_run_ends_when_every_seed_came_to_the_level_and_says_at_which_step(tmp_path):

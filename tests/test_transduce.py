@@ -204,9 +204,12 @@ def test_letters_that_a_run_does_not_know_are_named_in_one_line_beside_the_outpu
         (transduce, ["--workdir={}/seq2seq", "--limit=3", "a"], "--limit: needs --evaluate"),
         (transduce, ["--workdir={}/seq2seq", "--evaluate=test", "--limit=0"], "--limit: 0 is outside [1, inf]"),
         (generate, ["--workdir={}/seq2seq"], "holds a seq2seq; what is needed is a language_model of text"),
-        (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be at least 1"),
+        (generate, ["--workdir={}/language_model", "--tokens=0"], "--tokens and --samples must be from 1"),
+        (generate, ["--workdir={}/language_model", "--temperature=0", "--samples=2"], "--temperature=0: is no draw"),
         (weights, ["torch.nn/LSTM", "{}/seq2seq", "x.npz", "--reverse"], "is one stack of layers, not a run's network"),
         (prepare_data, ["kjv_reina_valera", "--origin=tfds"], "comes from its package alone"),
+        (prepare_data, ["fashion_mnist", "--check", "--origin=tfds"], "--check: looks at what is prepared"),
+        (prepare_data, ["imagenet2012", "--tfrecord=x", "--manual_dir=y"], "--manual_dir and --tfrecord: one or the other"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(runs, command, flags, says):

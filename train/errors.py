@@ -45,14 +45,14 @@ class NotRead(Ending):
 
 
 @contextlib.contextmanager
-def writing_in(folder):
-    """What the system says within it becomes NotWritten."""
+def writing_in(folder, after: str = "; the newest checkpoint is as it was"):
+    """What the system says within it becomes NotWritten, with what holds after it."""
     try:
         yield
     except BrokenPipeError:  # nobody reads what it says
         raise
     except OSError as error:
-        raise NotWritten(f"cannot write in {folder} ({reason(error)}); the newest checkpoint is as it was") from error
+        raise NotWritten(f"cannot write in {folder} ({reason(error)}){after}") from error
 
 
 class Parser(argparse.ArgumentParser):
