@@ -115,6 +115,7 @@ NEEDS = {  # a key that does nothing unless another is set, or is what follows =
     "optim.decay_mask": "optim.weight_decay",
     "schedule.warmup_factor": "schedule.warmup",
     "stop.at_most": "stop.metric",
+    "task.j": "task.criterion=map",
     "model.variational": "model.dropout",
     "model.sampling_schedule": "model.scheduled_sampling",
     "model.sampling_k": "model.scheduled_sampling",

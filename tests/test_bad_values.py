@@ -98,6 +98,15 @@ LENET, ADDING, VOWELS = (f"configs/{name}.py" for name in ("lenet_fashion_mnist"
             "model.merge: 'sum' does nothing without model.directions=both",
         ),
         (["--config=configs/seq2seq_cmudict.py", "--config.model.window=4"], "model.window: 4 does nothing without"),
+        (
+            [
+                f"--config={LENET}",
+                *("--config.model.name=lenet5_1998", "--config.task.name=classify_rbf"),
+                *("--config.task.criterion=mle", "--config.task.j=0.9"),
+            ],
+            "task.j: 0.9 does nothing without task.criterion=map",
+        ),
+        ([f"--config={LENET}", "--config.task.auxiliary_weight=0.5"], "auxiliary_weight: 0.5 does nothing"),
         ([f"--config={LENET}", "--config.stop.at_most=3"], "stop.at_most: 3.0 does nothing without stop.metric"),
         (
             [f"--config={LENET}", "--config.stop.metric=train/error", "--config.stop.at_most=-1"],

@@ -25,7 +25,8 @@ def save(folder, state, steps, keep=2, scores=None):
     with Checkpoints(epath.Path(folder), keep) as checkpoints:
         for i, step in enumerate(steps):
             marked = state.replace(step=np.full_like(state.step, step))
-            checkpoints.save(step, (marked, SUMS), scores[i] if scores else float("nan"), {"seconds": 1.5, "data": "d"})
+            checkpoints.scores |= {step: scores[i]} if scores else {}
+            checkpoints.save(step, (marked, SUMS), {"seconds": 1.5, "data": "d"})
             checkpoints._manager.wait_until_finished()
         return checkpoints.steps()
 

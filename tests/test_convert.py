@@ -229,7 +229,7 @@ def run(tmp_path):
     statistics = {"batch_stats": both["batch_stats"]}
     state = TrainState(np.zeros(2, np.int32), both["params"], statistics, {"inner": {}, "average": averages})
     with Checkpoints(epath.Path(tmp_path / "run" / "checkpoints"), 1) as checkpoints:
-        checkpoints.save(7, (state, {}), 0.5, {})
+        checkpoints.save(7, (state, {}), {})
     model = dict(name="resnet", depth=18, stride_in="3x3", pool="padded", scan_from=4)
     (tmp_path / "run" / "config.json").write_text(json.dumps(dict(seeds=[5, 9], model=model, data={})))
     return tmp_path / "run", variables

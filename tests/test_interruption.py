@@ -12,10 +12,11 @@ import pytest
 from etils import epath
 from helpers import VOWELS, flip_bits, train
 
-from train import interruption, log, report
+from train import interruption, log, loop, report
 from train.__main__ import main
 from train.checkpoint import Checkpoints
 from train.errors import Interrupted, NotWritten
+from train.parallel import Program
 
 
 def final_arrays(workdir) -> dict:
@@ -123,6 +124,58 @@ def test_a_run_that_is_interrupted_at_every_turn_ends_with_the_bits_and_records_
     expected, found = final_arrays(tmp_path / "whole"), final_arrays(tmp_path / "parts")
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
     assert without_times(tmp_path / "parts") == without_times(tmp_path / "whole")
+
+
+def test_an_interrupted_run_keeps_the_checkpoints_that_an_uninterrupted_one_keeps(tmp_path, monkeypatch):
+    command = [*VOWELS, "--config.optim.steps=120", "--config.eval.every=20", "--config.checkpoint.keep=1"]
+    main([*command, f"--workdir={tmp_path / 'whole'}"])
+    interrupted = []
+
+    def requested(step: int) -> bool:
+        return step in (20, 60, 100) and step not in interrupted and not interrupted.append(step)
+
+    monkeypatch.setattr(interruption, "requested", requested)
+    for _ in range(3):
+        with pytest.raises(Interrupted):
+            main([*command, f"--workdir={tmp_path / 'parts'}"])
+    main([*command, f"--workdir={tmp_path / 'parts'}"])
+    whole, parts = ({path.name for path in (tmp_path / run / "checkpoints").iterdir()} for run in ("whole", "parts"))
+    assert parts == whole and len(whole) == 2  # the last, and the best, which is another one
+
+
+def test_a_record_of_an_evaluation_stays_where_a_resumed_run_makes_it_no_more(tmp_path, monkeypatch):
+    command = [*VOWELS, "--config.optim.steps=60", f"--workdir={tmp_path}"]
+    asked = []
+    monkeypatch.setattr(interruption, "requested", lambda step: step == 50 and not asked.append(step) and len(asked) == 1)
+    with pytest.raises(Interrupted):
+        main([*command, "--config.eval.every=25", "--config.checkpoint.every=25"])
+    main([*command, "--config.eval.every=40", "--config.checkpoint.every=25"])
+    assert [record["step"] for record in log.read(epath.Path(tmp_path)) if record["split"] == "test"] == [25, 60]
+
+
+def test_the_speed_in_the_log_is_that_of_training_alone_whatever_is_evaluated_and_saved_between(tmp_path, monkeypatch):
+    clock, train_steps, evaluate, save = [0.0], Program.train, loop.evaluate, Checkpoints.save
+
+    def taking(seconds, function):
+        def timed(*arguments, **options):
+            clock[0] += seconds(arguments)
+            return function(*arguments, **options)
+
+        return timed
+
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(Program, "train", taking(lambda arguments: arguments[3], train_steps))  # a step takes a second
+    monkeypatch.setattr(loop, "evaluate", taking(lambda _: 1000.0, evaluate))
+    monkeypatch.setattr(Checkpoints, "save", taking(lambda _: 500.0, save))
+    stops = iter([60])
+    monkeypatch.setattr(interruption, "requested", lambda step: step == 60 and next(stops, None) == 60)
+    command = [*VOWELS, "--config.optim.steps=120", "--config.log.every=40", "--config.eval.every=20"]
+    command += ["--config.checkpoint.every=40", f"--workdir={tmp_path}"]  # so each record is read before the next dispatch
+    with pytest.raises(Interrupted):
+        main(command)
+    main(command)
+    speeds = [record["examples_per_s"] for record in log.read(epath.Path(tmp_path)) if record["split"] == "train"]
+    assert speeds == [60.0] * 3  # 30 utterances a second, of each of two seeds
 
 
 def test_an_interruption_within_an_evaluation_is_heard_before_it_is_over_and_the_run_ends_with_the_same_bits(

@@ -39,3 +39,10 @@ def test_a_damaged_line_before_the_last_is_refused_by_its_number(tmp_path):
     )
     with pytest.raises(BadInput, match="line 2 of .*metrics.jsonl is damaged; delete it"):
         log.read(epath.Path(tmp_path))
+
+
+@pytest.mark.parametrize("value", ["null", "3.5", '["a"]', "{}", '[[1.0], "b"]'])
+def test_a_metric_that_is_no_list_of_numbers_is_refused_by_its_line(tmp_path, value):
+    (tmp_path / log.FILE).write_text(f'{{"step": 1, "split": "train", "loss": {value}}}\n')
+    with pytest.raises(BadInput, match="line 1 of .*metrics.jsonl is damaged"):
+        log.read(epath.Path(tmp_path))

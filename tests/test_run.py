@@ -250,3 +250,25 @@ def test_a_second_run_in_a_workdir_where_one_is_going_is_refused_and_the_first_g
     finally:
         first.kill()
         first.wait()
+
+
+def test_a_network_that_no_memory_holds_is_refused_before_anything_is_drawn(tmp_path):
+    with pytest.raises(BadInput, match="the state of all seeds takes .* GB, this machine has"):
+        main([*VOWELS, "--config.model.hidden=1000000", f"--workdir={tmp_path}"])
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_step_that_does_not_fit_into_memory_ends_with_2_and_one_line():
+    program = "from train.errors import exit_with\ndef main(_):\n    raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory')\n"
+    done = subprocess.run([sys.executable, "-c", program + "exit_with(main, 'a command')"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("a command: out of memory (RESOURCE_EXHAUSTED")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_that_a_metric_of_the_test_stops_can_be_judged_in_other_batches(tmp_path):
+    command = [*VOWELS, "--config.optim.steps=20", "--config.stop.metric=test/error", f"--workdir={tmp_path}"]
+    assert main(command) == 0
+    other = "--config.eval.batch_size=100"
+    with pytest.raises(BadInput, match="holds a run of another config"):
+        main([*command, other])
+    assert main([*command, other, "--eval_only"]) == 0

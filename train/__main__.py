@@ -66,7 +66,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
     name, config = configs.load(flags.config, configs.from_command_line(rest))
     experiment = experiments.build(config)
     workdir = paths.path_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
-    same_config(workdir, config)
+    same_config(workdir, config, eval_only=flags.eval_only)
     done = (workdir / report.RESULT).exists() and not flags.eval_only
     if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it
         if hosts.first():
@@ -93,13 +93,13 @@ def _read_json(path) -> dict:
         raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
 
 
-def same_config(workdir, config, but: tuple[str, ...] = ()) -> None:
+def same_config(workdir, config, but: tuple[str, ...] = (), eval_only: bool = False) -> None:
     """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ.
 
-    but: keys among those of RESULT_FREE that may not differ either.
+    but: keys among those of RESULT_FREE that may not differ either. eval_only: nothing is trained, so no stop is looked for.
     """
     now, changed = _changed(workdir, config)
-    stop = now["stop.metric"] if not now["stop.last"] else ""  # a seed may be done at each record of it
+    stop = "" if now["stop.last"] or eval_only else now["stop.metric"]  # a seed may be done at each record of it
     bound = ("log.every", "checkpoint.every") if stop.startswith("train/") else "eval."  # when there is a record
     free = {key for key in changed if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))} - {*but}
     differing = [says for key, says in changed.items() if key not in free]

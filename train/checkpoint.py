@@ -1,6 +1,7 @@
 """Checkpoints: Orbax, asynchronous, with a digest of the arrays that is verified on restore. Numpy in, numpy out."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -37,17 +38,28 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return h.hexdigest()
 
 
+@dataclasses.dataclass
+class Best(checkpoint_managers.PreservationPolicy):
+    """Keeps the checkpoint of the lowest of the scores, {step: score}; what is not finite is none."""
+
+    scores: dict[int, float]
+
+    def should_preserve(self, checkpoints, *, context):
+        scores = {info.step: self.scores.get(info.step, np.nan) for info in checkpoints}
+        best = min((step for step in scores if np.isfinite(scores[step])), key=scores.get, default=None)
+        return [info.step == best for info in checkpoints]
+
+
 class Checkpoints:
-    """The checkpoints of one workdir. Use it in a `with`: leaving waits for the last save."""
+    """The checkpoints of one workdir. Use it in a `with`: leaving waits for the last save.
+
+    scores: {step: lower is better}, to be filled; Orbax would forget those of an earlier session.
+    """
 
     def __init__(self, folder: epath.Path, keep: int):
         """keep: the latest this many stay, and beside them the one with the lowest score."""
-        policy = checkpoint_managers.AnyPreservationPolicy(
-            [
-                checkpoint_managers.LatestN(keep),
-                checkpoint_managers.BestN(n=1, get_metric_fn=lambda m: -m["score"] if np.isfinite(m["score"]) else -np.inf),
-            ]
-        )
+        self.scores = {}
+        policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(keep), Best(self.scores)])
         logging.set_verbosity(logging.FATAL)  # Orbax prints each traceback several times before it raises
         options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
         self._manager = ocp.CheckpointManager(folder, options=options)
@@ -83,11 +95,8 @@ class Checkpoints:
     def steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
 
-    def save(self, step: int, carry: tuple[TrainState, Sums], score: float, meta: dict) -> None:
-        """Starts to write the state and the sums not yet logged, numpy leaves.
-
-        score: lower is better, NaN for none; meta: plain JSON.
-        """
+    def save(self, step: int, carry: tuple[TrainState, Sums], meta: dict) -> None:
+        """Starts to write the state and the sums not yet logged, numpy leaves. meta: plain JSON."""
         arrays = flatten(*carry)
         with self._writing():
             saved = self._manager.save(
@@ -96,7 +105,6 @@ class Checkpoints:
                     state=ocp.args.StandardSave(arrays),
                     meta=ocp.args.JsonSave(sealed(meta | {"step": step, "digest": digest(arrays)})),
                 ),
-                metrics={"score": score},
             )
         if not saved:  # Orbax says no more than this, as where a step is not newer than its newest
             raise RuntimeError(f"Orbax did not save step {step} in {self._folder}")

@@ -1,10 +1,12 @@
 """What of a config cannot work together. Every check raises BadInput, one line with the key in it."""
 
+import inspect
 import math
 
 import jax
 
 import architectures
+from train import tasks
 from train.errors import BadInput
 from train.layout import SEEDS
 from train.stop import SLIDING
@@ -45,8 +47,13 @@ def of_parts(config, experiment) -> None:
 
 
 def of_metrics(config, experiment) -> None:
-    """The task's metric and the stop's are ones that the log will have, and the stop's examples are whole batches."""
+    """The task's metric and the stop's are ones that the log will have, the stop's examples are whole batches, and the heads
+    that the task weighs are there."""
     batch_size, dataset = experiment.batch_size, experiment.dataset
+    if "auxiliary_weight" in config.task and not isinstance(experiment.shapes[1], tuple):
+        weight, usual = config.task.auxiliary_weight, inspect.signature(tasks.classify).parameters["auxiliary_weight"].default
+        if weight != usual:
+            raise BadInput(f"task.auxiliary_weight: {weight} does nothing, as this {config.model.name!r} has no auxiliary head")
     metrics = experiment.metrics
     for judged in (f"{split}/{experiment.task.metric}" for split in dataset.evals):
         if judged not in metrics:

@@ -103,7 +103,12 @@ def exit_with(main, command: str):
         print(f"{command}: {line}", file=sys.stderr)
     except Exception as error:
         hosts.blame(error)
-        traceback.print_exc()
-        line, code, together = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}", 1, False
+        said, together = " ".join(str(error).split()), False
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # as XLA says it
+            line, code = f"out of memory ({said[:200]}); have a smaller batch, model, or number of seeds, or model.remat", 2
+            print(f"{command}: {line}", file=sys.stderr)
+        else:
+            traceback.print_exc()
+            line, code = f"{type(error).__name__}: {said[:500]}", 1
     hosts.leave(line, code, together=together)
     sys.exit(code)

@@ -15,6 +15,7 @@ from train.board import Board
 from train.errors import BadInput
 
 FILE = "metrics.jsonl"
+OF_THE_RUN = ("examples_per_s",)  # numbers that are not one of each seed
 
 
 def nan_to_none(value):
@@ -37,9 +38,16 @@ def read(workdir: epath.Path) -> list[dict]:
         try:
             record = json.loads(line)
             records.append(dict(record, step=int(record["step"]), split=str(record["split"])))
+            metrics = {key: value for key, value in record.items() if key not in ("step", "split", *OF_THE_RUN)}
+            if not all(isinstance(value, list) and all(map(_is_number, value)) for value in metrics.values()):
+                raise ValueError("a metric is no list of numbers")
         except (ValueError, TypeError, KeyError):
             raise BadInput(f"--workdir: line {number} of {file} is damaged; delete it, or use another --workdir") from None
     return records
+
+
+def _is_number(value) -> bool:
+    return value is None or isinstance(value, int | float)
 
 
 def write_whole(path: epath.Path, text: str) -> None:
@@ -55,9 +63,10 @@ class _Console(rich.console.Console):
 
 
 class Log:
-    """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file."""
+    """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file, with `evaluates` also
+    the evaluation of that step."""
 
-    def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int):
+    def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int, evaluates: bool = True):
         self.workdir = workdir
         self._writes = jax.process_index() == 0
         self._console = _Console(highlight=False, soft_wrap=True, quiet=not self._writes)
@@ -66,7 +75,8 @@ class Log:
         self._steps = steps
         self._board = None
         if self._writes:
-            kept = [r for r in read(workdir) if r["step"] < resumed_at or (r["split"], r["step"]) == ("train", resumed_at)]
+            stay = [r for r in read(workdir) if r["step"] <= resumed_at]
+            kept = [r for r in stay if r["step"] < resumed_at or r["split"] == "train" or not evaluates]
             self._lines = [json.dumps(record) + "\n" for record in kept]
             write_whole(self._file, "".join(self._lines))
             self._events = workdir / "tensorboard"

@@ -3,6 +3,8 @@
 import collections
 import contextlib
 import json
+import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -36,11 +38,15 @@ def fresh_state(experiment: Experiment) -> TrainState:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
+def _shapes(experiment: Experiment) -> TrainState:
+    """As `fresh_state`, shapes and dtypes alone."""
+    return jax.eval_shape(lambda: jax.vmap(lambda seed: step_lib.init(experiment, seed))(np.asarray(experiment.seeds)))
+
+
 def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn) -> tuple[tuple, dict] | None:
     """((state, sums), meta) of the newest sound checkpoint. Raises BadInput if it is not of this code or this data."""
-    template = jax.eval_shape(lambda: jax.vmap(lambda seed: step_lib.init(experiment, seed))(np.asarray(experiment.seeds)))
     try:
-        found = checkpoints.restore((template, no_sums(experiment)), warn)
+        found = checkpoints.restore((_shapes(experiment), no_sums(experiment)), warn)
     except ValueError as error:
         raise BadInput(f"--workdir: {error}") from error
     if found and found[1]["data"] != data_digest:
@@ -72,18 +78,20 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and OSError.
     """
     warnings = []
+    if hosts.first():
+        _room_for(_shapes(experiment), workdir)
     with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = restored(experiment, checkpoints, data_digest, warnings.append)
-        (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0, "step": 0})
+        (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0, "spent": 0.0, "step": 0})
         resumed_at = meta["step"]
         hosts.compare(lambda: {"the step to go on from": resumed_at, "the state there": digest(flatten(state, sums or {}))})
         checkpoints.discard_after(resumed_at)
         if hosts.first():
-            _room_for(state, workdir)
             write_whole(workdir / "config.json", config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
-        with Log(workdir, steps=experiment.steps, resumed_at=resumed_at) as log:
+        again = resumed_at == experiment.steps or _due(resumed_at, experiment.eval_every) or bool(experiment.stop.metric)
+        with Log(workdir, steps=experiment.steps, resumed_at=resumed_at, evaluates=again) as log:
             for line in [*header, *warnings]:
                 log.say(line)
             log.say(f"run     {workdir}: " + (f"resuming at step {resumed_at:,}" if found else "starting fresh"))
@@ -91,9 +99,18 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
                 return _loop(program, state, sums, meta, checkpoints, log, data_digest, started)
 
 
+def _due(step: int, every: float) -> bool:
+    return step > 0 and next_due(step - 1, every) == step
+
+
 def _room_for(state: TrainState, workdir: epath.Path) -> None:
-    """Raises BadInput where a local disk has no room for one checkpoint more: noticed here, not after hours."""
-    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    """Raises BadInput where the memory has no room for the state, or a local disk none for one checkpoint more: noticed here,
+    not after hours."""
+    needed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if memory < needed:
+        size = f"the state of all seeds takes {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
+        raise BadInput(f"model: {size}; have a smaller model, or fewer seeds")
     free = needed if "://" in str(workdir) else shutil.disk_usage(workdir).free
     if free < needed:
         size = f"{free / 1e6:.1f} MB free, a checkpoint takes {needed / 1e6:.1f} MB"
@@ -104,28 +121,45 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
     experiment = program.experiment
     carry = program.start(state, sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
+    spent, since = meta.get("spent", 0.0), time.perf_counter()  # seconds of training since the sums were taken: until `since`
     step = resumed_at = saved = meta["step"]
-    logged, stop = time.perf_counter(), experiment.stop
+    stop, (judge, judged_by) = experiment.stop, _judge(experiment)
     pending, latest = [], {}
-    done = _done(log_lib.read(log.workdir), stop, len(experiment.seeds)).tolist()
-    done = np.array(json.loads(hosts.share(json.dumps(done))[0]))  # as process 0 reads its own file
+    records = log_lib.read(log.workdir)
+    scores = {r["step"]: _mean(r[judged_by]) for r in records if r["split"] == judge and judged_by in r}
+    known = _done(records, stop, len(experiment.seeds)).tolist(), [*scores.items()]
+    known = json.loads(hosts.share(json.dumps(known))[0])  # as process 0 reads its own file
+    done = np.array(known[0])
+    checkpoints.scores |= dict(known[1])
 
     def due(every: float) -> bool:
-        return step == experiment.steps or (step > 0 and next_due(step - 1, every) == step)
+        return step == experiment.steps or _due(step, every)
+
+    @contextlib.contextmanager
+    def beside_training():
+        """What is done within is no time of training's."""
+        nonlocal spent, since
+        spent += time.perf_counter() - since
+        yield
+        since = time.perf_counter()
 
     def write_pending():
         """Totals are read only after the next dispatch, so the devices never wait for it."""
-        nonlocal logged
+        nonlocal spent
         for at, split, totals in pending:
-            totals = program.fetch(totals)
+            training = split == "train"
+            with contextlib.nullcontext() if training else beside_training():
+                totals = program.fetch(totals)
             metrics, extra = finish(totals), {}
-            if split == "train":
+            if training:
                 end_if_nonfinite(at, None, totals)
-                examples = totals["steps"].sum() * experiment.batch_size
-                extra = {"examples_per_s": examples / (time.perf_counter() - logged)}
-            else:  # the time of an evaluation is not training's
+                with beside_training():
+                    extra = {"examples_per_s": totals["steps"].sum() * experiment.batch_size / spent}
+                    spent = 0.0
+            else:
                 latest.update({f"{split}/{name}": value for name, value in metrics.items()})
-            logged = time.perf_counter()
+                if split == judge:
+                    checkpoints.scores[at] = _mean(metrics[judged_by])
             log.record(at, split, metrics, **extra)
             if stop.metric.startswith(f"{split}/") and not stop.last:
                 done[:] |= metrics[stop.metric.partition("/")[2]] <= stop.at_most
@@ -145,30 +179,34 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             "optim.skip_nonfinite=true"
         )
 
-    def save(score: float):
-        nonlocal meta, saved, logged
-        log.flush()
-        meta = {"seconds": time.perf_counter() - begun, "data": data_digest}
+    def save():
+        nonlocal meta, saved
         host = program.fetch(carry)
-        end_if_nonfinite(step, *host)
-        checkpoints.save(step, host, score, meta)
-        saved, logged = step, time.perf_counter()
+        with beside_training():
+            log.flush()
+            meta = {"seconds": time.perf_counter() - begun, "spent": spent, "data": data_digest}
+            end_if_nonfinite(step, *host)
+            checkpoints.save(step, host, meta)
+        saved = step
 
     def end_if_requested():
         """The checkpoint between two regular ones holds the sums not yet logged, and is taken before its step is evaluated."""
         if interruption.requested(step):
             write_pending()
             if step > saved:
-                save(float("nan"))
+                save()
             raise Interrupted(f"interrupted at step {step:,}; the same command goes on from there")
 
     def evaluate_all():
         nonlocal carry
-        carry, totals = evaluate(program, carry, lambda: interruption.requested(step))
+        jax.block_until_ready([ticket for _, ticket in waiting])  # whose time is training's
+        with beside_training():
+            carry, totals = evaluate(program, carry, lambda: interruption.requested(step))
         end_if_requested()
         pending.extend((step, split, of) for split, of in totals.items())
-        for line in samples.lines(experiment, lambda: program.state(carry)):
-            log.say(f"sample  {line}")
+        with beside_training():
+            for line in samples.lines(experiment, lambda: program.state(carry)):
+                log.say(f"sample  {line}")
 
     while True:
         boundary = due(experiment.checkpoint_every)
@@ -189,7 +227,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             evaluate_all()
             write_pending()
         if boundary and step > resumed_at:
-            save(_score(experiment, latest) if evaluating else float("nan"))
+            save()
         if last:
             steps_of_seeds = program.fetch(carry[0].step)
             stopped = [int(at) if yes else None for at, yes in zip(steps_of_seeds, done, strict=True)]
@@ -219,7 +257,10 @@ def _done(records: list[dict], stop: Stop, seeds: int) -> np.ndarray:
     return (np.array(values).reshape(-1, seeds) <= stop.at_most).any(axis=0)
 
 
-def _score(experiment: Experiment, latest: dict) -> float:
-    """What the best checkpoint is best by: the task's metric on the first evaluation split, the mean over seeds."""
-    split = next(iter(experiment.dataset.evals))
-    return float(np.mean(latest[f"{split}/{experiment.task.metric}"]))
+def _judge(experiment: Experiment) -> tuple[str, str]:
+    """The split and the metric, lower is better, by whose mean over seeds a checkpoint is the best."""
+    return next(iter(experiment.dataset.evals)), experiment.task.metric
+
+
+def _mean(values) -> float:
+    return float(np.mean(np.asarray(values, np.float64)))  # None, as JSON has it, is no number
