@@ -144,13 +144,20 @@ def test_an_interrupted_run_keeps_the_checkpoints_that_an_uninterrupted_one_keep
 
 
 def test_a_record_of_an_evaluation_stays_where_a_resumed_run_makes_it_no_more(tmp_path, monkeypatch):
-    command = [*VOWELS, "--config.optim.steps=60", f"--workdir={tmp_path}"]
-    asked = []
-    monkeypatch.setattr(interruption, "requested", lambda step: step == 50 and not asked.append(step) and len(asked) == 1)
-    with pytest.raises(Interrupted):
-        main([*command, "--config.eval.every=25", "--config.checkpoint.every=25"])
-    main([*command, "--config.eval.every=40", "--config.checkpoint.every=25"])
-    assert [record["step"] for record in log.read(epath.Path(tmp_path)) if record["split"] == "test"] == [25, 60]
+    command = [*VOWELS, "--config.optim.steps=60", "--config.checkpoint.every=25", f"--workdir={tmp_path}"]
+    train_steps = Program.train
+
+    def killed(self, carry, step, *arguments):
+        if step == 50:  # evaluated and saved
+            raise KeyboardInterrupt
+        return train_steps(self, carry, step, *arguments)
+
+    monkeypatch.setattr(Program, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        main([*command, "--config.eval.every=25"])
+    monkeypatch.undo()
+    main([*command, "--config.eval.every=40"])
+    assert [record["step"] for record in log.read(epath.Path(tmp_path)) if record["split"] == "test"] == [25, 50, 60]
 
 
 def test_the_speed_in_the_log_is_that_of_training_alone_whatever_is_evaluated_and_saved_between(tmp_path, monkeypatch):
