@@ -177,7 +177,7 @@ def check(
     within("distort", distort[1:], int | float, 0, 0.9)
     if jitter and area:
         raise ValueError("area: cuts in another way than jitter; set one of them to ()")
-    largest = 16 * side  # of what an image is rescaled to
+    largest = 32 * side  # of what an image is rescaled to
     within("crop", [crop], int, 0, side if not (jitter or area) else largest)
     within("jitter", jitter, int, crop or side, largest)
     within("area", area, int | float, 0.001, 1)
