@@ -224,11 +224,17 @@ def test_an_lstm_has_4h_times_i_plus_h_plus_1_parameters_a_layer(depth):
 
 def test_fully_connected_layers_average_the_class_scores_of_every_window_of_a_larger_map():
     class Head(nn.Module):
+        outputs = 4
+        hidden = 6
+        width = 1.0
+        dropout = 0.0
+        axis_name = None
+        dtype = jnp.float32
+
         @nn.compact
         def __call__(self, x):
             init = (nn.initializers.normal(1.0), nn.initializers.normal(1.0))
-            shared = dict(outputs=4, hidden=6, dropout=0.0, train=False, axis_name=None, dtype=jnp.float32, activation=nn.relu)
-            return fully_connected(x, 2, init=lambda name: init, **shared)
+            return fully_connected(self, x, 2, train=False, activation=nn.relu, init=lambda name: init)
 
     module, x = Head(), jax.random.normal(KEY, (1, 3, 3, 5))
     variables = module.init(KEY, x)
