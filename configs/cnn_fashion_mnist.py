@@ -13,7 +13,7 @@ from train.errors import BadInput
 FAMILIES = {  # name -> (model.name, epochs, what differs from below)
     "alexnet": (
         "alexnet",
-        4,
+        10,
         {
             "model.width": 0.25,
             "model.image_size": 64,
@@ -34,7 +34,7 @@ FAMILIES = {  # name -> (model.name, epochs, what differs from below)
     "plain20": ("plain_cifar", 2, {"model.width": 8}),
     "resnet56": ("resnet_cifar", 0.5, {"model.width": 8, "model.depth": 56}),
     "plain56": ("plain_cifar", 0.5, {"model.width": 8, "model.depth": 56}),
-    "resnet_v2_164": ("resnet_v2_cifar", 0.2, {"model.width": 8}),
+    "resnet_v2_164": ("resnet_v2_cifar", 0.5, {"model.width": 8}),
 }
 
 
