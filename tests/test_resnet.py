@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import close
-from test_architectures import initialised
+from networks import initialised
 
 import architectures
 from architectures.convolution import convolve

@@ -1,7 +1,7 @@
 """How a command ends: the exceptions that are one line and an exit code, never a traceback.
 
-0 done; 2 bad input; 3 a number that is not finite; 69 another process is gone (hosts.py); 74 a file could not be written or
-read; 75 interrupted, the same command goes on; 130 ended at once by Ctrl-C; 141 nobody reads its output.
+0 done; 2 bad input, or too little memory; 3 a number that is not finite; 69 another process is gone (hosts.py); 74 a file could
+not be written or read; 75 interrupted, the same command goes on; 130 ended at once by Ctrl-C; 141 nobody reads its output.
 """
 
 import argparse

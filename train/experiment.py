@@ -20,6 +20,7 @@ from train.errors import BadInput
 from train.layout import Layout, choose_devices, is_heavy
 from train.metrics import finish
 from train.optim import OPTIMIZERS, SCHEDULES
+from train.state import TrainState
 from train.stop import Stop
 from train.tasks import TASKS, Batch, Task
 
@@ -92,6 +93,11 @@ class Experiment:
                 sizes = [[x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)]
                 raise ValueError(f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}") from error
         return variables, outputs, sums, of_splits
+
+    @functools.cached_property
+    def state(self) -> TrainState:
+        """That of all seeds, [S, ...], as shapes and dtypes: nothing is computed."""
+        return jax.eval_shape(lambda: jax.vmap(lambda seed: step.init(self, seed))(np.asarray(self.seeds)))
 
     @property
     def metrics(self) -> list[str]:

@@ -38,15 +38,10 @@ def fresh_state(experiment: Experiment) -> TrainState:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
-def _shapes(experiment: Experiment) -> TrainState:
-    """As `fresh_state`, shapes and dtypes alone."""
-    return jax.eval_shape(lambda: jax.vmap(lambda seed: step_lib.init(experiment, seed))(np.asarray(experiment.seeds)))
-
-
 def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn) -> tuple[tuple, dict] | None:
     """((state, sums), meta) of the newest sound checkpoint. Raises BadInput if it is not of this code or this data."""
     try:
-        found = checkpoints.restore((_shapes(experiment), no_sums(experiment)), warn)
+        found = checkpoints.restore((experiment.state, no_sums(experiment)), warn)
     except ValueError as error:
         raise BadInput(f"--workdir: {error}") from error
     if found and found[1]["data"] != data_digest:
@@ -79,7 +74,7 @@ def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, dat
     """
     warnings = []
     if hosts.first():
-        _room_for(_shapes(experiment), workdir)
+        _room_for(experiment.state, workdir)
     with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = restored(experiment, checkpoints, data_digest, warnings.append)
         (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0, "spent": 0.0, "step": 0})
@@ -123,7 +118,8 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
     spent, since = meta.get("spent", 0.0), time.perf_counter()  # seconds of training since the sums were taken: until `since`
     step = resumed_at = saved = meta["step"]
-    stop, (judge, judged_by) = experiment.stop, _judge(experiment)
+    stop = experiment.stop
+    judge, judged_by = next(iter(experiment.dataset.evals)), experiment.task.metric  # a checkpoint is the best: lower is better
     pending, latest = [], {}
     records = log_lib.read(log.workdir)
     scores = {r["step"]: _mean(r[judged_by]) for r in records if r["split"] == judge and judged_by in r}
@@ -257,10 +253,6 @@ def _done(records: list[dict], stop: Stop, seeds: int) -> np.ndarray:
     return (np.array(values).reshape(-1, seeds) <= stop.at_most).any(axis=0)
 
 
-def _judge(experiment: Experiment) -> tuple[str, str]:
-    """The split and the metric, lower is better, by whose mean over seeds a checkpoint is the best."""
-    return next(iter(experiment.dataset.evals)), experiment.task.metric
-
-
 def _mean(values) -> float:
+    """Over seeds."""
     return float(np.mean(np.asarray(values, np.float64)))  # None, as JSON has it, is no number

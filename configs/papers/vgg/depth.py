@@ -83,14 +83,10 @@ ROWS = (
 )
 
 
-def sized(crop: int):
-    """A row's sizes where the printed 224 pixels are `crop`."""
-
-    def changes(row: Row) -> dict[str, object]:
-        sizes = {key: row.changes[key] for key in ("data.jitter", "data.eval_scales") if key in row.changes}
-        return {key: tuple(round(size * crop / 224) for size in of) for key, of in sizes.items()}
-
-    return changes
+def a_seventh(row: Row) -> dict[str, object]:
+    """A row's sizes where the printed 224 pixels are 32."""
+    sizes = {key: row.changes[key] for key in ("data.jitter", "data.eval_scales") if key in row.changes}
+    return {key: tuple(round(size / 7) for size in of) for key, of in sizes.items()}
 
 
 def goes_on(at_384: dict[str, object], jittered: dict[str, object]) -> dict[str, dict[str, object]]:
@@ -104,18 +100,14 @@ def of_rows(sizes, *more: dict[str, dict[str, object]]) -> dict[str, dict[str, o
 
 AT_384 = {"optim.lr": 1e-3, "optim.steps": 520_000, "schedule.boundaries": (420_000, 470_000)}
 AT_256_TO_512 = {"optim.lr": 1e-3, "optim.steps": 670_000, "schedule.boundaries": (570_000, 620_000)}
-
-
-def images(crop: int) -> dict[str, object]:
-    return {"data.pad": 0, "data.crop": crop, "data.views": "dense", "model.image_size": crop}
-
-
 SMALL = {
-    **images(32),
-    "data.views": "centre",
     "data.name": "fashion_mnist",
+    "data.pad": 0,
+    "data.crop": 32,
+    "data.views": "centre",
     "data.flip": True,
     "data.batch_size": 64,
+    "model.image_size": 32,
     "model.initialiser": "he_fan_in",
     "model.width": 0.125,
     "optim.name": "momentum",
@@ -128,7 +120,7 @@ SMALL = {
     "eval.batch_size": 50,
 }
 # of an image of 55 pixels, which stand for 384, the middle 32 are a third
-TOO_LARGE = tuple(f"{letter} at 384" for letter in "CDE")
+OF_SMALL = dict(rows=of_rows(a_seventh), without=tuple(f"{letter} at 384" for letter in "CDE"))
 
 TABLE = Table(
     title="Tables 3, 4 and 5, depth, scales and crops. Simonyan & Zisserman 2014",
@@ -206,8 +198,8 @@ TABLE = Table(
         ),
         full=Scale(
             "all 60,000 images of Fashion-MNIST at the paper's sizes, as many epochs as on ImageNet",
-            full("vgg", images(224)),
-            rows=of_rows(sized(224), goes_on(in_epochs(AT_384, 256), in_epochs(AT_256_TO_512, 256))),
+            full("vgg", {"data.pad": 0, "data.crop": 224, "data.views": "dense"}),
+            rows=goes_on(in_epochs(AT_384, 256), in_epochs(AT_256_TO_512, 256)),
         ),
         medium=Scale(
             "all 60,000 images of Fashion-MNIST, crops of 32, an eighth of the width, 3 epochs",
@@ -219,8 +211,7 @@ TABLE = Table(
                 "log.every": "0.2 epochs",
                 "checkpoint.every": "0.5 epochs",
             },
-            rows=of_rows(sized(32)),
-            without=TOO_LARGE,
+            **OF_SMALL,
             seeds=5,
         ),
         small=Scale(
@@ -233,8 +224,7 @@ TABLE = Table(
                 "log.every": "1 epoch",
                 "checkpoint.every": "2 epochs",
             },
-            rows=of_rows(sized(32)),
-            without=TOO_LARGE,
+            **OF_SMALL,
             seeds=6,
         ),
     ),
