@@ -45,9 +45,8 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     if isinstance(measure, Until):
         first = [min((step for step in found if found[step][i] <= measure.level), default=None) for i in range(judged)]
         return _in_examples(measure, seeds, first, trained)
-    curve = [*found.values()]
     done = [measure.startswith("train/") and step is not None for step in stopped[:judged]]  # and has no more values
-    last = ((of[i] for of in reversed(curve) if of[i] == of[i] or not done[i]) for i in range(judged))
+    last = ((of[i] for of in reversed(found.values()) if of[i] == of[i] or not done[i]) for i in range(judged))
     return {seed: next(values, math.nan) for seed, values in zip(seeds, last, strict=True)}
 
 
