@@ -1,7 +1,8 @@
 """MODELS: name -> constructor of a Flax Linen module; `build` makes one.
 
-Every model is called as `model.apply(variables, inputs, mask, train=...)` and returns [B, outputs], or [B, T, outputs] for an
-answer per time step, in float32; in training one with auxiliary heads returns a tuple of that and of theirs.
+Every model is called as `model.apply(variables, inputs, mask, train=...)` and returns [B, outputs],
+or [B, T, outputs] for an answer per time step, in float32; in training one with auxiliary heads
+returns a tuple of that and of theirs.
 """
 
 import functools
@@ -24,7 +25,14 @@ MODELS = dict(
     # LeCun et al. 1998
     lenet1=partial(LeNet, number=1, output="dense"),
     lenet4=partial(LeNet, number=4, output="dense"),
-    lenet5=partial(LeNet, c3="dense", subsampling="average", activation="tanh", output="dense", initialiser="lecun"),
+    lenet5=partial(
+        LeNet,
+        c3="dense",
+        subsampling="average",
+        activation="tanh",
+        output="dense",
+        initialiser="lecun",
+    ),
     lenet5_1998=LeNet,
     # Krizhevsky et al. 2012; Krizhevsky 2014 as in torchvision; the network for CIFAR-10
     alexnet=AlexNet,
@@ -35,7 +43,14 @@ MODELS = dict(
     # Szegedy et al. 2014, and as in torchvision; Ioffe & Szegedy 2015; Szegedy et al. 2015
     googlenet=GoogLeNet,
     googlenet_torchvision=partial(
-        GoogLeNet, lrn=False, window5=3, pool4=2, auxiliary_pool="adaptive", dropout=0.2, batch_norm="synchronised", bias=0.0
+        GoogLeNet,
+        lrn=False,
+        window5=3,
+        pool4=2,
+        auxiliary_pool="adaptive",
+        dropout=0.2,
+        batch_norm="synchronised",
+        bias=0.0,
     ),
     bn_inception=BNInception,
     inception_v3=InceptionV3,
@@ -46,7 +61,9 @@ MODELS = dict(
     plain_cifar=partial(ResNet, stem="cifar", depth=20, shortcut="none"),
     # He et al. 2016
     resnet_v2=partial(ResNet, depth=200, order="full_preactivation", stride_in="3x3"),
-    resnet_v2_cifar=partial(ResNet, stem="cifar", depth=164, block="bottleneck", order="full_preactivation"),
+    resnet_v2_cifar=partial(
+        ResNet, stem="cifar", depth=164, block="bottleneck", order="full_preactivation"
+    ),
     # one answer per sequence: Elman 1990, Hochreiter & Schmidhuber 1997, Cho et al. 2014 by `cell`
     sequence_readout=SequenceReadout,
     lstm1997=LSTM1997,
@@ -54,13 +71,15 @@ MODELS = dict(
     tagger=Tagger,
     # the next item of a stream: Elman 1990, Zaremba et al. 2014
     language_model=LanguageModel,
-    # a sequence from a sequence: Sutskever et al. 2014, Cho et al. 2014; Bahdanau et al. 2014, Luong et al. 2015 by `attention`
+    # a sequence from a sequence: Sutskever et al. 2014, Cho et al. 2014; Bahdanau et al. 2014,
+    # Luong et al. 2015 by `attention`
     seq2seq=Seq2Seq,
 )
 
 
 def build(name: str, **hyperparameters) -> nn.Module:
-    """The model `name` of MODELS. Raises ValueError, one line, for an unknown name or a field that it does not have."""
+    """The model `name` of MODELS. Raises ValueError, one line, for an unknown name or a field that
+    it does not have."""
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}; have {', '.join(sorted(MODELS))}")
     missing = hyperparameters.keys() - inspect.signature(MODELS[name]).parameters.keys()
@@ -70,6 +89,7 @@ def build(name: str, **hyperparameters) -> nn.Module:
 
 
 def takes(name: str) -> tuple[str, ...]:
-    """What the model `name` can be given, of the kinds of train.data.source.Dataset: "image" [B, H, W, C], "sequence", ..."""
+    """What the model `name` can be given, of the kinds of train.data.source.Dataset: "image" [B, H,
+    W, C], "sequence", ..."""
     constructor = MODELS[name]
     return getattr(constructor, "func", constructor).takes

@@ -1,5 +1,6 @@
-"""AlexNet. Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012;
-Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 1404.5997, 2014."""
+"""AlexNet. Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+networks", NIPS 2012; Krizhevsky, "One weird trick for parallelizing convolutional neural networks",
+arXiv 1404.5997, 2014."""
 
 from typing import ClassVar
 
@@ -26,16 +27,28 @@ SINGLE_2014 = (64, 192, 384, 256, 256)
 def fully_connected(model, x, window: int, *, train: bool, activation, init):
     """fc6, fc7, fc8 of `model`, AlexNet or VGG: maps [B, H, W, C] -> [B, outputs] in float32.
 
-    fc6 is a convolution whose window is the whole map of a training image, so a larger image gives a map of class scores,
-    which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2. init: layer name -> (kernel, bias).
+    fc6 is a convolution whose window is the whole map of a training image, so a larger image gives
+    a map of class scores, which is averaged: dense evaluation, Simonyan & Zisserman 2015, section
+      3.2. init: layer name -> (kernel, bias).
     """
     if min(x.shape[1:3]) < window:
         has = f"the image has only {x.shape[1]} x {x.shape[2]}"
-        raise ValueError(f"image_size: fc6 sees {window} x {window} positions, {has}; have that of the data's images")
+        raise ValueError(
+            f"image_size: fc6 sees {window} x {window} positions, {has}; have that of the data's "
+            "images"
+        )
 
     def layer(kind, units, *window, name, **options):
         kernel, bias = init(name)
-        return kind(units, *window, kernel_init=kernel, bias_init=bias, dtype=model.dtype, name=name, **options)
+        return kind(
+            units,
+            *window,
+            kernel_init=kernel,
+            bias_init=bias,
+            dtype=model.dtype,
+            name=name,
+            **options,
+        )
 
     def dropped(x):
         return Dropout(model.dropout, model.axis_name)(activation(x), train=train)
@@ -47,16 +60,20 @@ def fully_connected(model, x, window: int, *, train: bool, activation, init):
 
 
 class AlexNet(nn.Module):
-    """AlexNet: images [B, 224, 224, 3] -> [B, outputs]. As printed in 2012: 60,965,224 parameters at 1000 outputs.
+    """AlexNet: images [B, 224, 224, 3] -> [B, outputs]. As printed in 2012: 60,965,224 parameters
+    at 1000 outputs.
 
-    maps: of conv1 to conv5; 0 removes a layer (section 7 removes middle ones).  groups: towers, which conv2, conv4 and
-    conv5 do not cross.  lrn: response normalisation after conv1 and conv2, within a tower, with the printed constants.
-    overlap: pooling windows of 3 at stride 2, else of 2.  conv1_padding: pixels before and after; (0, 3) is the 2012
-    code's, whose missing pixels at the lower right count as zeros, (0, 0) fits 227 x 227, (2, 2) is torchvision's.
-    activation: one of ACTIVATIONS.  dropout: after fc6 and fc7, as printed, where torchvision has it before them.
-    initialiser: one of INITIALISERS, for all kernels; "normal_01" is the paper's.
-    bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays flat); others start at 0.
-    width: a factor on all maps and hidden units.  image_size: the side of the images it is trained on.
+    maps: of conv1 to conv5; 0 removes a layer (section 7 removes middle ones).  groups: towers,
+    which conv2, conv4 and conv5 do not cross.  lrn: response normalisation after conv1 and conv2,
+    within a tower, with the printed constants. overlap: pooling windows of 3 at stride 2, else of
+    2.  conv1_padding: pixels before and after; (0, 3) is the 2012
+    code's, whose missing pixels at the lower right count as zeros, (0, 0) fits 227 x 227, (2, 2) is
+    torchvision's. activation: one of ACTIVATIONS.  dropout: after fc6 and fc7, as printed, where
+    torchvision has it before them. initialiser: one of INITIALISERS, for all kernels; "normal_01"
+    is the paper's.
+    bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays
+    flat); others start at 0. width: a factor on all maps and hidden units.  image_size: the side of
+    the images it is trained on.
     remat: the maps between the image and fc6 are not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
@@ -94,10 +111,14 @@ class AlexNet(nn.Module):
                 raise ValueError(f"{name}: {numbers} must be {count} whole numbers from 0 up")
         widths = [maps and scaled(maps, self.width) for maps in self.maps]
         if not widths[0] or any(maps % self.groups for maps in widths):
-            raise ValueError(f"maps: {tuple(widths)} must be multiples of groups={self.groups}, the first above 0")
+            raise ValueError(
+                f"maps: {tuple(widths)} must be multiples of groups={self.groups}, the first "
+                "above 0"
+            )
         if self._window < 1:
             raise ValueError(
-                f"image_size: {self.image_size} is too small for AlexNet's three pools; have that of the data's images"
+                f"image_size: {self.image_size} is too small for AlexNet's three pools; have that "
+                "of the data's images"
             )
 
         def init(name):
@@ -108,7 +129,9 @@ class AlexNet(nn.Module):
             if not widths[i - 1]:
                 return x
             kernel_init, bias_init = init(f"conv{i}")
-            options |= dict(kernel_init=kernel_init, bias_init=bias_init, dtype=self.dtype, name=f"conv{i}")
+            options |= dict(
+                kernel_init=kernel_init, bias_init=bias_init, dtype=self.dtype, name=f"conv{i}"
+            )
             x = activation(Conv(widths[i - 1], (window, window), **options)(x))
             return local_response_norm(x, groups=self.groups) if self.lrn and i < 3 else x
 
@@ -135,11 +158,13 @@ class AlexNet(nn.Module):
 
 
 class AlexNetCifar(nn.Module):
-    """The four-layer network for CIFAR-10 that sections 3.1 and 3.3 refer to: [B, 32, 32, C] -> [B, outputs].
+    """The four-layer network for CIFAR-10 that sections 3.1 and 3.3 refer to: [B, 32, 32, C] -> [B,
+    outputs].
 
-    The paper points to cuda-convnet for it; this is that code's 13% network, or with lrn its 11% one: two convolutions,
-    each with overlapping pooling, two locally connected layers, and a linear one. Overlapping pools are sized by "ceil".
-    activation: one of ACTIVATIONS.  width: a factor on all maps.
+    The paper points to cuda-convnet for it; this is that code's 13% network, or with lrn its 11%
+    one: two convolutions, each with overlapping pooling, two locally connected layers, and a linear
+    one. Overlapping pools are sized by "ceil". activation: one of ACTIVATIONS.  width: a factor on
+    all maps.
     """
 
     outputs: int
@@ -161,7 +186,14 @@ class AlexNetCifar(nn.Module):
         def layer(kind, maps, window, deviation, name):
             init = nn.initializers.normal(deviation)
             pad = window // 2
-            return kind(scaled(maps, self.width), (window, window), padding=pad, kernel_init=init, dtype=self.dtype, name=name)
+            return kind(
+                scaled(maps, self.width),
+                (window, window),
+                padding=pad,
+                kernel_init=init,
+                dtype=self.dtype,
+                name=name,
+            )
 
         x = activation(layer(Conv, 64, 5, 0.0001, "conv1")(x))
         x = normalise(max_pool(x, 3, 2, "ceil"))
@@ -169,5 +201,7 @@ class AlexNetCifar(nn.Module):
         x = max_pool(normalise(x), 3, 2, "ceil")
         x = activation(layer(nn.ConvLocal, 64 if self.lrn else 32, 3, 0.04, "local3")(x))
         x = activation(layer(nn.ConvLocal, 32, 3, 0.04, "local4")(x))
-        dense = nn.Dense(self.outputs, kernel_init=nn.initializers.normal(0.01), dtype=self.dtype, name="fc10")
+        dense = nn.Dense(
+            self.outputs, kernel_init=nn.initializers.normal(0.01), dtype=self.dtype, name="fc10"
+        )
         return dense(x.reshape(x.shape[0], -1)).astype(jnp.float32)

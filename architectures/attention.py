@@ -1,4 +1,5 @@
-"""Attention: Bahdanau, Cho & Bengio 2014 (arXiv 1409.0473), Luong, Pham & Manning 2015 (arXiv 1508.04025)."""
+"""Attention: Bahdanau, Cho & Bengio 2014 (arXiv 1409.0473), Luong, Pham & Manning 2015 (arXiv
+1508.04025)."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,22 +11,25 @@ LOCAL = ("none", "monotonic", "predictive")
 
 
 def masked_softmax(scores, mask):
-    """softmax over the last axis of the places where mask is True, 0 elsewhere; 0 everywhere if it is True nowhere."""
+    """softmax over the last axis of the places where mask is True, 0 elsewhere; 0 everywhere if it
+    is True nowhere."""
     peak = jnp.max(jnp.where(mask, scores, -jnp.inf), axis=-1, keepdims=True)
     weights = jnp.where(mask, jnp.exp(jnp.where(mask, scores - peak, 0)), 0)
     return weights / jnp.maximum(weights.sum(axis=-1, keepdims=True), 1e-30)
 
 
 class Attention(nn.Module):
-    """Weights over the source for queries [B, T, H], and the mean of the keys [B, S, K] under them, the context [B, T, K].
+    """Weights over the source for queries [B, T, H], and the mean of the keys [B, S, K] under them,
+    the context [B, T, K].
 
-    score, of a query h and a key k: "additive" v . tanh(W h + U k), which "concat" v . tanh(W [h; k]) is too; "dot" h . k;
-    "general" h . W k; "location" (W h)_s, of the s-th valid place, whatever the keys, of at most `max_source` places.
-    local: "none"; "monotonic": of query t only the places within `window` of t, or of the last; "predictive": those within
-    `window` of p_t = S sigma(v_p . tanh(W_p h)), with weights times exp(-(s - p_t)^2 / (2 (window / 2)^2)); S is the source's
-    own length.
-    queries: H.  hidden: of the additive score and of predicting p_t. Weights are float32, and 0 where the source's mask [B, S]
-    is False.
+    score, of a query h and a key k: "additive" v . tanh(W h + U k), which "concat" v . tanh(W [h;
+    k]) is too; "dot" h . k; "general" h . W k; "location" (W h)_s, of the s-th valid place,
+    whatever the keys, of at most `max_source` places.
+    local: "none"; "monotonic": of query t only the places within `window` of t, or of the last;
+    "predictive": those within `window` of p_t = S sigma(v_p . tanh(W_p h)), with weights times
+    exp(-(s - p_t)^2 / (2 (window / 2)^2)); S is the source's own length.
+    queries: H.  hidden: of the additive score and of predicting p_t. Weights are float32, and 0
+    where the source's mask [B, S] is False.
     """
 
     queries: int
@@ -60,21 +64,31 @@ class Attention(nn.Module):
         if self.score == "general":
             return self.general(keys)
         if self.score == "dot" and keys.shape[-1] != self.queries:
-            raise ValueError(f"attention: 'dot' needs keys and queries of one size, not {keys.shape[-1]} and {self.queries}")
+            raise ValueError(
+                f"attention: 'dot' needs keys and queries of one size, not {keys.shape[-1]} and "
+                f"{self.queries}"
+            )
         if self.score == "location" and keys.shape[1] > self.max_source:
-            raise ValueError(f"max_source: {self.max_source} is less than the source's {keys.shape[1]} places")
+            raise ValueError(
+                f"max_source: {self.max_source} is less than the source's {keys.shape[1]} places"
+            )
         return keys
 
     def __call__(self, query, keys, prepared, mask, steps):
-        """(context [B, T, K], weights [B, T, S]). prepared: of `prepare`; steps int32 [B, T]: the queries' numbers."""
+        """(context [B, T, K], weights [B, T, S]). prepared: of `prepare`; steps int32 [B, T]: the
+        queries' numbers."""
         if self.score in ("additive", "concat"):
             both = jnp.tanh(self.of_query(query)[:, :, None] + prepared[:, None])  # [B, T, S, A]
             scores = self.v(both)[..., 0]
         elif self.score == "location":
             of_place = self.places(query)  # [B, T, max_source]
-            scores = jnp.take_along_axis(of_place, jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0)[:, None], axis=-1)
+            scores = jnp.take_along_axis(
+                of_place, jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0)[:, None], axis=-1
+            )
         else:
-            scores = jnp.einsum("bth,bsh->bts", query.astype(self.dtype), prepared.astype(self.dtype))
+            scores = jnp.einsum(
+                "bth,bsh->bts", query.astype(self.dtype), prepared.astype(self.dtype)
+            )
         scores, allowed = scores.astype(jnp.float32), mask[:, None]  # [B, 1, S]
         lengths = mask.sum(axis=1)[:, None]  # [B, 1]
         places = (jnp.cumsum(mask, axis=1) - 1)[:, None]  # [B, 1, S]: of the valid ones, from 0

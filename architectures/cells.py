@@ -1,9 +1,11 @@
-"""Recurrent cells: one time step each. Inputs x [B, I] and a carry, to the new carry and the output [B, H].
+"""Recurrent cells: one time step each. Inputs x [B, I] and a carry, to the new carry and the output
+[B, H].
 
-Every cell is written as   p = x W + b,   q = u U,   (carry, y) = gates(carry, p, q):   two fused matrix products and
-element-wise arithmetic, where the operand u [B, U] is what of the carry is multiplied. `recurrent.Recurrent` makes all p of a
-sequence as one product, and takes each weight's gradient as one. Carries are float32 (float64 where `dtype` is); `dtype` is
-that of the products.
+Every cell is written as   p = x W + b,   q = u U,   (carry, y) = gates(carry, p, q):   two fused
+matrix products and element-wise arithmetic, where the operand u [B, U] is what of the carry is
+multiplied.
+`recurrent.Recurrent` makes all p of a sequence as one product, and takes each weight's gradient as
+one. Carries are float32 (float64 where `dtype` is); `dtype` is that of the products.
 """
 
 import functools
@@ -18,7 +20,8 @@ from architectures.layers import ACTIVATIONS, choose, flat_product
 
 
 class Cell(nn.Module):
-    """What cells have in common. hidden: H.  initialiser: one of INITIALISERS, with init_scale where it has a scale.
+    """What cells have in common. hidden: H.  initialiser: one of INITIALISERS, with init_scale
+    where it has a scale.
 
     A cell declares its weights in `weights`, and has the pure functions `operand` and `gates`.
     """
@@ -57,9 +60,14 @@ class Cell(nn.Module):
 
     @nn.nowrap
     def project(self, w, x):
-        """p = x W + b, of x [..., I], or of int32 symbols [...], each the row of W that its one-hot vector would choose."""
+        """p = x W + b, of x [..., I], or of int32 symbols [...], each the row of W that its one-hot
+        vector would choose."""
         weight = w["input"].astype(self.dtype)
-        product = weight[x] if jnp.issubdtype(x.dtype, jnp.integer) else flat_product(x.astype(self.dtype), weight)
+        product = (
+            weight[x]
+            if jnp.issubdtype(x.dtype, jnp.integer)
+            else flat_product(x.astype(self.dtype), weight)
+        )
         return product.astype(self.wide) + w["bias"].astype(self.wide)
 
     @nn.nowrap
@@ -77,9 +85,9 @@ class Cell(nn.Module):
 class ElmanCell(Cell):
     """Elman 1990, eq. as in its figure 2:  h' = f(x W + h U + b); the output is h'.
 
-    activation: f: "sigmoid" in the paper, "tanh", or "relu", of Le et al. 2015.  context: what h starts with,
-    0.5 in the paper.  truncated_gradient: the context is an input like any other, so no gradient goes through time.
-    Parameters "input" [I, H], "recurrent" [H, H], "bias" [H].
+    activation: f: "sigmoid" in the paper, "tanh", or "relu", of Le et al. 2015.  context: what h
+    starts with, 0.5 in the paper.  truncated_gradient: the context is an input like any other, so
+    no gradient goes through time. Parameters "input" [I, H], "recurrent" [H, H], "bias" [H].
     """
 
     activation: str = "tanh"
@@ -113,13 +121,16 @@ class ElmanCell(Cell):
 class LSTMCell(Cell):
     """LSTM, Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000.
 
-    i, f, o = sigma(x W + h U + b), g = tanh(x W + h U + b);  c' = f * c + i * g;  h' = o * tanh(c').
+    i, f, o = sigma(x W + h U + b), g = tanh(x W + h U + b);  c' = f * c + i * g;
+    h' = o * tanh(c').
 
-    peepholes, Gers & Schmidhuber 2000 as in Graves 2013: i and f also see V c, o sees V c', V diagonal.
-    without: "input", "forget" or "output", a gate that is always 1 and has no weights (Jozefowicz et al. 2015, LSTM-i, -f, -o),
-    or "none".  forget_bias: what b starts with for f (Jozefowicz et al. recommend 1), whatever `initialiser`.
-    Parameters "input" W [I, 4H], "recurrent" U [H, 4H], "bias" b [4H], gates in the order i, f, g, o; "peephole" V [3, H] for
-    i, f, o. The carry is (c, h), [B, H] each.
+    peepholes, Gers & Schmidhuber 2000 as in Graves 2013: i and f also see V c, o sees V c', V
+    diagonal.
+    without: "input", "forget" or "output", a gate that is always 1 and has no weights (Jozefowicz
+    et al. 2015, LSTM-i, -f, -o), or "none".  forget_bias: what b starts with for f (Jozefowicz et
+    al. recommend 1), whatever `initialiser`.
+    Parameters "input" W [I, 4H], "recurrent" U [H, 4H], "bias" b [4H], gates in the order i, f, g,
+    o; "peephole" V [3, H] for i, f, o. The carry is (c, h), [B, H] each.
     """
 
     forget_bias: float = 1.0
@@ -145,7 +156,11 @@ class LSTMCell(Cell):
 
         def bias(key, shape):
             drawn, forget = b(key, shape), self.order.find("f")
-            return drawn if forget < 0 else drawn.at[forget * hidden : (forget + 1) * hidden].set(self.forget_bias)
+            return (
+                drawn
+                if forget < 0
+                else drawn.at[forget * hidden : (forget + 1) * hidden].set(self.forget_bias)
+            )
 
         weights = dict(
             input=self.param("input", per_gate(n, w), (inputs, n * hidden)),
@@ -173,7 +188,8 @@ class LSTMCell(Cell):
 
 @jax.custom_vjp
 def lstm_gates(z, c):
-    """(c', h') of pre-activations z [B, 4H] in the order i, f, g, o. For its gradient it keeps factors, not activations."""
+    """(c', h') of pre-activations z [B, 4H] in the order i, f, g, o. For its gradient it keeps
+    factors, not activations."""
     return _lstm_gates(z, c)[0]
 
 
@@ -183,7 +199,9 @@ def _lstm_gates(z, c):
     new = f * c + i * g
     tanh = jnp.tanh(new)
     h = o * tanh
-    factors = jnp.concatenate([g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), tanh * o * (1 - o)], axis=-1)
+    factors = jnp.concatenate(
+        [g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), tanh * o * (1 - o)], axis=-1
+    )
     return (new, h), (factors, o * (1 - tanh * tanh), f)
 
 
@@ -198,12 +216,14 @@ lstm_gates.defvjp(_lstm_gates, _lstm_gates_backward)
 
 
 class GRUCell(Cell):
-    """GRU, Cho et al. 2014.  r, z = sigma(x W + h U + b);  h' = (1 - z) * n + z * h, z keeps; the output is h'.
+    """GRU, Cho et al. 2014.  r, z = sigma(x W + h U + b);  h' = (1 - z) * n + z * h, z keeps; the
+    output is h'.
 
-    reset: "after" the product, n = tanh(x W + b + r * (h U + b_n)), as in cuDNN, PyTorch and arXiv v1; or "before" it,
-    n = tanh(x W + b + (r * h) U), as in arXiv v3, Bahdanau et al. 2014 and Chung et al. 2014.
-    Parameters "input" W [I, 3H], "recurrent" U [H, 3H], "bias" b [3H], columns in the order r, z, n; for "after" also
-    "recurrent_bias" b_n [H].
+    reset: "after" the product, n = tanh(x W + b + r * (h U + b_n)), as in cuDNN, PyTorch and arXiv
+    v1; or "before" it, n = tanh(x W + b + (r * h) U), as in arXiv v3, Bahdanau et al. 2014 and
+    Chung et al. 2014.
+    Parameters "input" W [I, 3H], "recurrent" U [H, 3H], "bias" b [3H], columns in the order r, z,
+    n; for "after" also "recurrent_bias" b_n [H].
     """
 
     reset: str = "after"
@@ -235,7 +255,9 @@ class GRUCell(Cell):
     def reset_before(self, recurrent, h, p):
         """h' and r * h, the operand of the second product."""
         hidden = self.hidden
-        r, z = jnp.split(nn.sigmoid(p[:, : 2 * hidden] + self.product(h, recurrent[:, : 2 * hidden])), 2, axis=-1)
+        r, z = jnp.split(
+            nn.sigmoid(p[:, : 2 * hidden] + self.product(h, recurrent[:, : 2 * hidden])), 2, axis=-1
+        )
         n = jnp.tanh(p[:, 2 * hidden :] + self.product(r * h, recurrent[:, 2 * hidden :]))
         return n + z * (h - n), r * h
 
@@ -251,8 +273,11 @@ class GRUCell(Cell):
 CELLS = dict(
     elman=ElmanCell,
     elman_logistic=functools.partial(ElmanCell, activation="sigmoid"),
-    elman_1990=functools.partial(ElmanCell, activation="sigmoid", context=0.5, truncated_gradient=True),
-    irnn=functools.partial(ElmanCell, activation="relu", initialiser="irnn", init_scale=0.001),  # Le et al. 2015
+    elman_1990=functools.partial(
+        ElmanCell, activation="sigmoid", context=0.5, truncated_gradient=True
+    ),
+    # Le et al. 2015
+    irnn=functools.partial(ElmanCell, activation="relu", initialiser="irnn", init_scale=0.001),
     lstm=LSTMCell,
     lstm_peephole=functools.partial(LSTMCell, peepholes=True),
     lstm_no_input_gate=functools.partial(LSTMCell, without="input"),
@@ -263,7 +288,15 @@ CELLS = dict(
 )
 
 
-def make(name: str, hidden: int, *, forget_bias=None, initialiser=None, init_scale=None, dtype=jnp.float32) -> Cell:
+def make(
+    name: str,
+    hidden: int,
+    *,
+    forget_bias=None,
+    initialiser=None,
+    init_scale=None,
+    dtype=jnp.float32,
+) -> Cell:
     """The cell `name` of CELLS; what is None is the cell's own. Raises ValueError, one line."""
     constructor = choose("cell", name, CELLS)
     options = dict(forget_bias=forget_bias, initialiser=initialiser, init_scale=init_scale)
@@ -271,7 +304,14 @@ def make(name: str, hidden: int, *, forget_bias=None, initialiser=None, init_sca
         raise ValueError(f"forget_bias: cell={name!r} has no forget gate; have forget_bias=none")
     if initialiser is not None:
         choose("initialiser", initialiser, INITIALISERS)
-    cell = constructor(hidden, **{key: value for key, value in options.items() if value is not None}, dtype=dtype, parent=None)
+    cell = constructor(
+        hidden,
+        **{key: value for key, value in options.items() if value is not None},
+        dtype=dtype,
+        parent=None,
+    )
     if init_scale is not None and cell.initialiser not in SCALED:
-        raise ValueError(f"init_scale: initialiser={cell.initialiser!r} has no scale; have {', '.join(SCALED)}")
+        raise ValueError(
+            f"init_scale: initialiser={cell.initialiser!r} has no scale; have {', '.join(SCALED)}"
+        )
     return cell

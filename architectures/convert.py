@@ -1,12 +1,13 @@
-"""Weights of torchvision, timm and Keras as ours, and ours as theirs; `SOURCES` lists the names. Bits are kept both ways
-(of recurrent layers' biases, sums: see convert_recurrent).
+"""Weights of torchvision, timm and Keras as ours, and ours as theirs; `SOURCES` lists the names.
+Bits are kept both ways (of recurrent layers' biases, sums: see convert_recurrent).
 
     module, variables = convert.load("torchvision/resnet50", "resnet50.pth")
     state = convert.save("torchvision/resnet50", variables)
 
-The module computes what the other library's does. It takes images [B, H, W, 3], normalised as that library's weights expect:
-Keras's VGG and ResNet (v1) ones BGR less a mean; -1 to 1 its other ones, timm's inception_v3 and resnetv2, and torchvision's
-googlenet and inception_v3 where `transform_input` is on; the rest by mean and standard deviation of ImageNet.
+The module computes what the other library's does. It takes images [B, H, W, 3], normalised as that
+library's weights expect: Keras's VGG and ResNet (v1) ones BGR less a mean; -1 to 1 its other ones,
+timm's inception_v3 and resnetv2, and torchvision's googlenet and inception_v3 where
+`transform_input` is on; the rest by mean and standard deviation of ImageNet.
 """
 
 import math
@@ -39,14 +40,17 @@ class Tensor(NamedTuple):
 
 
 def load(source: str, state, *, activation: str | None = None) -> tuple[nn.Module, dict]:
-    """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES. variables: {"params": ...,
-    "batch_stats": ...} in float32.
+    """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES.
+    variables: {"params": ..., "batch_stats": ...} in float32.
 
-    state: {name: array}, as the library names them ("layer1.0.conv1.weight"; "conv1_conv/kernel", for Keras), or a path
-    that `weight_files.read` reads. The number of outputs and whether there are auxiliary heads are read from it.
-    torch's num_batches_tracked is passed over, and Keras's InceptionV3 may be numbered from any number on.
-    activation: of torch.nn/RNN and keras/SimpleRNN, whose weights do not say it: one of layers.ACTIVATIONS, None for tanh.
-    Raises ValueError, one line with the first names, unless every tensor of the network is there once, in its shape, and
+    state: {name: array}, as the library names them ("layer1.0.conv1.weight"; "conv1_conv/kernel",
+    for Keras), or a path that `weight_files.read` reads. The number of outputs and whether there
+    are auxiliary heads are read from it.
+    torch's num_batches_tracked is passed over, and Keras's InceptionV3 may be numbered from any
+    number on.
+    activation: of torch.nn/RNN and keras/SimpleRNN, whose weights do not say it: one of
+    layers.ACTIVATIONS, None for tanh. Raises ValueError, one line with the first names, unless
+    every tensor of the network is there once, in its shape, and
     no other.
     """
     known(source)
@@ -55,7 +59,9 @@ def load(source: str, state, *, activation: str | None = None) -> tuple[nn.Modul
         return convert_recurrent.load(source, state, activation)
     if activation is not None:
         raise ValueError(f"activation: {source} has its own")
-    state = {name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")}
+    state = {
+        name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")
+    }
     if source == "keras/InceptionV3":
         state = _numbered_from_zero(state)
     module = _module_of(source, {name: np.shape(value) for name, value in state.items()})
@@ -67,20 +73,25 @@ def load(source: str, state, *, activation: str | None = None) -> tuple[nn.Modul
     for tensor in tensors:
         index = tensor.layer.index
         shape = shapes[tensor.ours] if index is None else shapes[tensor.ours][1:]
-        array = _to_ours(np.asarray(state[tensor.theirs], np.float32), shape, tensor, _library(source))
+        array = _to_ours(
+            np.asarray(state[tensor.theirs], np.float32), shape, tensor, _library(source)
+        )
         if index is None:
             leaves[tensor.ours] = array
         else:
             stacks.setdefault(tensor.ours, {})[index] = array
-    leaves |= {path: np.stack([parts[i] for i in range(len(parts))]) for path, parts in stacks.items()}
+    leaves |= {
+        path: np.stack([parts[i] for i in range(len(parts))]) for path, parts in stacks.items()
+    }
     return module, unflatten_dict(leaves)
 
 
 def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
-    """{name: array} as the library of `source` names them, in the order of its layers; `load` gives `variables` again.
+    """{name: array} as the library of `source` names them, in the order of its layers; `load` gives
+    `variables` again.
 
-    Names of torch's batch norms have their num_batches_tracked, 0, beside them. Raises ValueError, one line with the first
-    names, unless `variables` has the leaves and shapes of that network.
+    Names of torch's batch norms have their num_batches_tracked, 0, beside them. Raises ValueError,
+    one line with the first names, unless `variables` has the leaves and shapes of that network.
     """
     known(source)
     if source in convert_recurrent.SOURCES:
@@ -89,19 +100,26 @@ def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
     found = {path: leaf.shape for path, leaf in leaves.items()}
     module = _module_for(source, found)
     shapes = _shapes(module)
-    check(source, {"/".join(path): shape for path, shape in found.items()}, {"/".join(p): s for p, s in shapes.items()})
+    check(
+        source,
+        {"/".join(path): shape for path, shape in found.items()},
+        {"/".join(p): s for p, s in shapes.items()},
+    )
     state = {}
     for tensor in _tensors(source, module, shapes):
         index = tensor.layer.index
         leaf = leaves[tensor.ours] if index is None else leaves[tensor.ours][index]
         state[tensor.theirs] = _to_theirs(leaf, tensor, _library(source))
         if tensor.theirs.endswith(".running_var"):
-            state[tensor.theirs.replace("running_var", "num_batches_tracked")] = np.zeros([], np.int64)
+            state[tensor.theirs.replace("running_var", "num_batches_tracked")] = np.zeros(
+                [], np.int64
+            )
     return state
 
 
 def check(source: str, found: Mapping[str, tuple], expected: Mapping[str, tuple]) -> None:
-    """Raises ValueError, one line, with the first names that are missing, left over or of another shape."""
+    """Raises ValueError, one line, with the first names that are missing, left over or of another
+    shape."""
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     shapes = [
@@ -123,9 +141,12 @@ def _library(source: str) -> str:
 
 
 def known(source: str) -> None:
-    """Raises ValueError, one line with the choices, unless `source` is one of SOURCES or of convert_recurrent.SOURCES."""
+    """Raises ValueError, one line with the choices, unless `source` is one of SOURCES or of
+    convert_recurrent.SOURCES."""
     if source not in SOURCES and source not in convert_recurrent.SOURCES:
-        raise ValueError(f"unknown network {source!r}; have {', '.join((*SOURCES, *convert_recurrent.SOURCES))}")
+        raise ValueError(
+            f"unknown network {source!r}; have {', '.join((*SOURCES, *convert_recurrent.SOURCES))}"
+        )
 
 
 def _get(source: str) -> Source:
@@ -136,7 +157,8 @@ def _get(source: str) -> Source:
 
 
 def build(source: str, outputs: int, **fields) -> nn.Module:
-    """Our network that computes what `source`, one of SOURCES, does. Raises ValueError, one line, for another name."""
+    """Our network that computes what `source`, one of SOURCES, does. Raises ValueError, one line,
+    for another name."""
     spec = _get(source)
     return architectures.build(spec.model, outputs=outputs, **(spec.fields | fields))
 
@@ -146,7 +168,10 @@ def _module_of(source: str, found: Mapping[str, tuple]) -> nn.Module:
     spec, keras, fields = _get(source), _library(source) == "keras", {}
     name = f"{spec.classifier}/kernel" if keras else f"{spec.classifier}.weight"
     if not found.get(name):
-        raise ValueError(f"{source}: no {name} among {len(found)} names" + (f", as {next(iter(found))}" if found else ""))
+        raise ValueError(
+            f"{source}: no {name} among {len(found)} names"
+            + (f", as {next(iter(found))}" if found else "")
+        )
     if spec.auxiliary:
         fields["auxiliary"] = any(key.startswith(spec.auxiliary) for key in found)
     if spec.first:
@@ -163,7 +188,9 @@ def _image_size(shape, channels: int) -> dict:
 def _module_for(source: str, found: Mapping[tuple, tuple]) -> nn.Module:
     """The network whose variables have these paths and shapes, as far as they say."""
     spec, fields = _get(source), {}
-    path = next(layer.ours for layer in spec.layers(build(source, 1)) if layer.theirs == spec.classifier)
+    path = next(
+        layer.ours for layer in spec.layers(build(source, 1)) if layer.theirs == spec.classifier
+    )
     if not found.get(("params", path, "kernel")):
         raise ValueError(f"{source}: no params/{path}/kernel among {len(found)} names")
     if spec.auxiliary:
@@ -198,7 +225,9 @@ def _tensors(source: str, module: nn.Module, shapes: Mapping[tuple, tuple]) -> I
 
 def _window(shape, layer: Layer) -> tuple[int, int, int, int]:
     """The shape of a kernel as h, w, I, O."""
-    return shape if len(shape) == 4 else (layer.side, layer.side, shape[0] // layer.side**2, shape[1])
+    return (
+        shape if len(shape) == 4 else (layer.side, layer.side, shape[0] // layer.side**2, shape[1])
+    )
 
 
 def _their_shape(shape, leaf: str, layer: Layer, keras: bool) -> tuple[int, ...]:
@@ -227,8 +256,8 @@ def _to_theirs(leaf, tensor: Tensor, library: str):
 
 
 def _numbered_from_zero(state: Mapping) -> dict:
-    """conv2d_94/kernel, conv2d_95/kernel, ... as conv2d/kernel, conv2d_1/kernel, ..., and batch norms likewise: Keras goes
-    on counting from one network of a process to the next."""
+    """conv2d_94/kernel, conv2d_95/kernel, ... as conv2d/kernel, conv2d_1/kernel, ..., and batch
+    norms likewise: Keras goes on counting from one network of a process to the next."""
 
     def split(name):
         layer, _, variable = name.rpartition("/")

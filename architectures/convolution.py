@@ -10,8 +10,10 @@ from flax import linen as nn
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 # Measured on a CPU by `python -m scripts.bench cnn`:
-BANDED_ROW = 90  # numbers in an image row (width x channels) up to which `_banded` is the faster way
-FEW_MAPS = (8, 128)  # from how many maps in, and up to how many in and out together, `_product_gradient` is
+# numbers in an image row (width x channels) up to which `_banded` is the faster way
+BANDED_ROW = 90
+# from how many maps in, and up to how many in and out together, `_product_gradient` is
+FEW_MAPS = (8, 128)
 GROUP = 2**21  # bytes that `_product_gradient` has at a time: about a core's cache
 
 
@@ -20,7 +22,8 @@ _stock = contextvars.ContextVar("stock", default=False)
 
 @contextlib.contextmanager
 def stock():
-    """What is traced inside uses XLA's own convolutions and pools on every backend: to count with, and to compare with."""
+    """What is traced inside uses XLA's own convolutions and pools on every backend: to count with,
+    and to compare with."""
     token = _stock.set(True)
     try:
         yield
@@ -34,15 +37,20 @@ def is_stock() -> bool:
 
 
 def convolve(x, kernel, strides, padding, **options):
-    """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O]: lax.conv_general_dilated, also as nn.Conv calls it.
+    """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O]: lax.conv_general_dilated, also as
+    nn.Conv calls it.
 
-    On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower inside a loop than
-    outside, as it finds fast layouts in the entry computation alone; ours are plain convolutions of transposed operands,
-    fast in both (`_canonical`). A convolution that sees one position, or all of them at once, is a matrix product; so is
-    one of very few channels (`_banded`), and so is the kernel's gradient where there are few (`_product_gradient`). Groups
-    are convolutions side by side. `stock` turns all this off.
+    On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower
+    inside a loop than outside, as it finds fast layouts in the entry computation alone; ours are
+    plain convolutions of transposed operands,
+    fast in both (`_canonical`). A convolution that sees one position, or all of them at once, is a
+    matrix product; so is one of very few channels (`_banded`), and so is the kernel's gradient
+    where there are few (`_product_gradient`). Groups are convolutions side by side. `stock` turns
+    all this off.
     """
-    dilated = any(d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ())))
+    dilated = any(
+        d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
+    )
     groups = options.get("feature_group_count", 1)
     plain = not dilated and x.ndim == 4
     if plain and isinstance(padding, str):
@@ -50,13 +58,17 @@ def convolve(x, kernel, strides, padding, **options):
     if plain:
         check_size(x, kernel.shape[:2], padding)
     if is_stock() or not plain:
-        return jax.lax.conv_general_dilated(x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options)
+        return jax.lax.conv_general_dilated(
+            x, kernel, strides, padding, **{"dimension_numbers": NHWC} | options
+        )
     strides, padding = tuple(strides), tuple(map(tuple, padding))
     if groups > 1 and x.shape[-1] == groups:  # depthwise: nothing is gained
         return _plain(x, kernel, strides, padding, groups=groups)
     if groups > 1:
         parts = zip(jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True)
-        return jnp.concatenate([convolve(part, own, strides, padding) for part, own in parts], axis=-1)
+        return jnp.concatenate(
+            [convolve(part, own, strides, padding) for part, own in parts], axis=-1
+        )
     unpadded = not any(map(any, padding))
     if unpadded and kernel.shape[:2] == (1, 1):
         x = x[:, :: strides[0], :: strides[1]]
@@ -72,16 +84,20 @@ def check_size(x, window, padding) -> None:
     """Raises ValueError, one line, where padded maps are smaller than a window."""
     if any(n + sum(pads) < w for n, w, pads in zip(x.shape[1:3], window, padding, strict=True)):
         windows, maps = (" x ".join(map(str, sizes)) for sizes in (window, x.shape[1:3]))
-        raise ValueError(f"the images are too small: windows of {windows} do not fit maps of {maps}; have larger ones")
+        raise ValueError(
+            f"the images are too small: windows of {windows} do not fit maps of {maps}; have "
+            "larger ones"
+        )
 
 
 def _banded(x, kernel, padding):
-    """A convolution of stride 1 as one matrix product, with a row for each tile of outputs side by side: the kernel becomes a
-    banded matrix.
+    """A convolution of stride 1 as one matrix product, with a row for each tile of outputs side by
+    side: the kernel becomes a banded matrix.
 
-    y[b, r, t : t + tile] = concat(x[b, r, t : t + seen], ..., x[b, r + h - 1, t : t + seen]) @ band,  seen = tile + w - 1,
-    band[i, p, c, q, o] = kernel[i, p - q, c, o]. Wide tiles multiply by zeros most of the time, narrow ones copy each x more
-    often. The product is flat, as XLA would copy the windows for a gradient that is summed over several axes.
+    y[b, r, t : t + tile] = concat(x[b, r, t : t + seen], ..., x[b, r + h - 1, t : t + seen]) @
+    band,  seen = tile + w - 1, band[i, p, c, q, o] = kernel[i, p - q, c, o]. Wide tiles multiply by
+    zeros most of the time, narrow ones copy each x more often. The product is flat, as XLA would
+    copy the windows for a gradient that is summed over several axes.
     """
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     (batch, height, width, _), (h, w, _, maps) = x.shape, kernel.shape
@@ -92,14 +108,20 @@ def _banded(x, kernel, padding):
     place = (offset == jnp.arange(w)[:, None, None]).astype(x.dtype)  # [w, seen, tile]
     band = jnp.einsum("hkio,kpq->hpiqo", kernel, place)
     windows = jnp.stack(
-        [jnp.stack([x[:, i : i + rows, t : t + seen] for i in range(h)], axis=2) for t in range(0, columns, tile)], axis=2
+        [
+            jnp.stack([x[:, i : i + rows, t : t + seen] for i in range(h)], axis=2)
+            for t in range(0, columns, tile)
+        ],
+        axis=2,
     )  # [B, H', W' / tile, h, seen, I]
     y = windows.reshape(-1, band[:, :, :, 0, 0].size) @ band.reshape(-1, tile * maps)
     return y.reshape(batch, rows, columns, maps)
 
 
 def _plain(x, kernel, strides, padding, lhs_dilation=(1, 1), rhs_dilation=(1, 1), groups=1):
-    return jax.lax.conv_general_dilated(x, kernel, strides, padding, lhs_dilation, rhs_dilation, NHWC, groups)
+    return jax.lax.conv_general_dilated(
+        x, kernel, strides, padding, lhs_dilation, rhs_dilation, NHWC, groups
+    )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -115,7 +137,8 @@ def _canonical_backward(strides, padding, saved, dy):
     x, kernel = saved
     sides = range(2)
     size, window, out = x.shape[1:3], kernel.shape[:2], dy.shape[1:3]
-    covered = [strides[i] * (out[i] - 1) + 1 for i in sides]  # the cotangent's size after dilation by the strides
+    # the cotangent's size after dilation by the strides
+    covered = [strides[i] * (out[i] - 1) + 1 for i in sides]
     low = [window[i] - 1 - padding[i][0] for i in sides]
     dx = _plain(
         dy,
@@ -138,11 +161,14 @@ def _canonical_backward(strides, padding, saved, dy):
 
 
 def _product_gradient(x, dy, window, strides, padding):
-    """The kernel's gradient [h, w, I, O] from x [B, H, W, I] and the cotangent dy [B, H', W', O], as a matrix product.
+    """The kernel's gradient [h, w, I, O] from x [B, H, W, I] and the cotangent dy [B, H', W', O],
+    as a matrix product.
 
-    dw[i, j] = sum_{b, r, q} x[b, s r + i - p, s q + j - p]^T dy[b, r, q]: the columns of x as each j sees them, side by side,
-    times the rows of dy as each i meets them; or, where the stride leaves rows out, those of x as each i sees them. One
-    group of images after the other, as what stands side by side is several times as big. Sums are float32 at least.
+    dw[i, j] = sum_{b, r, q} x[b, s r + i - p, s q + j - p]^T dy[b, r, q]: the columns of x as each
+    j sees them, side by side, times the rows of dy as each i meets them; or, where the stride
+    leaves rows out, those of x as each i sees them. One
+    group of images after the other, as what stands side by side is several times as big. Sums are
+    float32 at least.
     """
     (batch, height, _, inputs), (_, rows, columns, maps) = x.shape, dy.shape
     (h, w), every_row = window, strides[0] == 1
@@ -158,19 +184,31 @@ def _product_gradient(x, dy, window, strides, padding):
         return jnp.matmul(x.T, dy, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
 
     of_one = sum(a.size * a.dtype.itemsize for a in jax.eval_shape(operands, x[:1], dy[:1]))
-    group = max(n for n in range(1, batch + 1) if batch % n == 0 and (n == 1 or n * of_one <= GROUP))
+    group = max(
+        n for n in range(1, batch + 1) if batch % n == 0 and (n == 1 or n * of_one <= GROUP)
+    )
     x, dy = (a.reshape(-1, group, *a.shape[1:]) for a in (x, dy))
     zero = jnp.zeros_like(jax.eval_shape(product, x[0], dy[0]))
     dw = jax.lax.fori_loop(0, len(x), lambda k, dw: dw + product(x[k], dy[k]), zero).astype(x.dtype)
-    return dw.reshape(w, inputs, h, maps).transpose(2, 0, 1, 3)[::-1] if every_row else dw.reshape(h, w, inputs, maps)
+    return (
+        dw.reshape(w, inputs, h, maps).transpose(2, 0, 1, 3)[::-1]
+        if every_row
+        else dw.reshape(h, w, inputs, maps)
+    )
 
 
 def _windows(x, axis, window, stride, low, count):
-    """The first, second, ... elements of `count` windows along an axis, concatenated as channels; low: padding at its start."""
+    """The first, second, ... elements of `count` windows along an axis, concatenated as channels;
+    low: padding at its start."""
     seen = (count - 1) * stride + 1  # from a window's first element to the last window's
-    pads = [(low, seen + window - 1 - x.shape[axis] - low, 0) if i == axis else (0, 0, 0) for i in range(4)]
+    pads = [
+        (low, seen + window - 1 - x.shape[axis] - low, 0) if i == axis else (0, 0, 0)
+        for i in range(4)
+    ]
     x = jax.lax.pad(x, jnp.zeros([], x.dtype), pads)
-    return jnp.concatenate([jax.lax.slice_in_dim(x, i, i + seen, stride, axis) for i in range(window)], axis=-1)
+    return jnp.concatenate(
+        [jax.lax.slice_in_dim(x, i, i + seen, stride, axis) for i in range(window)], axis=-1
+    )
 
 
 _canonical.defvjp(_canonical_forward, _canonical_backward)

@@ -1,6 +1,8 @@
-"""Outputs of a Seq2Seq from its own distribution: greedy, drawn, and by beam search. All of static shapes, to be jitted.
+"""Outputs of a Seq2Seq from its own distribution: greedy, drawn, and by beam search. All of static
+shapes, to be jitted.
 
-`variables` may be a tuple of those of several networks of one kind: their distributions are averaged (an ensemble).
+`variables` may be a tuple of those of several networks of one kind: their distributions are
+averaged (an ensemble).
 No row of a batch sees another, so that what else is in the batch does not change a decode.
 """
 
@@ -16,11 +18,17 @@ class _Ensemble:
     """Networks that are asked together for the next token."""
 
     def __init__(self, model, variables):
-        self.model, self.variables = model, variables if isinstance(variables, tuple) else (variables,)
+        self.model, self.variables = (
+            model,
+            variables if isinstance(variables, tuple) else (variables,),
+        )
 
     def encode(self, source, mask):
         encoded = [self.model.apply(v, source, mask, method="encode") for v in self.variables]
-        return encoded, [self.model.apply(v, e, method="begin") for v, e in zip(self.variables, encoded, strict=True)]
+        return encoded, [
+            self.model.apply(v, e, method="begin")
+            for v, e in zip(self.variables, encoded, strict=True)
+        ]
 
     def step(self, encoded, memories, token):
         """The new memories and log-probabilities [B, V]; PAD and BOS are never said."""
@@ -32,23 +40,29 @@ class _Ensemble:
 
 
 def _limits(mask, length: int | None):
-    """(how many tokens the rows' outputs have at most [B], the most of any): twice the source's own and ten more, or
-    `length`."""
+    """(how many tokens the rows' outputs have at most [B], the most of any): twice the source's own
+    and ten more, or `length`."""
     if length is not None:
         return jnp.full(mask.shape[:1], length), length
     return 2 * mask.sum(axis=1) + 10, 2 * mask.shape[1] + 10
 
 
 def greedy(model, variables, source, mask, *, length: int | None = None):
-    """The most probable token at each step, int32 [B, length], until EOS, and PAD after it. source int32 [B, S], mask [B, S].
+    """The most probable token at each step, int32 [B, length], until EOS, and PAD after it. source
+    int32 [B, S], mask [B, S].
 
     length: of all outputs; None for twice a row's own source and ten more.
     """
-    return _one_by_one(model, variables, source, mask, lambda log_p, step: log_p.argmax(axis=-1), length)
+    return _one_by_one(
+        model, variables, source, mask, lambda log_p, step: log_p.argmax(axis=-1), length
+    )
 
 
-def sample(model, variables, source, mask, keys, *, temperature: float = 1.0, length: int | None = None):
-    """Tokens drawn from the distribution to the power 1 / temperature, as `greedy`; keys [B], one a row."""
+def sample(
+    model, variables, source, mask, keys, *, temperature: float = 1.0, length: int | None = None
+):
+    """Tokens drawn from the distribution to the power 1 / temperature, as `greedy`; keys [B], one a
+    row."""
 
     def draw(log_p, step):
         each = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
@@ -73,17 +87,32 @@ def _one_by_one(model, variables, source, mask, choose, length):
         done = done | (token == EOS) | (step + 1 == limits)
         return step + 1, tokens.at[:, step].set(token), token, memories, done
 
-    start = jnp.zeros([batch, length], jnp.int32), jnp.full([batch], BOS), memories, ~mask.any(axis=1)
+    start = (
+        jnp.zeros([batch, length], jnp.int32),
+        jnp.full([batch], BOS),
+        memories,
+        ~mask.any(axis=1),
+    )
     return jax.lax.while_loop(unfinished, advance, (jnp.int32(0), *start))[1]
 
 
-def beam_search(model, variables, source, mask, *, beams: int, length: int | None = None, length_norm: float = 0.0):
+def beam_search(
+    model,
+    variables,
+    source,
+    mask,
+    *,
+    beams: int,
+    length: int | None = None,
+    length_norm: float = 0.0,
+):
     """The best `beams` outputs found: tokens int32 [B, K, length], best first, and scores [B, K].
 
-    Sutskever et al. 2014, section 3.2: of all one-token extensions of the K live hypotheses the best K count; those of them
-    that end with EOS are complete, and the best K others live on, until K are complete. score = log p / ((5 + n) /
-    6)^length_norm with n tokens, EOS among them (Wu et al. 2016); 0, as in 2014, is the log-probability. What is not complete
-    after `length` tokens (see `greedy`) is scored as it is. One beam is the greedy decode.
+    Sutskever et al. 2014, section 3.2: of all one-token extensions of the K live hypotheses the
+    best K count; those of them that end with EOS are complete, and the best K others live on, until
+    K are complete. score = log p / ((5 + n) / 6)^length_norm with n tokens, EOS among them (Wu et
+    al. 2016); 0, as in 2014, is the log-probability. What is not complete after `length`
+    tokens (see `greedy`) is scored as it is. One beam is the greedy decode.
     """
     networks, (limits, length) = _Ensemble(model, variables), _limits(mask, length)
     encoded, memories = networks.encode(source, mask)
@@ -93,20 +122,31 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
         return log_p / ((5 + tokens) / 6) ** length_norm
 
     memories = jax.tree.map(lambda x: jnp.repeat(x[:, None], k, axis=1), memories)
-    step_of_all = jax.vmap(functools.partial(networks.step, encoded), in_axes=1, out_axes=1)  # hypotheses share the source
+    # hypotheses share the source
+    step_of_all = jax.vmap(functools.partial(networks.step, encoded), in_axes=1, out_axes=1)
     live = dict(
         log_p=jnp.full([batch, k], -jnp.inf).at[:, 0].set(0.0),  # one hypothesis to begin with
         tokens=jnp.zeros([batch, k, length], jnp.int32),
         last=jnp.full([batch, k], BOS),
     )
-    ended = dict(score=jnp.full([batch, k], -jnp.inf), tokens=jnp.zeros([batch, k, length], jnp.int32))
+    ended = dict(
+        score=jnp.full([batch, k], -jnp.inf), tokens=jnp.zeros([batch, k, length], jnp.int32)
+    )
 
     def pick(tree, places):  # [B, K, ...] at places [B, N]
-        return jax.tree.map(lambda x: jnp.take_along_axis(x, places.reshape(*places.shape, *[1] * (x.ndim - 2)), axis=1), tree)
+        return jax.tree.map(
+            lambda x: jnp.take_along_axis(
+                x, places.reshape(*places.shape, *[1] * (x.ndim - 2)), axis=1
+            ),
+            tree,
+        )
 
     def keep(ended, scores, tokens):
         """The best K of those complete before and new ones [B, N]."""
-        scores, tokens = (jnp.concatenate(pair, axis=1) for pair in ((ended["score"], scores), (ended["tokens"], tokens)))
+        scores, tokens = (
+            jnp.concatenate(pair, axis=1)
+            for pair in ((ended["score"], scores), (ended["tokens"], tokens))
+        )
         best, places = jax.lax.top_k(scores, k)
         return dict(score=best, tokens=pick(tokens, places))
 
@@ -128,12 +168,18 @@ def beam_search(model, variables, source, mask, *, beams: int, length: int | Non
         onward, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, best), k)
         memories = pick(memories, jnp.take_along_axis(parent, chosen, axis=1))
         new = dict(log_p=onward, tokens=pick(tokens, chosen), last=pick(token, chosen))
-        live = jax.tree.map(lambda n, o: jnp.where(running.reshape(-1, *[1] * (n.ndim - 1)), n, o), new, live)
+        live = jax.tree.map(
+            lambda n, o: jnp.where(running.reshape(-1, *[1] * (n.ndim - 1)), n, o), new, live
+        )
         return step + 1, live, ended, memories, count + counts.sum(axis=1)
 
     done = jnp.where(mask.any(axis=1), 0, k)
-    step, live, ended, _, count = jax.lax.while_loop(unfinished, advance, (jnp.int32(0), live, ended, memories, done))
+    step, live, ended, _, count = jax.lax.while_loop(
+        unfinished, advance, (jnp.int32(0), live, ended, memories, done)
+    )
     short = (count < k)[:, None] & mask.any(axis=1)[:, None]
     tokens_said = jnp.minimum(step, limits)[:, None]
-    ended = keep(ended, jnp.where(short, score(live["log_p"], tokens_said), -jnp.inf), live["tokens"])
+    ended = keep(
+        ended, jnp.where(short, score(live["log_p"], tokens_said), -jnp.inf), live["tokens"]
+    )
     return ended["tokens"], ended["score"]

@@ -32,11 +32,13 @@ MODULES = {  # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
     "inception_5a": (256, 160, 320, 32, 128, 128),
     "inception_5b": (384, 192, 384, 48, 128, 128),
 }
-LRN = dict(size=5, k=1.0, alpha=1e-4 / 5, beta=0.75)  # of Caffe's GoogLeNet; the paper gives no constants
+# of Caffe's GoogLeNet; the paper gives no constants
+LRN = dict(size=5, k=1.0, alpha=1e-4 / 5, beta=0.75)
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch norm where `norm` makes one, ReLU or another of ACTIVATIONS: [B, H, W, C] -> [B, H', W', features]."""
+    """Convolution, batch norm where `norm` makes one, ReLU or another of ACTIVATIONS: [B, H, W,
+    C] -> [B, H', W', features]."""
 
     features: int
     window: tuple[int, int]
@@ -63,48 +65,63 @@ class ConvUnit(nn.Module):
             dtype=self.dtype,
             name="conv",
         )(x)
-        return ACTIVATIONS[self.activation](self.norm(name="bn")(x, train=self.train) if self.norm else x)
+        return ACTIVATIONS[self.activation](
+            self.norm(name="bn")(x, train=self.train) if self.norm else x
+        )
 
 
 def units(model, train: bool, use_bias: bool, **norm_options):
-    """A function conv(features, window, name, ...) that makes the ConvUnits of `model`, whose fields it reads.
+    """A function conv(features, window, name, ...) that makes the ConvUnits of `model`, whose
+    fields it reads.
 
-    A window is a side or (height, width); names are the caller's. Widths are multiplied by model.width.
+    A window is a side or (height, width); names are the caller's. Widths are multiplied by
+    model.width.
     """
     check_numbers(model)
     norm = batch_norm(
-        model.batch_norm, axis_name=model.axis_name, momentum=model.bn_momentum, epsilon=model.bn_epsilon, **norm_options
+        model.batch_norm,
+        axis_name=model.axis_name,
+        momentum=model.bn_momentum,
+        epsilon=model.bn_epsilon,
+        **norm_options,
     )
     init = choose("initialiser", model.initialiser, INITIALISERS)
 
     def conv(features, window, name, **options):
         window = (window, window) if isinstance(window, int) else window
-        shared = dict(train=train, norm=norm, use_bias=use_bias, kernel_init=init, dtype=model.dtype)
+        shared = dict(
+            train=train, norm=norm, use_bias=use_bias, kernel_init=init, dtype=model.dtype
+        )
         return ConvUnit(scaled(features, model.width), window, name=name, **(shared | options))
 
     return conv
 
 
 def answers(main, auxiliary, train: bool):
-    """What a model with auxiliary heads returns: the logits, and in training those of the heads beside them."""
+    """What a model with auxiliary heads returns: the logits, and in training those of the heads
+    beside them."""
     return (main, *auxiliary) if train and auxiliary else main
 
 
 class GoogLeNet(nn.Module):
-    """GoogLeNet, Table 1: images [B, 224, 224, 3] -> [B, outputs]; in training a tuple of that and of the two heads'.
+    """GoogLeNet, Table 1: images [B, 224, 224, 3] -> [B, outputs]; in training a tuple of that and
+    of the two heads'.
 
     As printed: 6,998,552 parameters at 1000 outputs, 13,378,280 with the auxiliary heads.
-    auxiliary: the heads after 4a and 4d (section 5). Their losses are weighted by task.auxiliary_weight, 0.3 in the paper.
-    reduction: the 1 x 1 convolutions before 3 x 3 and 5 x 5 and after the pool; without them the naive module, figure 2a.
-    lrn: response normalisation around conv2.  window5: of the "5 x 5" branch; torchvision's is 3.  pool4: the window of
-    the pool before 5a; torchvision's is 2.  auxiliary_pool: "paper", 5 x 5 at stride 3, or "adaptive", to 4 x 4 whatever
-    the size (torchvision's; for small images).
-    dropout: before the classifier.  auxiliary_dropout: before the heads'; both are shares of units that are dropped.
-    batch_norm: "none" as in the paper, or one of BATCH_NORMS.  bn_momentum, bn_epsilon: see BatchNorm.
+    auxiliary: the heads after 4a and 4d (section 5). Their losses are weighted by
+    task.auxiliary_weight, 0.3 in the paper. reduction: the 1 x 1 convolutions before 3 x 3 and 5 x
+    5 and after the pool; without them the naive module, figure 2a. lrn: response normalisation
+    around conv2.  window5: of the "5 x 5" branch; torchvision's is 3.  pool4: the window of
+    the pool before 5a; torchvision's is 2.  auxiliary_pool: "paper", 5 x 5 at stride 3, or
+    "adaptive", to 4 x 4 whatever the size (torchvision's; for small images).
+    dropout: before the classifier.  auxiliary_dropout: before the heads'; both are shares of units
+    that are dropped. batch_norm: "none" as in the paper, or one of BATCH_NORMS.  bn_momentum,
+    bn_epsilon: see BatchNorm.
     initialiser: one of INITIALISERS; the paper has none, "xavier_caffe" is Caffe's.
     bias: what biases but the classifiers' start with where there is no batch norm (Caffe's 0.2).
     width: a factor on all maps, not on the heads' 1024 units.
-    stem: "imagenet", or "small" for images of 32 pixels, where conv1 and the two pools around conv2 keep the size.
+    stem: "imagenet", or "small" for images of 32 pixels, where conv1 and the two pools around conv2
+      keep the size.
     remat: what is computed inside a module is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice.
     """
@@ -135,7 +152,10 @@ class GoogLeNet(nn.Module):
     def __call__(self, x, mask, *, train: bool):
         choose("stem", self.stem, STEMS)
         choose("auxiliary_pool", self.auxiliary_pool, ("adaptive", "paper"))
-        init, bias = choose("initialiser", self.initialiser, INITIALISERS), nn.initializers.constant(self.bias)
+        init, bias = (
+            choose("initialiser", self.initialiser, INITIALISERS),
+            nn.initializers.constant(self.bias),
+        )
         conv = functools.partial(units(self, train, self.batch_norm == "none"), bias_init=bias)
         dense = functools.partial(nn.Dense, kernel_init=init, dtype=self.dtype)
         auxiliary = []
@@ -147,12 +167,23 @@ class GoogLeNet(nn.Module):
             if self.auxiliary and (train or self.is_initializing()):
                 if self.auxiliary_pool == "paper" and min(x.shape[1:3]) < 5:
                     seen = " x ".join(map(str, x.shape[1:3]))
-                    raise ValueError(f"auxiliary_pool: 'paper' sees 5 x 5 places, of a small image {seen}; have 'adaptive'")
-                x = adaptive_avg_pool(x, 4) if self.auxiliary_pool == "adaptive" else avg_pool(x, 5, 3)
+                    raise ValueError(
+                        f"auxiliary_pool: 'paper' sees 5 x 5 places, of a small image {seen}; "
+                        "have 'adaptive'"
+                    )
+                x = (
+                    adaptive_avg_pool(x, 4)
+                    if self.auxiliary_pool == "adaptive"
+                    else avg_pool(x, 5, 3)
+                )
                 x = conv(128, 1, f"{name}_conv")(x)
-                x = nn.relu(dense(1024, bias_init=bias, name=f"{name}_fc")(x.reshape(x.shape[0], -1)))
+                x = nn.relu(
+                    dense(1024, bias_init=bias, name=f"{name}_fc")(x.reshape(x.shape[0], -1))
+                )
                 x = Dropout(self.auxiliary_dropout, self.axis_name)(x, train=train)
-                auxiliary.append(dense(self.outputs, name=f"{name}_classifier")(x).astype(jnp.float32))
+                auxiliary.append(
+                    dense(self.outputs, name=f"{name}_classifier")(x).astype(jnp.float32)
+                )
 
         large = self.stem == "imagenet"
         x = conv(64, 7, "conv1", strides=2 if large else 1, padding=3)(x)
@@ -171,7 +202,9 @@ class GoogLeNet(nn.Module):
             if name in ("inception_4a", "inception_4d"):
                 head(x, "auxiliary1" if name == "inception_4a" else "auxiliary2")
         x = Dropout(self.dropout, self.axis_name)(x.mean((1, 2)), train=train)
-        return answers(dense(self.outputs, name="classifier")(x).astype(jnp.float32), auxiliary, train)
+        return answers(
+            dense(self.outputs, name="classifier")(x).astype(jnp.float32), auxiliary, train
+        )
 
 
 class Inception(nn.Module):

@@ -1,5 +1,6 @@
 """BN-Inception. Ioffe & Szegedy, "Batch normalization", arXiv 1502.03167, 2015.
-Inception v3. Szegedy et al., "Rethinking the Inception architecture for computer vision", arXiv 1512.00567, 2015."""
+Inception v3. Szegedy et al., "Rethinking the Inception architecture for computer vision", arXiv
+1512.00567, 2015."""
 
 import functools
 from typing import ClassVar
@@ -12,7 +13,8 @@ from architectures.googlenet import STEMS, answers, units
 from architectures.layers import ACTIVATIONS, INITIALISERS, Dropout, choose, recomputed
 from architectures.pooling import avg_pool, max_pool
 
-BN_MODULES = {  # appendix: #1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection, stride, pool
+# appendix: #1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection, stride, pool
+BN_MODULES = {
     "inception_3a": (64, 64, 64, 64, 96, 32, 1, "avg"),
     "inception_3b": (64, 64, 96, 64, 96, 64, 1, "avg"),
     "inception_3c": (0, 128, 160, 64, 96, 0, 2, "max"),
@@ -24,18 +26,21 @@ BN_MODULES = {  # appendix: #1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3
     "inception_5a": (352, 192, 320, 160, 224, 128, 1, "avg"),
     "inception_5b": (352, 192, 320, 192, 224, 128, 1, "max"),
 }
-WIDE_PROJECTIONS = {"inception_4c": 128, "inception_4d": 128}  # of the Caffe port: 608 maps where the paper has 576
+# of the Caffe port: 608 maps where the paper has 576
+WIDE_PROJECTIONS = {"inception_4c": 128, "inception_4d": 128}
 
 
 class BNInception(nn.Module):
     """BN-Inception ("v2"): images [B, 224, 224, 3] -> [B, outputs].
 
-    The paper's own count, 13.6M, fits no public version of it. Here, at 1000 outputs: 11,194,984 parameters, or 11,188,288
-    with the separable conv1 of the authors' later code, or 11,295,240 as in the Caffe port (wide_projections, biases).
-    Average pools inside modules count their padding as zeros, as that port's do; the authors' later code leaves it out.
-    separable: conv1 as a depthwise 7 x 7 convolution with multiplier 8, then 1 x 1.  wide_projections: 4c and 4d project
-    their pool to 128 maps, not 96.  biases: convolutions have some before batch norm.  activation: one of ACTIVATIONS; with
-    batch_norm "none" and biases this is the baseline "Inception" of section 4.2.
+    The paper's own count, 13.6M, fits no public version of it. Here, at 1000 outputs: 11,194,984
+    parameters, or 11,188,288 with the separable conv1 of the authors' later code, or 11,295,240 as
+    in the Caffe port (wide_projections, biases). Average pools inside modules count their padding
+    as zeros, as that port's do; the authors' later code leaves it out. separable: conv1 as a
+    depthwise 7 x 7 convolution with multiplier 8, then 1 x 1.  wide_projections: 4c and 4d project
+    their pool to 128 maps, not 96.  biases: convolutions have some before batch norm.  activation:
+    one of ACTIVATIONS; with batch_norm "none" and biases this is the baseline "Inception" of
+    section 4.2.
     dropout, bn_momentum, bn_epsilon, stem, width, remat: as in GoogLeNet.
     initialiser: one of INITIALISERS; the paper has none.
     Raises ValueError, one line, for an unknown choice.
@@ -67,7 +72,13 @@ class BNInception(nn.Module):
         conv = functools.partial(units(self, train, self.biases), activation=self.activation)
         strides = 2 if large else 1
         if self.separable:
-            options = dict(padding=3, feature_group_count=x.shape[-1], use_bias=False, dtype=self.dtype, kernel_init=init)
+            options = dict(
+                padding=3,
+                feature_group_count=x.shape[-1],
+                use_bias=False,
+                dtype=self.dtype,
+                kernel_init=init,
+            )
             x = Conv(8 * x.shape[-1], (7, 7), strides, name="conv1_depthwise", **options)(x)
             x = conv(64, 1, "conv1")(x)
         else:
@@ -78,13 +89,18 @@ class BNInception(nn.Module):
         for name, maps in BN_MODULES.items():
             if self.wide_projections and name in WIDE_PROJECTIONS:
                 maps = (*maps[:5], WIDE_PROJECTIONS[name], *maps[6:])
-            x = recomputed(self.remat, BNInceptionModule.__call__)(BNInceptionModule(maps, conv, name=name), x)
+            x = recomputed(self.remat, BNInceptionModule.__call__)(
+                BNInceptionModule(maps, conv, name=name), x
+            )
         x = Dropout(self.dropout, self.axis_name)(x.mean((1, 2)), train=train)
-        return nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="classifier")(x).astype(jnp.float32)
+        return nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="classifier")(
+            x
+        ).astype(jnp.float32)
 
 
 class BNInceptionModule(nn.Module):
-    """GoogLeNet's module with two 3 x 3 convolutions for its 5 x 5 one; at stride 2 without 1 x 1 and with a bare pool."""
+    """GoogLeNet's module with two 3 x 3 convolutions for its 5 x 5 one; at stride 2 without 1 x 1
+    and with a bare pool."""
 
     maps: tuple
     conv: functools.partial
@@ -94,9 +110,13 @@ class BNInceptionModule(nn.Module):
         n1, reduce3, n3, reduce_double, double, projection, strides, pool = self.maps
         conv, (height, width) = self.conv, x.shape[1:3]
         if strides == 2 and (height % 2 or width % 2):
-            raise ValueError(f"maps of {height} x {width} do not halve; have images of a multiple of 32 pixels")
+            raise ValueError(
+                f"maps of {height} x {width} do not halve; have images of a multiple of 32 pixels"
+            )
         branches = [conv(n1, 1, "1x1")(x)] if n1 else []
-        branches.append(conv(n3, 3, "3x3", strides=strides, padding=1)(conv(reduce3, 1, "3x3_reduce")(x)))
+        branches.append(
+            conv(n3, 3, "3x3", strides=strides, padding=1)(conv(reduce3, 1, "3x3_reduce")(x))
+        )
         y = conv(double, 3, "double3x3_1", padding=1)(conv(reduce_double, 1, "double3x3_reduce")(x))
         branches.append(conv(double, 3, "double3x3_2", strides=strides, padding=1)(y))
         if strides == 2:
@@ -119,18 +139,23 @@ V3_STEM = (  # name, maps, window, stride, padding; None: max pool 3 x 3 at stri
 
 
 class InceptionV3(nn.Module):
-    """Inception v3 as released: images [B, 299, 299, 3] -> [B, outputs]; in training a tuple of that and the head's.
+    """Inception v3 as released: images [B, 299, 299, 3] -> [B, outputs]; in training a tuple of
+    that and the head's.
 
-    23,834,568 parameters at 1000 outputs, 27,161,264 with the auxiliary head (after the last 17 x 17 module). The printed
-    outline of the stem differs from the released network, which this is. Convolutions have no bias; batch norm, ReLU.
-    factorised7: the stem begins with three 3 x 3 convolutions; without, as in "Inception-v2" of table 3, with one 7 x 7.
-    auxiliary_norm: the head's 768 units, its first fully connected layer, are batch-normalised; not in "Inception-v2".
-    bn_scale: batch norm has a scale (Keras's has none).  pool_padding: "counted" as zeros by average pools as in PyTorch,
-    or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its strides and pools removed, and
-    the head's, whose second convolution then sees its whole map.
-    batch_norm: one of BATCH_NORMS.  dropout, bn_momentum, bn_epsilon, width, remat: as in GoogLeNet.
+    23,834,568 parameters at 1000 outputs, 27,161,264 with the auxiliary head (after the last 17 x
+    17 module). The printed outline of the stem differs from the released network, which this is.
+    Convolutions have no bias; batch norm, ReLU. factorised7: the stem begins with three 3 x 3
+    convolutions; without, as in "Inception-v2" of table 3, with one 7 x 7. auxiliary_norm: the
+    head's 768 units, its first fully connected layer, are batch-normalised; not in "Inception-v2".
+    bn_scale: batch norm has a scale (Keras's has none).  pool_padding: "counted" as zeros by
+      average pools as in PyTorch,
+    or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its
+    strides and pools removed, and the head's, whose second convolution then sees its whole map.
+    batch_norm: one of BATCH_NORMS.  dropout, bn_momentum, bn_epsilon, width, remat: as in
+      GoogLeNet.
     initialiser: one of INITIALISERS; the paper has none.
-    Raises ValueError, one line, for an unknown choice or an image of fewer than 75 pixels with the first stem.
+    Raises ValueError, one line, for an unknown choice or an image of fewer than 75 pixels with the
+    first stem.
     """
 
     outputs: int
@@ -158,7 +183,10 @@ class InceptionV3(nn.Module):
         counted = choose("pool_padding", self.pool_padding, ("counted", "excluded")) == "counted"
         least = 75 if large else 15
         if min(x.shape[1:3]) < least:
-            raise ValueError(f"stem: {self.stem!r} needs images of at least {least} pixels a side, not {min(x.shape[1:3])}")
+            raise ValueError(
+                f"stem: {self.stem!r} needs images of at least {least} pixels a side, not "
+                f"{min(x.shape[1:3])}"
+            )
         conv = units(self, train, False, use_scale=self.bn_scale)
         auxiliary = []
         for layer in V3_STEM if self.factorised7 else (("conv1", 64, 7, 2, "VALID"), *V3_STEM[3:]):
@@ -166,11 +194,19 @@ class InceptionV3(nn.Module):
                 x = max_pool(x, 3, 2) if large else x
             else:
                 name, maps, window, strides, padding = layer
-                x = conv(maps, window, name, strides=strides if large else 1, padding=padding if large else "SAME")(x)
+                x = conv(
+                    maps,
+                    window,
+                    name,
+                    strides=strides if large else 1,
+                    padding=padding if large else "SAME",
+                )(x)
 
         def module(*branches, name, pool):
             once = recomputed(self.remat, InceptionModule.__call__)
-            return functools.partial(once, InceptionModule(branches, pool, counted, conv, name=name))
+            return functools.partial(
+                once, InceptionModule(branches, pool, counted, conv, name=name)
+            )
 
         for name, projection in dict(mixed_5b=32, mixed_5c=64, mixed_5d=64).items():
             one, five, double = [(64, 1)], [(48, 1), (64, 5)], [(64, 1), (96, 3), (96, 3)]
@@ -184,24 +220,32 @@ class InceptionV3(nn.Module):
         if self.auxiliary and (train or self.is_initializing()):
             y = conv(128, 1, "auxiliary_conv0")(avg_pool(x, 5, 3) if large else x)
             plain = {} if self.auxiliary_norm else dict(norm=None, use_bias=True)
-            y = conv(768, y.shape[1:3] if not large else 5, "auxiliary_conv1", padding="VALID", **plain)(y).mean((1, 2))
-            auxiliary.append(nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="auxiliary_fc")(y))
+            y = conv(
+                768, y.shape[1:3] if not large else 5, "auxiliary_conv1", padding="VALID", **plain
+            )(y).mean((1, 2))
+            auxiliary.append(
+                nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="auxiliary_fc")(y)
+            )
         seven = [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)]
         x = module([(192, 1), (320, 3, 2)], seven, name="mixed_7a", pool=0)(x)
         for name in ("mixed_7b", "mixed_7c"):
             split = [(384, (1, 3)), (384, (3, 1))]
-            x = module([(320, 1)], [(384, 1), split], [(448, 1), (384, 3), split], name=name, pool=192)(x)
+            x = module(
+                [(320, 1)], [(384, 1), split], [(448, 1), (384, 3), split], name=name, pool=192
+            )(x)
         x = Dropout(self.dropout, self.axis_name)(x.mean((1, 2)), train=train)
-        main = nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="classifier")(x).astype(jnp.float32)
+        main = nn.Dense(self.outputs, kernel_init=init, dtype=self.dtype, name="classifier")(
+            x
+        ).astype(jnp.float32)
         return answers(main, [y.astype(jnp.float32) for y in auxiliary], train)
 
 
 class InceptionModule(nn.Module):
     """Branches of convolutions side by side, then a pool: figures 5 to 7 and 10 of the paper.
 
-    branches: lists of (maps, window[, stride]); a list in place of the last one is a split. pool: the maps that the average
-    pool is projected to; 0: a bare max pool at stride 2. Layers are named branch<b>_<l>, parts of a split a and b, and pool.
-    """
+    branches: lists of (maps, window[, stride]); a list in place of the last one is a split. pool:
+    the maps that the average pool is projected to; 0: a bare max pool at stride 2. Layers are named
+    branch<b>_<l>, parts of a split a and b, and pool."""
 
     branches: tuple
     pool: int
@@ -212,7 +256,9 @@ class InceptionModule(nn.Module):
     def __call__(self, x):
         def layer(x, spec, name):
             maps, window, *stride = spec
-            return self.conv(maps, window, name, **(dict(strides=2, padding="VALID") if stride else {}))(x)
+            return self.conv(
+                maps, window, name, **(dict(strides=2, padding="VALID") if stride else {})
+            )(x)
 
         out = []
         for b, branch in enumerate(self.branches, 1):
@@ -222,10 +268,18 @@ class InceptionModule(nn.Module):
                 if isinstance(spec[0], int):
                     y = layer(y, spec, name)
                 else:
-                    y = jnp.concatenate([layer(y, part, name + side) for part, side in zip(spec, "ab", strict=True)], axis=-1)
+                    y = jnp.concatenate(
+                        [
+                            layer(y, part, name + side)
+                            for part, side in zip(spec, "ab", strict=True)
+                        ],
+                        axis=-1,
+                    )
             out.append(y)
         if self.pool:
-            out.append(self.conv(self.pool, 1, "pool")(avg_pool(x, 3, 1, 1, count_padding=self.counted)))
+            out.append(
+                self.conv(self.pool, 1, "pool")(avg_pool(x, 3, 1, 1, count_padding=self.counted))
+            )
         else:
             out.append(max_pool(x, 3, 2))
         return jnp.concatenate(out, axis=-1)

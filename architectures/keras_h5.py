@@ -1,7 +1,9 @@
-"""Keras's .weights.h5: {"layer/variable": array} read, and written as Keras 3 reads it. h5py is imported when it is needed.
+"""Keras's .weights.h5: {"layer/variable": array} read, and written as Keras 3 reads it. h5py is
+imported when it is needed.
 
-A layer's variables are numbered in a group: layers/dense/vars/0. A recurrent layer has them in that of its cell, and
-`Bidirectional` in those of two: "lstm/recurrent_kernel" is layers/lstm/cell/vars/1, and "bidirectional/forward/kernel"
+A layer's variables are numbered in a group: layers/dense/vars/0. A recurrent layer has them in that
+of its cell, and `Bidirectional` in those of two: "lstm/recurrent_kernel" is
+layers/lstm/cell/vars/1, and "bidirectional/forward/kernel"
 layers/bidirectional/forward_layer/cell/vars/0. No array is passed over in silence, neither way.
 """
 
@@ -22,12 +24,16 @@ def read(path) -> dict[str, np.ndarray]:
 
     state = {}
     with h5py.File(path, "r") as file:
-        for name, value in _old(path, file) if "layer_names" in file.attrs else _new(path, file, h5py.Dataset):
+        for name, value in (
+            _old(path, file) if "layer_names" in file.attrs else _new(path, file, h5py.Dataset)
+        ):
             if name in state:
                 raise ValueError(f"{path}: has {name} twice; layers inside of layers are not read")
             state[name] = value
     if not state:
-        raise ValueError(f"{path}: has no weights of layers; write it with Keras's model.save_weights")
+        raise ValueError(
+            f"{path}: has no weights of layers; write it with Keras's model.save_weights"
+        )
     return state
 
 
@@ -39,7 +45,11 @@ def _old(path, file) -> Iterator[tuple[str, np.ndarray]]:
         parts = [name.split(":")[0].split("/") for name in names]
         if any(part[-1] == "recurrent_kernel" for part in parts):
             for (*owners, variable), array in zip(parts, arrays, strict=True):
-                ways = [f"{way}/" for way in WAYS if any(owner.startswith(f"{way}_") for owner in owners)]
+                ways = [
+                    f"{way}/"
+                    for way in WAYS
+                    if any(owner.startswith(f"{way}_") for owner in owners)
+                ]
                 yield f"{layer}/{''.join(ways[:1])}{variable}", array
         else:
             yield from _named(path, layer, arrays)
@@ -68,29 +78,42 @@ def _new(path, file, dataset: type) -> Iterator[tuple[str, np.ndarray]]:
                 raise ValueError(f"{path}: {group.name}/{place}: a layer of this kind is not read")
             layer = group["vars"].attrs.get("name") if "vars" in group else None
             if layer is None:
-                raise ValueError(f"{path}: {group.name}/vars has no name; write it with a newer Keras")
+                raise ValueError(
+                    f"{path}: {group.name}/vars has no name; write it with a newer Keras"
+                )
             arrays = [variables[number] for number in sorted(variables, key=int)]
-            yield from _named(path, layer, arrays) if not kind else _of_cell(path, layer, kind, arrays)
+            yield from (
+                _named(path, layer, arrays) if not kind else _of_cell(path, layer, kind, arrays)
+            )
 
 
 def _of_cell(path, layer: str, kind: str, arrays: list) -> Iterable[tuple[str, np.ndarray]]:
     if not 2 <= len(arrays) <= 3:
-        raise ValueError(f"{path}: the cell of {layer} has {len(arrays)} variables, must have 2 or 3: {', '.join(CELL)}")
+        raise ValueError(
+            f"{path}: the cell of {layer} has {len(arrays)} variables, must have 2 or 3: "
+            f"{', '.join(CELL)}"
+        )
     prefix = f"{layer}/{kind}" if kind in WAYS else layer
     return [(f"{prefix}/{name}", array) for name, array in zip(CELL, arrays, strict=False)]
 
 
 def _named(path, layer: str, arrays: list) -> Iterable[tuple[str, np.ndarray]]:
-    names = ("kernel", "bias")[: len(arrays)] if arrays and arrays[0].ndim > 1 else NORM[-len(arrays) :]
+    names = (
+        ("kernel", "bias")[: len(arrays)] if arrays and arrays[0].ndim > 1 else NORM[-len(arrays) :]
+    )
     if arrays and len(names) != len(arrays):
-        raise ValueError(f"{path}: {layer} has {len(arrays)} variables; a convolution has 1 or 2, a batch norm 3 or 4")
+        raise ValueError(
+            f"{path}: {layer} has {len(arrays)} variables; a convolution has 1 or 2, a batch norm "
+            "3 or 4"
+        )
     return [(f"{layer}/{name}", array) for name, array in zip(names, arrays, strict=False)]
 
 
 def write(path, state: Mapping[str, np.ndarray]) -> None:
     """Each kind of layer numbered in the order of the model's layers, its variables numbered.
 
-    Raises ValueError, one line, for an array that is of none of the layers above, and writes nothing then.
+    Raises ValueError, one line, for an array that is of none of the layers above, and writes
+    nothing then.
     """
     import h5py
 
@@ -113,11 +136,15 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
             left = next((variable for variable in variables if variable not in order), None)
             if left or (order is not NORM and "kernel" not in variables):
                 what = f"{layer}/{left or next(iter(variables))}".lstrip("/")
-                raise ValueError(f"{path}: {what} has no place in Keras's file; write .npz, .safetensors or .pth")
+                raise ValueError(
+                    f"{path}: {what} has no place in Keras's file; write .npz, .safetensors or .pth"
+                )
             for i, variable in enumerate(variable for variable in order if variable in variables):
                 arrays[f"{group}/{PLACES[place]}/{i}"] = variables[variable]
     if len(arrays) != len(state):
-        raise ValueError(f"{path}: only {len(arrays)} of {len(state)} arrays have a place in Keras's file")
+        raise ValueError(
+            f"{path}: only {len(arrays)} of {len(state)} arrays have a place in Keras's file"
+        )
     with h5py.File(path, "w") as file:
         for group, name in names.items():
             file.create_group(group).attrs["name"] = name

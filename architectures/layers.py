@@ -30,7 +30,9 @@ NUMBERS = dict(  # what the numbers of networks must be: at least the first, and
     **dict.fromkeys(("dropout", "auxiliary_dropout", "shortcut_dropout", "bn_momentum"), (0, 1)),
     **dict.fromkeys(("bn_epsilon", "init_scale", "width"), (0, math.inf)),
     **dict.fromkeys(("embedding", "maxout", "remat"), (0, 2**31)),
-    **dict.fromkeys(("blocks", "groups", "hidden", "layers", "max_source", "scan_from", "size"), (1, 2**31)),
+    **dict.fromkeys(
+        ("blocks", "groups", "hidden", "layers", "max_source", "scan_from", "size"), (1, 2**31)
+    ),
     **dict.fromkeys(("window", "window5"), (1, 2**31)),
     pool4=(2, 2**31),  # its stride is 2
 )
@@ -42,7 +44,13 @@ def check_numbers(network: nn.Module) -> None:
         value = getattr(network, name, None)
         if value is not None and not least <= value < bound:
             above = "is not a finite number" if bound == math.inf else "must be below 2**31"
-            legal = f"is outside [{least}, {bound})" if bound == 1 else f"must be at least {least}" if value < least else above
+            legal = (
+                f"is outside [{least}, {bound})"
+                if bound == 1
+                else f"must be at least {least}"
+                if value < least
+                else above
+            )
             raise ValueError(f"{name}: {value} {legal}")
 
 
@@ -52,9 +60,11 @@ def flat(x):
 
 
 def flat_product(x, weight, dimension_numbers=None, precision=None):
-    """x [..., I] @ weight [I, O], as a product of two matrices; also as nn.Dense calls its dot_general.
+    """x [..., I] @ weight [I, O], as a product of two matrices; also as nn.Dense calls its
+    dot_general.
 
-    Otherwise the weight's gradient is summed over several axes, for which XLA copies an operand on the CPU.
+    Otherwise the weight's gradient is summed over several axes, for which XLA copies an operand on
+    the CPU.
     """
     return jnp.matmul(flat(x), weight, precision=precision).reshape(*x.shape[:-1], weight.shape[-1])
 
@@ -63,7 +73,8 @@ Dense = functools.partial(nn.Dense, dot_general=flat_product)  # over sequences
 
 
 def scaled(maps: int, width: float) -> int:
-    """`maps` times `width`, at least 1. Raises ValueError, one line, for a width that is not above 0, or of 2**31 maps."""
+    """`maps` times `width`, at least 1. Raises ValueError, one line, for a width that is not above
+    0, or of 2**31 maps."""
     if not 0 < maps * width < 2**31:
         raise ValueError(f"width: {width} must be above 0, and {maps} times it below 2**31")
     return max(1, round(maps * width))
@@ -83,30 +94,38 @@ INITIALISERS = dict(
     lecun_1998=uniform_fan_in,
     normal_01=nn.initializers.normal(0.01),  # Krizhevsky et al. 2012
     normal_1=nn.initializers.normal(0.1),  # Simonyan & Zisserman 2015 as printed: variance 0.01
-    xavier_caffe=nn.initializers.lecun_uniform(),  # Caffe's "xavier": U(-sqrt(3/fan_in), sqrt(3/fan_in))
+    # Caffe's "xavier": U(-sqrt(3/fan_in), sqrt(3/fan_in))
+    xavier_caffe=nn.initializers.lecun_uniform(),
 )
 
 
-def local_response_norm(x, *, size: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, groups: int = 1):
-    """b_i = a_i / (k + alpha sum_{j in window of `size` maps around i} a_j^2)^beta. Krizhevsky et al. 2012, section 3.3.
+def local_response_norm(
+    x, *, size: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, groups: int = 1
+):
+    """b_i = a_i / (k + alpha sum_{j in window of `size` maps around i} a_j^2)^beta. Krizhevsky et
+    al. 2012, section 3.3.
 
-    x [..., C]. alpha multiplies the sum, as printed (Caffe and PyTorch divide theirs by `size`). groups: towers; a window
-    does not reach from one into another. Computed in float32.
+    x [..., C]. alpha multiplies the sum, as printed (Caffe and PyTorch divide theirs by `size`).
+    groups: towers; a window does not reach from one into another. Computed in float32.
     """
     towers = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, -1)
     maps, reach = towers.shape[-1], size // 2
-    squares = jnp.pad(jnp.square(towers), [(0, 0)] * (towers.ndim - 1) + [(reach, size - 1 - reach)])
+    squares = jnp.pad(
+        jnp.square(towers), [(0, 0)] * (towers.ndim - 1) + [(reach, size - 1 - reach)]
+    )
     total = sum(squares[..., i : i + maps] for i in range(size))
     return (towers * jnp.power(k + alpha * total, -beta)).reshape(x.shape).astype(x.dtype)
 
 
 class BatchNorm(nn.Module):
-    """y = scale (x - mean) / sqrt(var + epsilon) + bias, per channel. Ioffe & Szegedy 2015, algorithm 1.
+    """y = scale (x - mean) / sqrt(var + epsilon) + bias, per channel. Ioffe & Szegedy 2015,
+    algorithm 1.
 
-    x [..., C] in any dtype; statistics are float32, of a float64 x float64, from one pass: var = E[x^2] - E[x]^2 (biased).
-    In training they are the batch's, of this device's share or, with `axis_name`, of the shares of all devices along that
-    axis; and the moving averages in "batch_stats" become  momentum * old + (1 - momentum) * new. Otherwise the moving
-    averages are used.
+    x [..., C] in any dtype; statistics are float32, of a float64 x float64, from one pass:
+    var = E[x^2] - E[x]^2 (biased).
+    In training they are the batch's, of this device's share or, with `axis_name`, of the shares of
+    all devices along that axis; and the moving averages in "batch_stats" become
+    momentum * old + (1 - momentum) * new. Otherwise the moving averages are used.
     """
 
     axis_name: str | None = None
@@ -138,26 +157,38 @@ class BatchNorm(nn.Module):
 
 
 def recomputed(remat: bool, block):
-    """block(module, x), whose activations, with `remat`, are not kept for the backward pass but computed again."""
+    """block(module, x), whose activations, with `remat`, are not kept for the backward pass but
+    computed again."""
     return nn.remat(block) if remat else block
 
 
 BATCH_NORMS = ("none", "per_device", "synchronised")
 
 
-def batch_norm(kind: str, *, axis_name: str | None, momentum: float = 0.9, epsilon: float = 1e-5, use_scale: bool = True):
-    """A constructor of BatchNorm. kind: whose statistics a batch is normalised by, "per_device" or, of all devices,
-    "synchronised"; for "none" there is none."""
+def batch_norm(
+    kind: str,
+    *,
+    axis_name: str | None,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+    use_scale: bool = True,
+):
+    """A constructor of BatchNorm. kind: whose statistics a batch is normalised by, "per_device" or,
+    of all devices, "synchronised"; for "none" there is none."""
     if choose("batch_norm", kind, BATCH_NORMS) == "none":
         return None
     axis = axis_name if kind == "synchronised" else None
-    return functools.partial(BatchNorm, axis_name=axis, momentum=momentum, epsilon=epsilon, use_scale=use_scale)
+    return functools.partial(
+        BatchNorm, axis_name=axis, momentum=momentum, epsilon=epsilon, use_scale=use_scale
+    )
 
 
 class Subsample(nn.Module):
-    """Trainable subsampling, LeCun et al. 1998, section II-B:  y = c (x00 + x01 + x10 + x11) + b, one (c, b) per map.
+    """Trainable subsampling, LeCun et al. 1998, section II-B:  y = c (x00 + x01 + x10 + x11) + b,
+    one (c, b) per map.
 
-    x [B, H, W, C] -> [B, H/2, W/2, C]; parameters "coefficient" and "bias", [C] each; drawn as weights of fan-in 4.
+    x [B, H, W, C] -> [B, H/2, W/2, C]; parameters "coefficient" and "bias", [C] each; drawn as
+    weights of fan-in 4.
     """
 
     dtype: jnp.dtype = jnp.float32
@@ -165,13 +196,18 @@ class Subsample(nn.Module):
     @nn.compact
     def __call__(self, x):
         maps = x.shape[-1]
-        coefficient = self.param("coefficient", lambda key, shape: uniform_fan_in(key, (4, *shape))[0], (maps,))
+        coefficient = self.param(
+            "coefficient", lambda key, shape: uniform_fan_in(key, (4, *shape))[0], (maps,)
+        )
         bias = self.param("bias", nn.initializers.zeros, (maps,))
-        return sum_pool(x.astype(self.dtype), 2, 2) * coefficient.astype(self.dtype) + bias.astype(self.dtype)
+        return sum_pool(x.astype(self.dtype), 2, 2) * coefficient.astype(self.dtype) + bias.astype(
+            self.dtype
+        )
 
 
 def row_keys(key, rows: int, axis_name: str | None):
-    """A key for each of this device's rows, from its place in the global batch; axis_name: the axis that divides the batch."""
+    """A key for each of this device's rows, from its place in the global batch; axis_name: the axis
+    that divides the batch."""
     places = jnp.arange(rows)
     if axis_name is not None:
         places += rows * jax.lax.axis_index(axis_name)
@@ -179,10 +215,12 @@ def row_keys(key, rows: int, axis_name: str | None):
 
 
 def dropout(x, key, rate: float, *, axis_name: str | None, shared: tuple[int, ...] = ()):
-    """x [B, ...] with each value zero with probability `rate` and the others divided by 1 - rate. Srivastava et al. 2014.
+    """x [B, ...] with each value zero with probability `rate` and the others divided by 1 - rate.
+    Srivastava et al. 2014.
 
-    An example's mask comes from its row in the global batch, so it does not depend on how many devices hold the batch;
-    `axis_name` is the mapped axis that divides the batch, if one does. shared: axes of an example that have one mask.
+    An example's mask comes from its row in the global batch, so it does not depend on how many
+    devices hold the batch; `axis_name` is the mapped axis that divides the batch, if one does.
+    shared: axes of an example that have one mask.
     """
     shape = [1 if axis in shared else size for axis, size in enumerate(x.shape[1:])]
     keys = row_keys(key, x.shape[0], axis_name)
@@ -201,4 +239,6 @@ class Dropout(nn.Module):
     def __call__(self, x, *, train: bool):
         if not train or self.rate == 0:
             return x
-        return dropout(x, self.make_rng("dropout"), self.rate, axis_name=self.axis_name, shared=self.shared)
+        return dropout(
+            x, self.make_rng("dropout"), self.rate, axis_name=self.axis_name, shared=self.shared
+        )

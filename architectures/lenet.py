@@ -1,5 +1,5 @@
-"""LeNet-1, LeNet-4 and LeNet-5. LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition",
-Proc. IEEE 1998."""
+"""LeNet-1, LeNet-4 and LeNet-5. LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to
+document recognition", Proc. IEEE 1998."""
 
 from typing import ClassVar
 
@@ -12,10 +12,17 @@ from architectures.convolution import Conv, convolve
 from architectures.layers import ACTIVATIONS, INITIALISERS, Subsample, batch_norm, choose
 from architectures.pooling import avg_pool, max_pool
 
-LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))  # LeCun et al. 1989
-# LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about 260,000 connections and
-# 17,000 free parameters": 259,306 and 17,998.
-LENET4_C3 = (*(tuple((i + k) % 8 for k in range(4)) for i in range(12)), (0, 1, 2), (2, 3, 4), (4, 5, 6), (6, 7, 0))
+# LeCun et al. 1989
+LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))
+# LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about
+# 260,000 connections and 17,000 free parameters": 259,306 and 17,998.
+LENET4_C3 = (
+    *(tuple((i + k) % 8 for k in range(4)) for i in range(12)),
+    (0, 1, 2),
+    (2, 3, 4),
+    (4, 5, 6),
+    (6, 7, 0),
+)
 LENET4_C5 = tuple(tuple((i + k) % 16 for k in range(5)) for i in range(120))
 LENET5_C3 = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
@@ -23,8 +30,8 @@ LENET5_C3 = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
     (0, 1, 2, 3, 4, 5),
 )
-# Figure 3: each digit as a bitmap of 7 x 12 pixels, a row in two hex digits, its leftmost pixel in bit 6. A public
-# transcription, not compared with the printed figure.
+# Figure 3: each digit as a bitmap of 7 x 12 pixels, a row in two hex digits, its leftmost pixel in
+# bit 6. A public transcription, not compared with the printed figure.
 BITMAPS = (
     "3e001c3663636363361c0000",
     "0c1c3c0c0c0c0c0c0c3f0000",
@@ -42,15 +49,21 @@ SUBSAMPLING = ("average", "max", "trainable")
 
 def rbf_centres() -> np.ndarray:
     """[84, 10], +1 for ink and -1 for background."""
-    rows = np.array([[int(bitmap[i : i + 2], 16) for i in range(0, 24, 2)] for bitmap in BITMAPS])  # [10, 12]
-    return (2.0 * ((rows[..., None] >> np.arange(6, -1, -1)) & 1) - 1).reshape(10, 84).T.astype(np.float32)
+    # [10, 12]
+    rows = np.array([[int(bitmap[i : i + 2], 16) for i in range(0, 24, 2)] for bitmap in BITMAPS])
+    return (
+        (2.0 * ((rows[..., None] >> np.arange(6, -1, -1)) & 1) - 1)
+        .reshape(10, 84)
+        .T.astype(np.float32)
+    )
 
 
 class SparseConv(nn.Module):
-    """5 x 5 convolution without padding whose map i sees only the maps connections[i] of x [B, H, W, I].
+    """5 x 5 convolution without padding whose map i sees only the maps connections[i] of x [B, H,
+    W, I].
 
-    The kernel holds the connections alone, [5, 5, their number]. Each map draws its weights by the fan-in of its own unit.
-    """
+    The kernel holds the connections alone, [5, 5, their number]. Each map draws its weights by the
+    fan-in of its own unit."""
 
     connections: tuple[tuple[int, ...], ...]
     initialiser: nn.initializers.Initializer
@@ -61,26 +74,36 @@ class SparseConv(nn.Module):
         def initial(key, shape):
             keys = jax.random.split(key, len(self.connections))
             each = zip(keys, self.connections, strict=True)
-            return jnp.concatenate([self.initialiser(k, (5, 5, len(seen), 1))[..., 0] for k, seen in each], axis=-1)
+            return jnp.concatenate(
+                [self.initialiser(k, (5, 5, len(seen), 1))[..., 0] for k, seen in each], axis=-1
+            )
 
         inputs, maps = np.concatenate(self.connections), len(self.connections)
         outputs = np.repeat(np.arange(maps), [len(seen) for seen in self.connections])
         kernel = self.param("kernel", initial, (5, 5, len(inputs)))
         bias = self.param("bias", nn.initializers.zeros, (maps,))
-        whole = jnp.zeros([5, 5, x.shape[-1], maps], self.dtype).at[:, :, inputs, outputs].set(kernel.astype(self.dtype))
+        whole = (
+            jnp.zeros([5, 5, x.shape[-1], maps], self.dtype)
+            .at[:, :, inputs, outputs]
+            .set(kernel.astype(self.dtype))
+        )
         return convolve(x.astype(self.dtype), whole, (1, 1), "VALID") + bias.astype(self.dtype)
 
 
 class LeNet(nn.Module):
     """LeNet-1, -4 and -5, figure 2 and section III-C: images [B, H, W, 1] -> [B, outputs].
 
-    number: 1 (28 x 28 images, 2,578 parameters), 4 (32 x 32; a reconstruction, see LENET4_C3) or 5 (32 x 32; 60,000).
-    c3: "sparse", the paper's connections (of LeNet-4, C5's too), or "dense".  subsampling: one of SUBSAMPLING ("trainable" is
-    the paper's).  activation: one of ACTIVATIONS, after every layer but the last.  output: "rbf" (LeNet-5), the negative
-    penalties -y_i = -sum_j (x_j - w_ij)^2 (eq. 7; the largest is the answer, and the losses are task "classify_rbf"), or
-    "dense", logits.  initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.  batch_norm: "none" as
-    in the paper, or whose statistics, one of BATCH_NORMS: before the activations of C1, C3, C5 and F6.
-    Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other than 10 with "rbf".
+    number: 1 (28 x 28 images, 2,578 parameters), 4 (32 x 32; a reconstruction, see LENET4_C3) or
+      5 (32 x 32; 60,000).
+    c3: "sparse", the paper's connections (of LeNet-4, C5's too), or "dense".  subsampling: one of
+    SUBSAMPLING ("trainable" is the paper's).  activation: one of ACTIVATIONS, after every layer but
+    the last.  output: "rbf" (LeNet-5), the negative penalties -y_i = -sum_j (x_j - w_ij)^2 (eq. 7;
+    the largest is the answer, and the losses are task "classify_rbf"), or "dense", logits.
+    initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.  batch_norm:
+      "none" as in the paper, or whose statistics, one of BATCH_NORMS: before the activations of C1,
+      C3, C5 and F6.
+    Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other
+    than 10 with "rbf".
     """
 
     outputs: int
@@ -104,17 +127,23 @@ class LeNet(nn.Module):
         activation = choose("activation", self.activation, ACTIVATIONS)
         norm = batch_norm(self.batch_norm, axis_name=self.axis_name)
         init = choose("initialiser", self.initialiser, INITIALISERS)
-        for what, have in dict(c3=("dense", "sparse"), output=("dense", "rbf"), subsampling=SUBSAMPLING).items():
+        for what, have in dict(
+            c3=("dense", "sparse"), output=("dense", "rbf"), subsampling=SUBSAMPLING
+        ).items():
             choose(what, getattr(self, what), have)
         if self.number not in (1, 4, 5):
             raise ValueError(f"number: unknown {self.number}; have 1, 4, 5")
         if x.shape[1:] != self.image:
             side = self.image[0]
             found = " x ".join(map(str, x.shape[1:]))
-            raise ValueError(f"LeNet-{self.number} takes images of {side} x {side} x 1, not {found}; LeNet-5 pads 28 x 28 by 2")
+            raise ValueError(
+                f"LeNet-{self.number} takes images of {side} x {side} x 1, not {found}; LeNet-5 "
+                "pads 28 x 28 by 2"
+            )
         if self.output == "rbf" and (self.outputs != 10 or self.number != 5):
             raise ValueError(
-                f"output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units, not {self.outputs} outputs of "
+                "output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units, "
+                f"not {self.outputs} outputs of "
                 f"LeNet-{self.number}; have 'dense'"
             )
 
@@ -122,7 +151,9 @@ class LeNet(nn.Module):
             return nn.Dense(features, kernel_init=init, dtype=self.dtype, name=name)
 
         def conv(features, name):
-            return Conv(features, (5, 5), padding="VALID", kernel_init=init, dtype=self.dtype, name=name)
+            return Conv(
+                features, (5, 5), padding="VALID", kernel_init=init, dtype=self.dtype, name=name
+            )
 
         def sparse(connections, name):
             if self.c3 == "dense":

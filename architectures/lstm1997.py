@@ -1,4 +1,5 @@
-"""The LSTM as it was published: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), sections 4 and 5 and appendix A."""
+"""The LSTM as it was published: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), sections 4
+and 5 and appendix A."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -27,15 +28,18 @@ BIASES = ("none", "gates", "hidden", "all")  # which units have one; "all": also
 class LSTM1997Cell(Cell):
     """Memory cell blocks without a forget gate:  s' = s + y_in g(net_c),  y_c = y_out h(s').
 
-    y_in = sigma(net_in), y_out = sigma(net_out): a gate of each kind for a block of `size` cells. Every unit of the hidden
-    layer sees the input and, of the step before, all cells' outputs and all gates; no gradient flows back along these
-    (truncation, appendix A.1), only from s' to s. hidden: blocks * size cells, the size of the output y_c.
+    y_in = sigma(net_in), y_out = sigma(net_out): a gate of each kind for a block of `size` cells.
+    Every unit of the hidden layer sees the input and, of the step before, all cells' outputs and
+    all gates; no gradient flows back along these (truncation, appendix A.1), only from s' to s.
+    hidden: blocks * size cells, the size of the output y_c.
 
-    connections: "full", or "inputs": the cells and input gates see the input alone (experiments 2a and 2b).
-    bias: one of BIASES.  input_gate_bias, output_gate_bias: what a block's gate's bias starts with, () for a random one.
-    squash_input: "g" or "sigmoid"; squash_output: "h" or "identity".  All weights start as U(-init_scale, init_scale).
-    Parameters "input" [I, G], "recurrent" [U, G] and "bias", columns: cells, input gates, output gates. The carry is (s, u),
-    u the activations of the hidden layer, [B, hidden] and [B, U].
+    connections: "full", or "inputs": the cells and input gates see the input alone (experiments 2a
+      and 2b).
+    bias: one of BIASES.  input_gate_bias, output_gate_bias: what a block's gate's bias starts
+    with, () for a random one. squash_input: "g" or "sigmoid"; squash_output: "h" or "identity".
+    All weights start as U(-init_scale, init_scale). Parameters "input" [I, G], "recurrent" [U, G]
+    and "bias", columns: cells, input gates, output gates. The carry is (s, u), u the activations of
+    the hidden layer, [B, hidden] and [B, U].
     """
 
     initialiser: str = "uniform"
@@ -61,7 +65,11 @@ class LSTM1997Cell(Cell):
     @property
     def seen(self) -> int:
         """How many units of the hidden layer its units see."""
-        return sum(self.units) if choose("connections", self.connections, ("full", "inputs")) == "full" else 0
+        return (
+            sum(self.units)
+            if choose("connections", self.connections, ("full", "inputs")) == "full"
+            else 0
+        )
 
     @nn.nowrap
     def initial_carry(self, batch: int):
@@ -80,15 +88,25 @@ class LSTM1997Cell(Cell):
         for name, there in (("input_gate_bias", True), ("output_gate_bias", gates_out)):
             start = getattr(self, name)
             if start and (self.bias == "none" or not there):
-                raise ValueError(f"{name}: {start} are of biases that bias={self.bias!r} and these gates do not have; have ()")
-            if len(start) not in (0, gates_in) or not all(isinstance(number, int | float) for number in start):
-                raise ValueError(f"{name}: {start} must have {gates_in} numbers, one a block, or none")
+                raise ValueError(
+                    f"{name}: {start} are of biases that bias={self.bias!r} and these gates do "
+                    "not have; have ()"
+                )
+            if len(start) not in (0, gates_in) or not all(
+                isinstance(number, int | float) for number in start
+            ):
+                raise ValueError(
+                    f"{name}: {start} must have {gates_in} numbers, one a block, or none"
+                )
         if choose("bias", self.bias, BIASES) != "none":
             first = cells if self.bias == "gates" else 0
 
             def draw(key, shape):
                 drawn = b(key, (columns,))
-                for name, place in (("input_gate_bias", cells), ("output_gate_bias", cells + gates_in)):
+                for name, place in (
+                    ("input_gate_bias", cells),
+                    ("output_gate_bias", cells + gates_in),
+                ):
                     start = getattr(self, name)
                     if start:
                         drawn = drawn.at[place : place + gates_in].set(jnp.array(start))
@@ -97,7 +115,9 @@ class LSTM1997Cell(Cell):
             bias = jnp.pad(self.param("bias", draw, (columns - first,)), (first, 0))
         return dict(
             input=self.param("input", w, (inputs, columns)),
-            recurrent=self.param("recurrent", u, (self.seen, columns)) if self.seen else jnp.zeros([0, columns]),
+            recurrent=self.param("recurrent", u, (self.seen, columns))
+            if self.seen
+            else jnp.zeros([0, columns]),
             bias=bias,
         )
 
@@ -118,15 +138,17 @@ class LSTM1997Cell(Cell):
 
 
 class LSTM1997(nn.Module):
-    """A network of the experiments of Hochreiter & Schmidhuber 1997: the hidden layer of memory cell blocks and logistic
-    outputs.
+    """A network of the experiments of Hochreiter & Schmidhuber 1997: the hidden layer of memory
+    cell blocks and logistic outputs.
 
-    x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T, outputs].
+    x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T,
+    outputs].
     symbols: I, if x is int32 [B, T] instead, the places of the ones of one-hot vectors.
-    The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b).  blocks: of `size` cells each.
+    The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b).  blocks: of
+    `size` cells each.
     output: "logistic", or "linear", for logits.
-    bias, init_scale, input_gate_bias, output_gate_bias, output_gate, connections, squash_input, squash_output: as in
-    LSTM1997Cell.
+    bias, init_scale, input_gate_bias, output_gate_bias, output_gate, connections, squash_input,
+    squash_output: as in LSTM1997Cell.
     """
 
     outputs: int
@@ -150,8 +172,18 @@ class LSTM1997(nn.Module):
 
     @nn.nowrap
     def make_cell(self):
-        own = ("size", "bias", "init_scale", "input_gate_bias", "output_gate_bias", "output_gate", "connections")
-        fields = {name: getattr(self, name) for name in (*own, "squash_input", "squash_output", "dtype")}
+        own = (
+            "size",
+            "bias",
+            "init_scale",
+            "input_gate_bias",
+            "output_gate_bias",
+            "output_gate",
+            "connections",
+        )
+        fields = {
+            name: getattr(self, name) for name in (*own, "squash_input", "squash_output", "dtype")
+        }
         return LSTM1997Cell(self.blocks * self.size, **fields, parent=None)
 
     @nn.nowrap
@@ -169,5 +201,7 @@ class LSTM1997(nn.Module):
             x = x if self.symbols is None else nn.one_hot(x, self.symbols)
             y = jnp.concatenate([x, y], axis=-1)
         start = uniform(self.init_scale)
-        net = Dense(self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output")(y)
+        net = Dense(
+            self.outputs, self.bias == "all", kernel_init=start, bias_init=start, name="output"
+        )(y)
         return choose("output", self.output, OUTPUTS)(net.astype(jnp.float32))

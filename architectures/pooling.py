@@ -11,22 +11,26 @@ from architectures.convolution import check_size, is_stock
 
 
 def _pads(x, window, stride, padding):
-    """Padding as pairs. An int is that many on every side; "ceil" adds at the end what the last, truncated window lacks."""
+    """Padding as pairs. An int is that many on every side; "ceil" adds at the end what the last,
+    truncated window lacks."""
     if padding == "ceil":
         ends = [math.ceil((n - window) / stride) * stride + window - n for n in x.shape[1:3]]
         pairs = tuple((0, max(0, end)) for end in ends)
     else:
-        pairs = ((padding, padding),) * 2 if isinstance(padding, int) else tuple(map(tuple, padding))
+        pairs = (
+            ((padding, padding),) * 2 if isinstance(padding, int) else tuple(map(tuple, padding))
+        )
     check_size(x, (window, window), pairs)
     return pairs
 
 
 def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
-    """x [B, H, W, C] -> [B, H', W', C]: the largest of each window. padding: see `_pads`; it never wins.
+    """x [B, H, W, C] -> [B, H', W', C]: the largest of each window. padding: see `_pads`; it never
+    wins.
 
-    On the CPU by slices, first of rows and then of columns; 2 x 2 was 7 times as fast so as XLA's own with its gradient. Where
-    several values of a window are largest, the first has the gradient; here that of the first column, in XLA's own of the
-    first row.
+    On the CPU by slices, first of rows and then of columns; 2 x 2 was 7 times as fast so as XLA's
+    own with its gradient. Where several values of a window are largest, the first has the gradient;
+    here that of the first column, in XLA's own of the first row.
     """
     padding = _pads(x, window, stride, padding)
     if is_stock():
@@ -34,11 +38,16 @@ def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
     return _by_slices(x, window, stride, padding, _largest, -jnp.inf)
 
 
-def avg_pool(x, window: int, stride: int, padding: int | str | tuple = 0, *, count_padding: bool = True):
-    """x [B, H, W, C] -> [B, H', W', C]: the mean of each window; padding counts as zeros, or not at all."""
+def avg_pool(
+    x, window: int, stride: int, padding: int | str | tuple = 0, *, count_padding: bool = True
+):
+    """x [B, H, W, C] -> [B, H', W', C]: the mean of each window; padding counts as zeros, or not at
+    all."""
     padding = _pads(x, window, stride, padding)
     if is_stock():
-        return nn.avg_pool(x, (window, window), (stride, stride), padding, count_include_pad=count_padding)
+        return nn.avg_pool(
+            x, (window, window), (stride, stride), padding, count_include_pad=count_padding
+        )
     total = _by_slices(x, window, stride, padding, _sum, 0)
     if count_padding or not any(map(any, padding)):
         return total / window**2
@@ -52,7 +61,8 @@ def sum_pool(x, window: int, stride: int):
 
 
 def adaptive_avg_pool(x, size: int):
-    """x [B, H, W, C] -> [B, size, size, C]: output i averages rows floor(i H / size) to ceil((i + 1) H / size)."""
+    """x [B, H, W, C] -> [B, size, size, C]: output i averages rows floor(i H / size) to
+    ceil((i + 1) H / size)."""
 
     def average(n):
         matrix = [[0.0] * n for _ in range(size)]
@@ -69,17 +79,23 @@ def _by_slices(x, window, stride, padding, join, outside):
     """join(x, window, stride, axis) over rows, then over columns."""
     for axis, pads in zip((1, 2), padding, strict=True):
         if any(pads):
-            x = jnp.pad(x, [pads if i == axis else (0, 0) for i in range(4)], constant_values=outside)
+            x = jnp.pad(
+                x, [pads if i == axis else (0, 0) for i in range(4)], constant_values=outside
+            )
         x = join(x, window, stride, axis)
     return x
 
 
 def _slices(x, window, stride, axis):
     """`window` arrays: the first, second, ... element of each window along an axis."""
-    if window == stride and x.shape[axis] % window == 0:  # no overlap: a view, whose last side is long
+    # no overlap: a view, whose last side is long
+    if window == stride and x.shape[axis] % window == 0:
         before, after = x.shape[:axis], x.shape[axis + 1 :]
         x = x.reshape(*before, -1, window, math.prod(after))
-        return [jax.lax.index_in_dim(x, i, axis + 1, keepdims=False).reshape(*before, -1, *after) for i in range(window)]
+        return [
+            jax.lax.index_in_dim(x, i, axis + 1, keepdims=False).reshape(*before, -1, *after)
+            for i in range(window)
+        ]
     last = x.shape[axis] - window + 1
     return [jax.lax.slice_in_dim(x, i, i + last, stride, axis) for i in range(window)]
 
@@ -94,7 +110,8 @@ def _larger(a, b):
 
 
 @_larger.defjvp
-def _larger_jvp(primals, tangents):  # jnp.maximum's own divides the gradient between equals, by four divisions an element
+# jnp.maximum's own divides the gradient between equals, by four divisions an element
+def _larger_jvp(primals, tangents):
     return _larger(*primals), jnp.where(primals[0] >= primals[1], *tangents)
 
 
@@ -109,7 +126,8 @@ def _joined(x, window, stride, axis):
     return functools.reduce(_larger, _slices(x, window, stride, axis))
 
 
-_overlapping = jax.custom_vjp(_joined, nondiff_argnums=(1, 2, 3))  # autodiff would add up scattered, padded slices
+# autodiff would add up scattered, padded slices
+_overlapping = jax.custom_vjp(_joined, nondiff_argnums=(1, 2, 3))
 
 
 def _overlapping_forward(x, window, stride, axis):
@@ -126,8 +144,12 @@ def _overlapping_backward(window, stride, axis, place, dy):
     windows, reach = dy.shape[axis], (window - 1) // stride
     phases = []
     for r in range(stride):
-        parts = [jnp.where(place == r + stride * m, dy, 0) for m in range((window - 1 - r) // stride + 1)]
-        pads = [[(m, reach - m) if i == axis else (0, 0) for i in range(4)] for m in range(len(parts))]
+        parts = [
+            jnp.where(place == r + stride * m, dy, 0) for m in range((window - 1 - r) // stride + 1)
+        ]
+        pads = [
+            [(m, reach - m) if i == axis else (0, 0) for i in range(4)] for m in range(len(parts))
+        ]
         phases.append(sum(map(jnp.pad, parts, pads)))
     dx = jnp.stack(phases, axis + 1)
     dx = dx.reshape(*dy.shape[:axis], stride * (windows + reach), *dy.shape[axis + 1 :])

@@ -1,7 +1,8 @@
 """Unrolling cells over time: masks, direction, layers.
 
-Sequences are x [B, T, I] with mask [B, T] bool. Where the mask is False the carry is held and the output is zero, so padding
-on either side, its amount and its content change nothing, and a scan from the last step to the first needs no flipping.
+Sequences are x [B, T, I] with mask [B, T] bool. Where the mask is False the carry is held and the
+output is zero, so padding on either side, its amount and its content change nothing, and a scan
+from the last step to the first needs no flipping.
 """
 
 import jax
@@ -24,8 +25,8 @@ def held(valid, new, old):
 
 
 def handed_on(module, run):
-    """The outputs of run(carry) -> (carry, outputs), begun with the variable "now" of the module's collection "carry", which is
-    then the new carry; where there is none, with None."""
+    """The outputs of run(carry) -> (carry, outputs), begun with the variable "now" of the module's
+    collection "carry", which is then the new carry; where there is none, with None."""
     if not module.has_variable("carry", "now"):
         return run(None)[1]
     carry, outputs = run(module.get_variable("carry", "now"))
@@ -34,12 +35,13 @@ def handed_on(module, run):
 
 
 class Recurrent(nn.Module):
-    """Runs `cell` over x [B, T, I] with mask [B, T]; returns the final carry and the outputs [B, T, H].
+    """Runs `cell` over x [B, T, I] with mask [B, T]; returns the final carry and the outputs [B, T,
+    H].
 
     symbols: I, if x is int32 [B, T], the places of the ones of one-hot vectors.
     carry: the initial one; the cell's own, if None.  reverse: from the last step to the first.
-    scan: "plain", an nn.scan of the cell that autodiff goes through; "fused", the same arithmetic, but each weight's gradient
-    is one product over all steps.
+    scan: "plain", an nn.scan of the cell that autodiff goes through; "fused", the same arithmetic,
+    but each weight's gradient is one product over all steps.
     remat: time steps to a chunk whose activations are computed again in the backward pass, or 0.
     """
 
@@ -55,13 +57,19 @@ class Recurrent(nn.Module):
         w = self.cell.weights(self.symbols or x.shape[-1])
         xs = jnp.swapaxes(x, 0, 1), jnp.swapaxes(mask, 0, 1)
         fused = choose("scan", self.scan, dict(fused=True, plain=False))
-        unroll = (_fused if self.cell.one_product else _fused_reset_before) if fused else self._plain
+        unroll = (
+            (_fused if self.cell.one_product else _fused_reset_before) if fused else self._plain
+        )
 
         def run(w, carry, xs):
             x, valid = xs
             return unroll(self.cell, w, carry, self.cell.project(w, x), valid, self.reverse)
 
-        carry, outputs = _in_chunks(run, w, carry, xs, self.remat, self.reverse) if self.remat else run(w, carry, xs)
+        carry, outputs = (
+            _in_chunks(run, w, carry, xs, self.remat, self.reverse)
+            if self.remat
+            else run(w, carry, xs)
+        )
         return carry, jnp.swapaxes(outputs, 0, 1)
 
     @nn.nowrap
@@ -75,20 +83,25 @@ class Recurrent(nn.Module):
 
 
 def _in_chunks(run, w, carry, xs, chunk: int, reverse: bool):
-    """run(w, carry, xs) over chunks of time, keeping only the carries between them for the backward pass."""
+    """run(w, carry, xs) over chunks of time, keeping only the carries between them for the backward
+    pass."""
     steps = xs[0].shape[0]
     short = -steps % chunk
-    xs = jax.tree.map(lambda a: jnp.pad(a, [(0, short)] + [(0, 0)] * (a.ndim - 1)), xs)  # padded steps are not valid
+    # padded steps are not valid
+    xs = jax.tree.map(lambda a: jnp.pad(a, [(0, short)] + [(0, 0)] * (a.ndim - 1)), xs)
     chunks = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), xs)
-    carry, outputs = jax.lax.scan(jax.checkpoint(lambda carry, xs: run(w, carry, xs)), carry, chunks, reverse=reverse)
+    carry, outputs = jax.lax.scan(
+        jax.checkpoint(lambda carry, xs: run(w, carry, xs)), carry, chunks, reverse=reverse
+    )
     return carry, outputs.reshape(-1, *outputs.shape[2:])[:steps]
 
 
 def _fused(cell, w, carry, p, valid, reverse):
     """The scan of cell.step over p [T, B, G] and valid [T, B], with a gradient of its own.
 
-    The forward scan keeps each step's pullback of the element-wise part; the backward scan gives the gradients of the products
-    q_t = u_t U alone, and then  dU = sum_t u_t^T dq_t  is one product over T * B rows.
+    The forward scan keeps each step's pullback of the element-wise part; the backward scan gives
+    the gradients of the products q_t = u_t U alone, and then  dU = sum_t u_t^T dq_t  is one product
+    over T * B rows.
     """
     recurrent = w["recurrent"]
     small = {name: value for name, value in w.items() if name not in ("input", "recurrent", "bias")}
@@ -120,7 +133,9 @@ def _fused(cell, w, carry, p, valid, reverse):
     def backward(kept, cotangents):
         recurrent, u, leaves = kept
         d_carry, d_outputs = cotangents
-        _, to_operand = jax.vjp(lambda carry: cell.operand(carry), jax.tree.map(jnp.zeros_like, d_carry))
+        _, to_operand = jax.vjp(
+            lambda carry: cell.operand(carry), jax.tree.map(jnp.zeros_like, d_carry)
+        )
 
         def step(totals, inputs):
             d_small, d_carry = totals
@@ -132,7 +147,9 @@ def _fused(cell, w, carry, p, valid, reverse):
             return (jax.tree.map(jnp.add, d_small, more), d_carry), (dp, dq)
 
         zeros = jax.tree.map(jnp.zeros_like, small)
-        (d_small, d_carry), (dp, dq) = jax.lax.scan(step, (zeros, d_carry), (leaves, d_outputs), reverse=not reverse)
+        (d_small, d_carry), (dp, dq) = jax.lax.scan(
+            step, (zeros, d_carry), (leaves, d_outputs), reverse=not reverse
+        )
         d_recurrent = _summed(u.astype(cell.dtype), dq.astype(cell.dtype)).astype(recurrent.dtype)
         return d_recurrent, d_small, d_carry, dp, None
 
@@ -149,8 +166,8 @@ def _summed(u, d):
 def _fused_reset_before(cell, w, carry, p, valid, reverse):
     """As `_fused`, for a GRU whose reset gate is before the second product.
 
-    Both products are added to p, so their gradients are those of p, and the backward scan, in which the weights are constants,
-    has no product for the weights.
+    Both products are added to p, so their gradients are those of p, and the backward scan, in which
+    the weights are constants, has no product for the weights.
     """
 
     def forward(recurrent, carry, p, valid):
@@ -163,7 +180,9 @@ def _fused_reset_before(cell, w, carry, p, valid, reverse):
         return (carry, outputs), operands
 
     def keeping(recurrent, carry, p, valid):
-        out, pullback, operands = jax.vjp(lambda carry, p: forward(recurrent, carry, p, valid), carry, p, has_aux=True)
+        out, pullback, operands = jax.vjp(
+            lambda carry, p: forward(recurrent, carry, p, valid), carry, p, has_aux=True
+        )
         return out, (recurrent, pullback, operands)
 
     def backward(kept, cotangents):
@@ -179,10 +198,11 @@ def _fused_reset_before(cell, w, carry, p, valid, reverse):
 
 
 class Bidirectional(nn.Module):
-    """Schuster & Paliwal 1997: a layer of `cell` in each direction of time, not connected to each other.
+    """Schuster & Paliwal 1997: a layer of `cell` in each direction of time, not connected to each
+    other.
 
-    merge: "concat" [B, T, 2H] or "sum" [B, T, H]. Returns ((forward carry, backward carry), outputs); the backward carry is
-    that of the first step.
+    merge: "concat" [B, T, 2H] or "sum" [B, T, H]. Returns ((forward carry, backward carry),
+    outputs); the backward carry is that of the first step.
     """
 
     cell: Cell
@@ -195,8 +215,12 @@ class Bidirectional(nn.Module):
         merge = choose("merge", self.merge, MERGES)
         there, back = (None, None) if carry is None else carry
         cells = (self.cell.clone(parent=None) for _ in range(2))
-        there, f = Recurrent(next(cells), False, self.scan, self.remat, name="forward")(x, mask, there)
-        back, b = Recurrent(next(cells), True, self.scan, self.remat, name="backward")(x, mask, back)
+        there, f = Recurrent(next(cells), False, self.scan, self.remat, name="forward")(
+            x, mask, there
+        )
+        back, b = Recurrent(next(cells), True, self.scan, self.remat, name="backward")(
+            x, mask, back
+        )
         return (there, back), merge(f, b)
 
 
@@ -204,11 +228,13 @@ MERGES = dict(concat=lambda f, b: jnp.concatenate([f, b], axis=-1), sum=lambda f
 
 
 class Stack(nn.Module):
-    """Layers of `cell` on top of each other; x [B, T, I], mask [B, T]. Returns the final carries, one a layer, and the outputs.
+    """Layers of `cell` on top of each other; x [B, T, I], mask [B, T]. Returns the final carries,
+    one a layer, and the outputs.
 
-    dropout: between layers (Zaremba et al. 2014), a mask a time step, or with `variational` one for all steps (Gal & Ghahramani
-    2016).  residual: adds a layer's input to its output from the second layer on.  directions: "forward", "backward", or
-    "both", merged as Bidirectional says.  The layers are "layer_1", ...
+    dropout: between layers (Zaremba et al. 2014), a mask a time step, or with `variational` one for
+    all steps (Gal & Ghahramani 2016).  residual: adds a layer's input to its output from the second
+    layer on.  directions: "forward", "backward", or "both", merged as Bidirectional says.  The
+    layers are "layer_1", ...
     """
 
     cell: Cell
@@ -236,7 +262,9 @@ class Stack(nn.Module):
             if both:
                 run = Bidirectional(cell, self.merge, self.scan, self.remat, name=name)
             else:
-                run = Recurrent(cell, self.directions == "backward", self.scan, self.remat, name=name)
+                run = Recurrent(
+                    cell, self.directions == "backward", self.scan, self.remat, name=name
+                )
             carry, y = run(x, mask, carry)
             x = x + y if self.residual and layer else y
             finals.append(carry)

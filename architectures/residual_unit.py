@@ -1,4 +1,5 @@
-"""The residual unit of He et al. 2015 and 2016, with every variant of the second paper's tables 1 and 2."""
+"""The residual unit of He et al. 2015 and 2016, with every variant of the second paper's tables 1
+and 2."""
 
 import functools
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from architectures.layers import Dropout
 class Order(NamedTuple):
     """What stands around the weight layers W: B batch norm, R ReLU.
 
-    hidden: each weight layer but the last with its own; last: the last one; after: what follows the addition.
+    hidden: each weight layer but the last with its own; last: the last one; after: what follows the
+      addition.
     head: what follows the last unit of the network.
     """
 
@@ -32,7 +34,8 @@ ORDERS = dict(  # v2, table 2 and figure 4
     original=Order("WBR", "WB", "R"),
     bn_after_addition=Order("WBR", "W", "BR"),
     relu_before_addition=Order("WBR", "WBR", ""),
-    relu_only_preactivation=Order("RWB", "RWB", "", head="R"),  # the place of BN is our reading of figure 4
+    # the place of BN is our reading of figure 4
+    relu_only_preactivation=Order("RWB", "RWB", "", head="R"),
     full_preactivation=Order("BRW", "BRW", "", head="BR"),
 )
 SHORTCUTS = ("A", "B", "C", "none")
@@ -43,13 +46,15 @@ STRIDES = ("1x1", "3x3", "last_unit")
 class Unit(nn.Module):
     """y = f(h(x) + F(x)): x [B, H, W, C] -> [B, H / stride, W / stride, C'].
 
-    F's weight layers are conv1, conv2(, conv3), each with its batch norm bn1, ...; bn_out is the one after the addition.
-    width: maps of the 3 x 3 layers; a bottleneck's output has 4 times as many.
-    shortcut: as in ResNet, or "identity".  start: "activated", the network's first unit, whose x the stem has
-    already normalised and activated; "changed", the first of a later stage; "same", any other. Where a unit changes
-    dimensions, its pre-activation serves both paths (v2, appendix); a projection has batch norm unless that began with one.
-    shortcut_scale, branch_scale: constants on h and F.  gate: with g = sigmoid(1 x 1 convolution of x + gate_bias),
-    "exclusive", h (1 - g) and F g; "shortcut_only", h (1 - g).  shortcut_dropout: the rate of dropout on h.
+    F's weight layers are conv1, conv2(, conv3), each with its batch norm bn1, ...; bn_out is the
+    one after the addition. width: maps of the 3 x 3 layers; a bottleneck's output has 4 times as
+    many.
+    shortcut: as in ResNet, or "identity".  start: "activated", the network's first unit, whose x
+    the stem has already normalised and activated; "changed", the first of a later stage; "same",
+    any other. Where a unit changes dimensions, its pre-activation serves both paths (v2, appendix);
+    a projection has batch norm unless that began with one. shortcut_scale, branch_scale: constants
+    on h and F.  gate: with g = sigmoid(1 x 1 convolution of x + gate_bias), "exclusive", h (1 - g)
+    and F g; "shortcut_only", h (1 - g).  shortcut_dropout: the rate of dropout on h.
     """
 
     width: int
@@ -84,10 +89,17 @@ class Unit(nn.Module):
             before, after = kind.split("W")
             branch = self._apply(before, branch, f"bn{i}")
             use_bias = self.biases == "all" or (self.biases == "outer" and i == len(layers))
-            branch = self.conv(maps, window, stride, use_bias, self.kernel_init, self.dtype, f"conv{i}")(branch)
+            branch = self.conv(
+                maps, window, stride, use_bias, self.kernel_init, self.dtype, f"conv{i}"
+            )(branch)
             branch = self._apply(after, branch, f"bn{i}")
         if self.shortcut != "none":
-            branch = self._add(x, activated if self.start != "same" or self.shortcut == "C" else x, branch, features)
+            branch = self._add(
+                x,
+                activated if self.start != "same" or self.shortcut == "C" else x,
+                branch,
+                features,
+            )
         return self._apply(order.after, branch, "bn_out")
 
     def _layers(self) -> list[tuple[int, int, int]]:
@@ -97,12 +109,18 @@ class Unit(nn.Module):
         if self.block == "basic":
             return [(self.width, 3, self.stride), (self.width, 3, 1)]
         early = self.stride if self.stride_in == "1x1" else 1
-        return [(self.width, 1, early), (self.width, 3, self.stride // early), (4 * self.width, 1, 1)]
+        return [
+            (self.width, 1, early),
+            (self.width, 3, self.stride // early),
+            (4 * self.width, 1, 1),
+        ]
 
     @staticmethod
     def conv(features, window, stride, use_bias, init, dtype, name):
         """A convolution with the padding of the papers' code: half a window on each side."""
-        options = dict(padding=window // 2, use_bias=use_bias, kernel_init=init, dtype=dtype, name=name)
+        options = dict(
+            padding=window // 2, use_bias=use_bias, kernel_init=init, dtype=dtype, name=name
+        )
         return Conv(features, (window, window), stride, **options)
 
     def _apply(self, kinds: str, x, name: str):
@@ -114,7 +132,15 @@ class Unit(nn.Module):
         changes = self.stride > 1 or x.shape[-1] != features
         h = source
         if self.shortcut == "C" or (self.shortcut == "B" and changes):
-            options = (features, 1, self.stride, self.biases != "none", self.kernel_init, self.dtype, "projection")
+            options = (
+                features,
+                1,
+                self.stride,
+                self.biases != "none",
+                self.kernel_init,
+                self.dtype,
+                "projection",
+            )
             h = self.conv(*options)(source)
             if not ORDERS[self.order].pre.startswith("B"):
                 h = self.norm(name="projection_bn")(h, train=self.train)
@@ -123,7 +149,9 @@ class Unit(nn.Module):
             h = jnp.pad(h, ((0, 0), (0, 0), (0, 0), (0, features - h.shape[-1])))
         if self.gate != "none":
             bias = nn.initializers.constant(self.gate_bias)
-            kernel = dict(kernel_init=self.kernel_init, bias_init=bias, dtype=self.dtype, name="gate")
+            kernel = dict(
+                kernel_init=self.kernel_init, bias_init=bias, dtype=self.dtype, name="gate"
+            )
             g = nn.sigmoid(Conv(features, (1, 1), self.stride, padding=0, **kernel)(x))
             h, branch = h * (1 - g), branch * g if self.gate == "exclusive" else branch
         h = Dropout(self.shortcut_dropout, self.axis_name)(h, train=self.train)

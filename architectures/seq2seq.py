@@ -1,4 +1,5 @@
-"""Encoder and decoder: Sutskever et al. 2014, Cho et al. 2014, Bahdanau et al. 2014, Luong et al. 2015."""
+"""Encoder and decoder: Sutskever et al. 2014, Cho et al. 2014, Bahdanau et al. 2014, Luong et al.
+2015."""
 
 import functools
 
@@ -15,13 +16,20 @@ from architectures.sequence_models import RecurrentModel
 def kept(schedule: str, step, k: float, c: float):
     """The share of the target's tokens that step i is given, Bengio et al. 2015, section 2.4.
 
-    "linear": k - c i, c > 0;  "exponential": k^i, k < 1;  "inverse_sigmoid": k / (k + exp(i / k)), k >= 1;  "constant": 1;
-    there scheduled_sampling alone gives the share.  step: i, from 0, float.  Raises ValueError, one line.
+    "linear": k - c i, c > 0;  "exponential": k^i, k < 1;  "inverse_sigmoid": k / (k + exp(i / k)),
+    k >= 1;  "constant": 1; there scheduled_sampling alone gives the share.  step: i, from 0, float.
+     Raises ValueError, one line.
     """
     fits = dict(constant=True, linear=c > 0, exponential=0 < k < 1, inverse_sigmoid=k >= 1)
     if not choose("sampling_schedule", schedule, fits):
-        needs = dict(linear=f"sampling_c: {c} must be above 0", exponential=f"sampling_k: {k} is outside (0, 1)")
-        raise ValueError(f"{needs.get(schedule, f'sampling_k: {k} must be at least 1')} with sampling_schedule={schedule!r}")
+        needs = dict(
+            linear=f"sampling_c: {c} must be above 0",
+            exponential=f"sampling_k: {k} is outside (0, 1)",
+        )
+        raise ValueError(
+            f"{needs.get(schedule, f'sampling_k: {k} must be at least 1')} with "
+            f"sampling_schedule={schedule!r}"
+        )
     if schedule == "linear":
         return jnp.clip(k - c * step, 0, 1)
     if schedule == "exponential":
@@ -30,23 +38,27 @@ def kept(schedule: str, step, k: float, c: float):
 
 
 class Seq2Seq(RecurrentModel):
-    """{"source": int32 [B, S], "target": int32 [B, T]}, mask [B, S] of the source -> logits [B, T, outputs] of the target.
+    """{"source": int32 [B, S], "target": int32 [B, T]}, mask [B, S] of the source -> logits [B, T,
+    outputs] of the target.
 
     Logits t see the target before t alone (teacher forcing).
 
-    directions: of the encoder.  bridge: the decoder's first states: "copy", the encoder's last ones, layer by layer; "dense",
-    tanh of a dense layer of these; "backward", the same of the backward direction's alone (Bahdanau et al.); "zeros".
-    attention: a score of attention.Attention, or "none".  local, window, max_source: as there.
-    attend: "after" the decoder's step: h~ = tanh(W [context; h]), logits W h~ (Luong et al.; without attention logits W h, as
-    in Sutskever et al.); or "before": the context, found with the state before, is an input of the step, and the logits are of
-    a maxout layer of that state, the token and the context (Bahdanau et al., appendix A.2.2). Without attention this context
-    is the encoder's last states: with directions="forward" and bridge="dense" that is their RNNencdec.
+    directions: of the encoder.  bridge: the decoder's first states: "copy", the encoder's last
+    ones, layer by layer; "dense", tanh of a dense layer of these; "backward", the same of the
+    backward direction's alone (Bahdanau et al.); "zeros". attention: a score of
+    attention.Attention, or "none".  local, window, max_source: as there.
+    attend: "after" the decoder's step: h~ = tanh(W [context; h]), logits W h~ (Luong et al.;
+    without attention logits W h, as in Sutskever et al.); or "before": the context, found with the
+    state before, is an input of the step, and the logits are of a maxout layer of that state, the
+    token and the context (Bahdanau et al., appendix A.2.2). Without attention this context is the
+    encoder's last states: with directions="forward" and bridge="dense" that is their RNNencdec.
     maxout: units of that layer, 0 for `hidden`; the paper has 500 beside 1000.
     input_feeding: h~ is an input of the next step (Luong et al., section 3.3).
-    scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn from the model's own
-    distribution (Bengio et al. 2015); with another sampling_schedule than "constant", the largest that it comes to.
-    sampling_schedule, sampling_k, sampling_c: how the other share falls with the steps, see `kept`; the steps are counted in
-    the collection "schedule".
+    scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn
+    from the model's own distribution (Bengio et al. 2015); with another sampling_schedule than
+    "constant", the largest that it comes to. sampling_schedule, sampling_k, sampling_c: how the
+    other share falls with the steps, see `kept`; the steps are counted in the collection
+    "schedule".
     """
 
     directions: str = "both"
@@ -80,9 +92,13 @@ class Seq2Seq(RecurrentModel):
         if self.input_feeding and (self.attend == "before" or self.attention == "none"):
             raise ValueError("input_feeding: needs attend='after' and attention")
         if self.bridge == "copy" and self.directions == "both":
-            raise ValueError("bridge: 'copy' needs an encoder of one direction; have dense, backward, zeros")
+            raise ValueError(
+                "bridge: 'copy' needs an encoder of one direction; have dense, backward, zeros"
+            )
         if self.bridge == "backward" and self.directions == "forward":
-            raise ValueError("bridge: 'backward' needs an encoder with that direction; have copy, dense, zeros")
+            raise ValueError(
+                "bridge: 'backward' needs an encoder with that direction; have copy, dense, zeros"
+            )
         start = self.start(nn.linear.default_kernel_init)
         dense = functools.partial(Dense, dtype=self.dtype, kernel_init=start)
         table = functools.partial(nn.Embed, embedding_init=self.start(nn.linear.default_embed_init))
@@ -93,8 +109,12 @@ class Seq2Seq(RecurrentModel):
             parts = len(jax.tree.leaves(self.make_cell().initial_carry(1)))
             self.bridges = [dense(self.hidden) for _ in range(self.layers * parts)]
         if self.attention != "none":
-            options = dict(local=self.local, window=self.window, hidden=self.hidden, max_source=self.max_source)
-            self.attention_layer = Attention(self.hidden, self.attention, kernel_init=start, dtype=self.dtype, **options)
+            options = dict(
+                local=self.local, window=self.window, hidden=self.hidden, max_source=self.max_source
+            )
+            self.attention_layer = Attention(
+                self.hidden, self.attention, kernel_init=start, dtype=self.dtype, **options
+            )
         if self.attend == "before":
             self.readout = dense(2 * (self.maxout or self.hidden))
         elif self.attention != "none":
@@ -106,7 +126,8 @@ class Seq2Seq(RecurrentModel):
     # encoding
 
     def encode(self, source, mask, *, train: bool = False) -> dict:
-        """What the decoder is given of source int32 [B, S], mask [B, S]: arrays with a leading axis B."""
+        """What the decoder is given of source int32 [B, S], mask [B, S]: arrays with a leading axis
+        B."""
         x = self.dropped(self.source_embedding(source), train=train)
         carries, keys = self.encoder(x, mask, train=train)
         encoded = dict(mask=mask, keys=keys, carries=self._bridge(carries, source.shape[0]))
@@ -114,7 +135,9 @@ class Seq2Seq(RecurrentModel):
             encoded["prepared"] = self.attention_layer.prepare(keys)
         elif self.attend == "before":
             ends = carries[-1] if self.directions == "both" else (carries[-1],)
-            encoded["summary"] = jnp.concatenate([self.make_cell().operand(carry) for carry in ends], axis=-1)
+            encoded["summary"] = jnp.concatenate(
+                [self.make_cell().operand(carry) for carry in ends], axis=-1
+            )
         return encoded
 
     def _bridge(self, carries, batch: int):
@@ -141,13 +164,17 @@ class Seq2Seq(RecurrentModel):
     # decoding
 
     def step(self, encoded, memory, token):
-        """One step: the token before, int32 [B] -> (memory, logits [B, outputs], weights [B, S] or None)."""
-        memory, features, weights = self._advance(encoded, memory, self.target_embedding(token)[:, None], train=False)
+        """One step: the token before, int32 [B] -> (memory, logits [B, outputs], weights [B, S] or
+        None)."""
+        memory, features, weights = self._advance(
+            encoded, memory, self.target_embedding(token)[:, None], train=False
+        )
         weights = None if weights is None else weights[:, 0]
         return memory, self.logits(features)[:, 0].astype(jnp.float32), weights
 
     def _advance(self, encoded, memory, y, *, train: bool):
-        """Steps over the tokens' vectors y [B, T, E] -> (memory, features [B, T, H] of the logits, weights [B, T, S] or None).
+        """Steps over the tokens' vectors y [B, T, E] -> (memory, features [B, T, H] of the logits,
+        weights [B, T, S] or None).
 
         T is 1 where a step needs what the one before gave.
         """
@@ -160,7 +187,11 @@ class Seq2Seq(RecurrentModel):
             context, weights = self._attend(encoded, before, steps)
             x = jnp.concatenate([y, context], axis=-1)
         else:
-            x = jnp.concatenate([y, memory["fed"][:, None].astype(y.dtype)], axis=-1) if self.input_feeding else y
+            x = (
+                jnp.concatenate([y, memory["fed"][:, None].astype(y.dtype)], axis=-1)
+                if self.input_feeding
+                else y
+            )
         carries, h = self.decoder(x, valid, memory["carries"], train=train)
         memory = memory | dict(carries=carries, step=steps[:, -1] + 1)
         if self.attend == "before":
@@ -178,7 +209,9 @@ class Seq2Seq(RecurrentModel):
     def _attend(self, encoded, query, steps):
         if self.attention == "none":
             return encoded["summary"][:, None], None
-        return self.attention_layer(query, encoded["keys"], encoded["prepared"], encoded["mask"], steps)
+        return self.attention_layer(
+            query, encoded["keys"], encoded["prepared"], encoded["mask"], steps
+        )
 
     # training
 
@@ -186,7 +219,8 @@ class Seq2Seq(RecurrentModel):
         return self._given(inputs, mask, train=train)[0]
 
     def align(self, inputs, mask):
-        """The weights [B, T, S] with which each token of the target was made, given those before it; None without attention."""
+        """The weights [B, T, S] with which each token of the target was made, given those before
+        it; None without attention."""
         return self._given(inputs, mask, train=False)[1]
 
     def _given(self, inputs, mask, *, train: bool):
@@ -195,17 +229,23 @@ class Seq2Seq(RecurrentModel):
         sampling = bool(self.scheduled_sampling) and train
         share = self._sampled() if sampling else 0
         if self.attend == "after" and not self.input_feeding and not sampling:
-            _, features, weights = self._advance(encoded, self.begin(encoded), self.target_embedding(shifted), train=train)
+            _, features, weights = self._advance(
+                encoded, self.begin(encoded), self.target_embedding(shifted), train=train
+            )
             return self.logits(features).astype(jnp.float32), weights
 
         def one(self, carry, token):
             memory, drawn = carry
             if sampling:
                 token = self._sometimes(self._key(memory), drawn, token, share)
-            memory, features, weights = self._advance(encoded, memory, self.target_embedding(token)[:, None], train=train)
+            memory, features, weights = self._advance(
+                encoded, memory, self.target_embedding(token)[:, None], train=train
+            )
             if sampling:
                 keys = row_keys(self._key(memory), token.shape[0], self.axis_name)
-                drawn = jax.vmap(jax.random.categorical)(keys, self.logits(features)[:, 0].astype(jnp.float32))
+                drawn = jax.vmap(jax.random.categorical)(
+                    keys, self.logits(features)[:, 0].astype(jnp.float32)
+                )
             return (memory, drawn), (features[:, 0], None if weights is None else weights[:, 0])
 
         rngs, whole = {"params": False, "dropout": not self.variational}, ["params", "schedule"]
@@ -220,13 +260,21 @@ class Seq2Seq(RecurrentModel):
         step = self.steps_taken.value
         if self.is_mutable_collection("schedule"):
             self.steps_taken.value = step + 1
-        return jnp.minimum(self.scheduled_sampling, 1 - kept(self.sampling_schedule, step, self.sampling_k, self.sampling_c))
+        return jnp.minimum(
+            self.scheduled_sampling,
+            1 - kept(self.sampling_schedule, step, self.sampling_k, self.sampling_c),
+        )
 
     def _key(self, memory):
-        """A key of its own for each step, also where dropout has one for all (Gal & Ghahramani 2016)."""
+        """A key of its own for each step, also where dropout has one for all (Gal & Ghahramani
+        2016)."""
         key = self.make_rng("dropout")
         return jax.random.fold_in(key, memory["step"][0]) if self.variational else key
 
     def _sometimes(self, key, drawn, token, share):
         keys = row_keys(key, token.shape[0], self.axis_name)
-        return jnp.where(jax.vmap(lambda key: jax.random.bernoulli(key, share))(keys), drawn.astype(token.dtype), token)
+        return jnp.where(
+            jax.vmap(lambda key: jax.random.bernoulli(key, share))(keys),
+            drawn.astype(token.dtype),
+            token,
+        )

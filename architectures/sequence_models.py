@@ -11,12 +11,15 @@ from architectures.recurrent import Stack, handed_on
 class RecurrentModel(nn.Module):
     """What networks with recurrent layers have in common.
 
-    outputs: of the head.  symbols: of the input, if it is int32 tokens [B, T] and not real vectors [B, T, I].
-    cell: one of cells.CELLS.  hidden: units of each of the `layers`.  embedding: size of a token's vector, 0 for `hidden`.
-    dropout: at the tokens' vectors, between layers and before the head; with `variational` one mask for all time steps.
-    residual: shortcuts around layers from the second on, so not around one whose state is read and not its output.
-    initialiser, init_scale, forget_bias: as in cells, the cell's own if None; embeddings, heads and attention start as the
-    cell's inputs do where `initialiser` is "cho", "normal" or "uniform".  scan, remat: as in recurrent.Recurrent.
+    outputs: of the head.  symbols: of the input, if it is int32 tokens [B, T] and not real vectors
+      [B, T, I].
+    cell: one of cells.CELLS.  hidden: units of each of the `layers`.  embedding: size of a token's
+    vector, 0 for `hidden`. dropout: at the tokens' vectors, between layers and before the head;
+    with `variational` one mask for all time steps. residual: shortcuts around layers from the
+    second on, so not around one whose state is read and not its output. initialiser, init_scale,
+    forget_bias: as in cells, the cell's own if None; embeddings, heads and attention start as the
+      cell's inputs do where `initialiser` is "cho", "normal" or "uniform".  scan, remat: as in
+      recurrent.Recurrent.
     Raises ValueError, one line, for an unknown word or a size below 1.
     """
 
@@ -39,7 +42,12 @@ class RecurrentModel(nn.Module):
 
     @nn.nowrap
     def make_cell(self):
-        options = dict(forget_bias=self.forget_bias, initialiser=self.initialiser, init_scale=self.init_scale, dtype=self.dtype)
+        options = dict(
+            forget_bias=self.forget_bias,
+            initialiser=self.initialiser,
+            init_scale=self.init_scale,
+            dtype=self.dtype,
+        )
         return cells.make(self.cell, self.hidden, **options)
 
     @nn.nowrap
@@ -48,37 +56,46 @@ class RecurrentModel(nn.Module):
         scaled = self.initialiser in ("uniform", "normal", "cho")
         return self.make_cell().initialisers()[0] if scaled else default
 
-    def stack(self, directions: str = "forward", merge: str = "concat", name: str | None = "layers"):
+    def stack(
+        self, directions: str = "forward", merge: str = "concat", name: str | None = "layers"
+    ):
         options = dict(dropout=self.dropout, variational=self.variational, residual=self.residual)
         options |= dict(scan=self.scan, remat=self.remat, axis_name=self.axis_name, name=name)
         return Stack(self.make_cell(), self.layers, directions, merge, **options)
 
     def dropped(self, x, *, train: bool):
-        """x [B, ...], some values of it zero in training; x [B, T, I] has time steps, and with `variational` one mask for
-        all."""
+        """x [B, ...], some values of it zero in training; x [B, T, I] has time steps, and with
+        `variational` one mask for all."""
         if not train or self.dropout == 0:
             return x
         shared = (0,) if self.variational and x.ndim == 3 else ()
-        return dropout(x, self.make_rng("dropout"), self.dropout, axis_name=self.axis_name, shared=shared)
+        return dropout(
+            x, self.make_rng("dropout"), self.dropout, axis_name=self.axis_name, shared=shared
+        )
 
     def vectors(self, x, *, train: bool):
-        """The embedding, if there is one, and what the first layer is given: x, or the vectors of tokens with dropout."""
+        """The embedding, if there is one, and what the first layer is given: x, or the vectors of
+        tokens with dropout."""
         if self.symbols is None:
             return None, x
         start = self.start(nn.linear.default_embed_init)
-        table = nn.Embed(self.symbols, self.embedding or self.hidden, embedding_init=start, name="embedding")
+        table = nn.Embed(
+            self.symbols, self.embedding or self.hidden, embedding_init=start, name="embedding"
+        )
         return table, self.dropped(table(x), train=train)
 
     def head(self, x):
         start = self.start(nn.linear.default_kernel_init)
-        return Dense(self.outputs, dtype=self.dtype, kernel_init=start, name="head")(x).astype(jnp.float32)
+        return Dense(self.outputs, dtype=self.dtype, kernel_init=start, name="head")(x).astype(
+            jnp.float32
+        )
 
 
 class SequenceReadout(RecurrentModel):
     """One answer per sequence: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, outputs].
 
-    It is read from the last layer's state after the last valid step; with directions="both" also from that of the backward
-    direction after the first.
+    It is read from the last layer's state after the last valid step; with directions="both" also
+    from that of the backward direction after the first.
     """
 
     directions: str = "forward"
@@ -89,7 +106,8 @@ class SequenceReadout(RecurrentModel):
         check_numbers(self)
         if self.residual and self.layers < 3:
             raise ValueError(
-                f"residual: the last layer's state is read, so {self.layers} have no shortcut; have 3 layers or more"
+                f"residual: the last layer's state is read, so {self.layers} have no shortcut; "
+                "have 3 layers or more"
             )
         _, x = self.vectors(x, train=train)
         carries, _ = self.stack(self.directions)(x, mask, train=train)
@@ -101,10 +119,11 @@ class SequenceReadout(RecurrentModel):
 class Tagger(RecurrentModel):
     """One answer per time step: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
 
-    directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal 1997.  merge: of its
-    directions, "concat" or "sum".  output: "linear", for logits, or "logistic".  delay: the answer to step t is read after step
-    t + delay, of a forward network alone, which so sees as much of what is to come (the paper's comparison); beyond the end of
-    a sequence it sees zeros.
+    directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal
+    1997.  merge: of its directions, "concat" or "sum".  output: "linear", for logits, or
+    "logistic".  delay: the answer to step t is read after step t + delay, of a forward network
+    alone, which so sees as much of what is to come (the paper's comparison); beyond the end of a
+    sequence it sees zeros.
     """
 
     directions: str = "both"
@@ -117,7 +136,9 @@ class Tagger(RecurrentModel):
     def initial_carry(self, batch: int):
         """Raises ValueError where a step needs later ones."""
         if self.directions != "forward" or self.delay:
-            raise ValueError("directions, delay: one step at a time goes 'forward' and without a delay alone")
+            raise ValueError(
+                "directions, delay: one step at a time goes 'forward' and without a delay alone"
+            )
         return [self.make_cell().initial_carry(batch) for _ in range(self.layers)]
 
     @nn.compact
@@ -137,12 +158,15 @@ class Tagger(RecurrentModel):
 
 
 class LanguageModel(RecurrentModel):
-    """The next item of one long sequence, a window at a time: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
+    """The next item of one long sequence, a window at a time: x [B, T, I] or int32 [B, T], mask [B,
+    T] -> [B, T, outputs].
 
-    The collection "memory" holds the carries [B, H] with which a window starts; `mutable=["memory"]` gives those that it ends
-    with. No gradient goes from a window to the one before: truncated back-propagation through time.
+    The collection "memory" holds the carries [B, H] with which a window starts;
+    `mutable=["memory"]` gives those that it ends with. No gradient goes from a window to the one
+    before: truncated back-propagation through time.
     carried: if False, every window starts like the first, as a sequence of its own.
-    tied: the head's matrix is that of the embedding (Press & Wolf 2017), which has `hidden` columns.
+    tied: the head's matrix is that of the embedding (Press & Wolf 2017), which has `hidden`
+      columns.
     output: "linear", for logits, or "logistic" (Elman 1990).
     """
 
@@ -161,7 +185,9 @@ class LanguageModel(RecurrentModel):
         check_numbers(self)
         if self.tied and (self.symbols != self.outputs or self.embedding not in (0, self.hidden)):
             raise ValueError("tied: needs tokens in and out, of one vocabulary, and embedding=0")
-        memory = self.variable("memory", "carries", lambda: self.initial_memory(x.shape[0])["carries"])
+        memory = self.variable(
+            "memory", "carries", lambda: self.initial_memory(x.shape[0])["carries"]
+        )
         table, x = self.vectors(x, train=train)
         carries, y = self.stack()(x, mask, memory.value, train=train)
         if self.carried and self.is_mutable_collection("memory") and not self.is_initializing():
@@ -169,7 +195,9 @@ class LanguageModel(RecurrentModel):
         y = self.dropped(y, train=train)
         if self.tied:
             bias = self.param("head_bias", nn.initializers.zeros, (self.outputs,))
-            logits = (y.astype(self.dtype) @ table.embedding.T.astype(self.dtype)).astype(jnp.float32) + bias
+            logits = (y.astype(self.dtype) @ table.embedding.T.astype(self.dtype)).astype(
+                jnp.float32
+            ) + bias
         else:
             logits = self.head(y)
         return choose("output", self.output, OUTPUTS)(logits)

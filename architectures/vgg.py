@@ -1,4 +1,5 @@
-"""VGG. Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015."""
+"""VGG. Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition",
+ICLR 2015."""
 
 from typing import ClassVar
 
@@ -7,7 +8,15 @@ from flax import linen as nn
 
 from architectures.alexnet import fully_connected
 from architectures.convolution import Conv
-from architectures.layers import INITIALISERS, batch_norm, check_numbers, choose, local_response_norm, recomputed, scaled
+from architectures.layers import (
+    INITIALISERS,
+    batch_norm,
+    check_numbers,
+    choose,
+    local_response_norm,
+    recomputed,
+    scaled,
+)
 from architectures.pooling import max_pool
 
 CONFIGURATIONS = {  # Table 1: the windows of each block's convolutions
@@ -23,14 +32,17 @@ MAPS = (64, 128, 256, 512, 512)
 
 
 class VGG(nn.Module):
-    """VGG, Table 1: images [B, H, W, 3] -> [B, outputs]. D, the 16-layer one, has 138,357,544 parameters at 1000 outputs.
+    """VGG, Table 1: images [B, H, W, 3] -> [B, outputs]. D, the 16-layer one, has 138,357,544
+    parameters at 1000 outputs.
 
     configuration: one of CONFIGURATIONS.  dropout: after fc6 and fc7.
-    batch_norm: "none" as in the paper, or whose statistics, one of BATCH_NORMS.  bn_momentum, bn_epsilon: see BatchNorm.
-    initialiser: one of INITIALISERS; the paper's are "normal_1" for A, and for the deeper ones A's trained layers, or, in
+    batch_norm: "none" as in the paper, or whose statistics, one of BATCH_NORMS.  bn_momentum,
+    bn_epsilon: see BatchNorm. initialiser: one of INITIALISERS; the paper's are "normal_1" for A,
+      and for the deeper ones A's trained layers, or, in
     its later remark, "glorot"; biases start at 0.  width: a factor on all maps and hidden units.
-    image_size: the side of the images it is trained on, a multiple of 32; a larger image is evaluated densely, fc6 to fc8
-    as convolutions and the class scores averaged over space (section 3.2).
+    image_size: the side of the images it is trained on, a multiple of 32; a larger image is
+    evaluated densely, fc6 to fc8 as convolutions and the class scores averaged over space (section
+    3.2).
     remat: what is computed inside a block is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
@@ -58,14 +70,23 @@ class VGG(nn.Module):
     def __call__(self, x, mask, *, train: bool):
         blocks = choose("configuration", self.configuration, CONFIGURATIONS)
         init = choose("initialiser", self.initialiser, INITIALISERS)
-        norm = batch_norm(self.batch_norm, axis_name=self.axis_name, momentum=self.bn_momentum, epsilon=self.bn_epsilon)
+        norm = batch_norm(
+            self.batch_norm,
+            axis_name=self.axis_name,
+            momentum=self.bn_momentum,
+            epsilon=self.bn_epsilon,
+        )
         check_numbers(self)
         if self.image_size < 32:
-            raise ValueError(f"image_size: {self.image_size} must be at least 32, as five pools halve it")
+            raise ValueError(
+                f"image_size: {self.image_size} must be at least 32, as five pools halve it"
+            )
 
         def block(self, x, i, windows, maps):
             for j, window in enumerate(windows, 1):
-                options = dict(padding=window // 2, kernel_init=init, dtype=self.dtype, name=f"conv{i}_{j}")
+                options = dict(
+                    padding=window // 2, kernel_init=init, dtype=self.dtype, name=f"conv{i}_{j}"
+                )
                 x = Conv(scaled(maps, self.width), (window, window), **options)(x)
                 if norm:
                     x = norm(name=f"bn{i}_{j}")(x, train=train)
@@ -73,10 +94,22 @@ class VGG(nn.Module):
                 if self.configuration == "A-LRN" and i == 1:
                     x = local_response_norm(x)
             if min(x.shape[1:3]) < 2:
-                raise ValueError("image_size: the image is too small for VGG's five pools; have at least 32 x 32 pixels")
+                raise ValueError(
+                    "image_size: the image is too small for VGG's five pools; have at least 32 x "
+                    "32 pixels"
+                )
             return max_pool(x, 2, 2)
 
         for i, (windows, maps) in enumerate(zip(blocks, MAPS, strict=True), 1):
-            x = recomputed(self.remat, lambda self, x, i=i, w=windows, m=maps: block(self, x, i, w, m))(self, x)
+            x = recomputed(
+                self.remat, lambda self, x, i=i, w=windows, m=maps: block(self, x, i, w, m)
+            )(self, x)
         starts = (init, nn.initializers.zeros)
-        return fully_connected(self, x, self.image_size // 32, train=train, activation=nn.relu, init=lambda name: starts)
+        return fully_connected(
+            self,
+            x,
+            self.image_size // 32,
+            train=train,
+            activation=nn.relu,
+            init=lambda name: starts,
+        )

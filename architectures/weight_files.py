@@ -1,4 +1,5 @@
-"""Files of named arrays: .npz, .safetensors, .pth (read with `weights_only`), and Keras's .weights.h5. No pickle is executed.
+"""Files of named arrays: .npz, .safetensors, .pth (read with `weights_only`), and Keras's
+.weights.h5. No pickle is executed.
 
 safetensors, h5py and torch are imported for their own files alone.
 """
@@ -14,14 +15,16 @@ import numpy as np
 from architectures import keras_h5
 
 ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".h5")
-DAMAGED = (AttributeError, KeyError, RuntimeError, zlib.error)  # what the libraries raise for bytes that make no sense
+# what the libraries raise for bytes that make no sense
+DAMAGED = (AttributeError, KeyError, RuntimeError, zlib.error)
 
 
 def read(path) -> dict[str, np.ndarray]:
     """{name: array} of a file, by its ending, one of ENDINGS. Keras's names are "layer/variable".
 
     Of a .pth or .pt file that holds {"state_dict": {...}} or {"model": {...}}, these are read.
-    Raises ValueError, one line, for another ending, a file that cannot be read, and a package that is not installed.
+    Raises ValueError, one line, for another ending, a file that cannot be read, and a package that
+    is not installed.
     """
     path = pathlib.Path(path)
 
@@ -29,15 +32,19 @@ def read(path) -> dict[str, np.ndarray]:
         try:
             return reader(path)
         except DAMAGED as error:
-            raise ValueError(f"{path}: is damaged, or of another kind than its ending says ({_line(error)})") from None
+            raise ValueError(
+                f"{path}: is damaged, or of another kind than its ending says ({_line(error)})"
+            ) from None
 
     return _with(path, READERS, whole)
 
 
 def write(path, state: Mapping[str, np.ndarray]) -> None:
-    """Writes {name: array} to a file, by its ending; to .h5 only layers of Keras, in Keras's order (as `convert.save` does).
+    """Writes {name: array} to a file, by its ending; to .h5 only layers of Keras, in Keras's
+    order (as `convert.save` does).
 
-    Raises ValueError, one line, for another ending, a path that cannot be written, and a package that is not installed.
+    Raises ValueError, one line, for another ending, a path that cannot be written, and a package
+    that is not installed.
     """
     check_output(path)
     path = pathlib.Path(path)
@@ -45,7 +52,8 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
 
 
 def check_output(path) -> None:
-    """Raises ValueError, one line, where `write` could not write for the ending or a missing folder."""
+    """Raises ValueError, one line, where `write` could not write for the ending or a missing
+    folder."""
     path = pathlib.Path(path)
     _ending(path, WRITERS)
     if not os.path.isdir(path.parent):  # False, too, where it may not be looked at
@@ -64,7 +72,9 @@ def _with(path: pathlib.Path, table: Mapping, call):
     try:
         return call(table[path.suffix])
     except ImportError as error:
-        raise ValueError(f"{path}: {error}; pip install -e '.[weights]', or torch for .pth") from None
+        raise ValueError(
+            f"{path}: {error}; pip install -e '.[weights]', or torch for .pth"
+        ) from None
     except (OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: {_line(error)}") from None
 
@@ -78,7 +88,8 @@ def _read_npz(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, TypeError, AttributeError, EOFError) as error:  # pickled contents, another kind of file, an empty one
+    # pickled contents, another kind of file, an empty one
+    except (ValueError, TypeError, AttributeError, EOFError) as error:
         raise ValueError(f"{path}: no file of plain arrays ({_line(error)})") from None
 
 
@@ -113,18 +124,25 @@ def _read_torch(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception:  # whatever the bytes make of its reader; its own advice would run what the file says
+    # whatever the bytes make of its reader; its own advice would run what the file says
+    except Exception:
         state = None
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in state.values()
+    ):
         raise ValueError(
-            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds more, as a whole module does "
+            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds "
+            "more, as a whole module does "
             "(save its state_dict() alone)"
         )
     state = {name: value.detach() for name, value in state.items()}
-    return {name: (value.float() if value.is_floating_point() else value).numpy() for name, value in state.items()}
+    return {
+        name: (value.float() if value.is_floating_point() else value).numpy()
+        for name, value in state.items()
+    }
 
 
 def _write_torch(path, state):
@@ -134,7 +152,9 @@ def _write_torch(path, state):
     try:
         torch.save(tensors, path)
     except RuntimeError as error:  # where the system refuses, too
-        raise ValueError(f"{path}: cannot be written, for want of space or of leave to ({_line(error)})") from None
+        raise ValueError(
+            f"{path}: cannot be written, for want of space or of leave to ({_line(error)})"
+        ) from None
 
 
 READERS = {

@@ -1,8 +1,9 @@
-"""What other libraries call the layers of our networks: one generator of Layers for each library and family.
+"""What other libraries call the layers of our networks: one generator of Layers for each library
+and family.
 
-Each is given the module, and yields the layers in the order in which Keras numbers them in its files. Some yield layers
-that only other members of the family have (projections, biases and the like are not listed one by one); those are skipped.
-"""
+Each is given the module, and yields the layers in the order in which Keras numbers them in its
+files. Some yield layers that only other members of the family have (projections, biases and the
+like are not listed one by one); those are skipped."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,9 +13,11 @@ from architectures.vgg import CONFIGURATIONS
 
 
 class Layer(NamedTuple):
-    """theirs: its name; ours: its path in our parameters, with its place on axis 0 there if it is one of a stack.
+    """theirs: its name; ours: its path in our parameters, with its place on axis 0 there if it is
+    one of a stack.
 
-    flat: theirs is a matrix, where ours is a convolution, or reads a map of side x side positions row by row.
+    flat: theirs is a matrix, where ours is a convolution, or reads a map of side x side positions
+      row by row.
     window: theirs is a 1 x 1 convolution, where ours is a matrix.
     """
 
@@ -151,7 +154,11 @@ def torchvision_googlenet(module) -> Iterator[Layer]:
 
 
 V3_STEM = dict(
-    Conv2d_1a_3x3="conv1a", Conv2d_2a_3x3="conv2a", Conv2d_2b_3x3="conv2b", Conv2d_3b_1x1="conv3b", Conv2d_4a_3x3="conv4a"
+    Conv2d_1a_3x3="conv1a",
+    Conv2d_2a_3x3="conv2a",
+    Conv2d_2b_3x3="conv2b",
+    Conv2d_3b_1x1="conv3b",
+    Conv2d_4a_3x3="conv4a",
 )
 V3_BRANCHES = {  # torchvision's name of each branch of ours, and its layers as we name them
     "5": {"1x1": ("1",), "5x5": ("1", "2"), "3x3dbl": ("1", "2", "3"), "_pool": ()},
@@ -160,7 +167,12 @@ V3_BRANCHES = {  # torchvision's name of each branch of ours, and its layers as 
     "7a": {"3x3": ("1", "2"), "7x7x3": ("1", "2", "3", "4")},
     "7": {"1x1": ("1",), "3x3": ("1", "2a", "2b"), "3x3dbl": ("1", "2", "3a", "3b"), "_pool": ()},
 }
-V3_MODULES = {f"5{i}": "5" for i in "bcd"} | {"6a": "6a"} | {f"6{i}": "6" for i in "bcde"} | {"7a": "7a", "7b": "7", "7c": "7"}
+V3_MODULES = (
+    {f"5{i}": "5" for i in "bcd"}
+    | {"6a": "6a"}
+    | {f"6{i}": "6" for i in "bcde"}
+    | {"7a": "7a", "7b": "7", "7c": "7"}
+)
 
 
 def inception_v3(module) -> Iterator[Layer]:
@@ -173,7 +185,9 @@ def inception_v3(module) -> Iterator[Layer]:
             if not layers:
                 yield from _unit(theirs, f"{ours}/pool")
             for layer in layers:
-                yield from _unit(theirs if layers == ("1",) else f"{theirs}_{layer}", f"{ours}/branch{b}_{layer}")
+                yield from _unit(
+                    theirs if layers == ("1",) else f"{theirs}_{layer}", f"{ours}/branch{b}_{layer}"
+                )
     yield from _unit("AuxLogits.conv0", "auxiliary_conv0")
     yield from _unit("AuxLogits.conv1", "auxiliary_conv1")
     yield Layer("AuxLogits.fc", "auxiliary_fc")
@@ -181,9 +195,13 @@ def inception_v3(module) -> Iterator[Layer]:
 
 
 def keras_inception_v3(module) -> Iterator[Layer]:
-    """Keras counts these layers as they are made, and orders them in files by their distance to the output, far ones first."""
+    """Keras counts these layers as they are made, and orders them in files by their distance to the
+    output, far ones first."""
     made = 0
-    for group in [*([(0, name)] for name in V3_STEM.values()), *map(_v3_module, V3_MODULES.items())]:
+    for group in [
+        *([(0, name)] for name in V3_STEM.values()),
+        *map(_v3_module, V3_MODULES.items()),
+    ]:
         numbered = [(distance, made + i, ours) for i, (distance, ours) in enumerate(group)]
         made += len(group)
         for _, number, ours in sorted(numbered, key=lambda unit: -unit[0]):
@@ -194,7 +212,8 @@ def keras_inception_v3(module) -> Iterator[Layer]:
 
 
 def _v3_module(item) -> list[tuple[int, str]]:
-    """(distance to the module's output, our path) of its convolutions, as they are made. A split's join counts as one."""
+    """(distance to the module's output, our path) of its convolutions, as they are made. A split's
+    join counts as one."""
     name, kind = item
     units = []
     for b, layers in enumerate(V3_BRANCHES[kind].values(), 1):

@@ -1,4 +1,5 @@
-"""Whose networks `convert` reads and writes: SOURCES, from a name such as "torchvision/resnet50" to our network."""
+"""Whose networks `convert` reads and writes: SOURCES, from a name such as "torchvision/resnet50" to
+our network."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -10,8 +11,9 @@ from architectures.weight_names import Layer
 
 
 class Source(NamedTuple):
-    """layers: a generator of weight_names; model, fields: of our network; classifier: the layer that gives the logits;
-    auxiliary: how the names of auxiliary heads start; first: the dense layer that reads a map, and the map's channels."""
+    """layers: a generator of weight_names; model, fields: of our network; classifier: the layer
+    that gives the logits; auxiliary: how the names of auxiliary heads start; first: the dense layer
+    that reads a map, and the map's channels."""
 
     layers: Callable[[nn.Module], Iterator[Layer]]
     model: str
@@ -24,33 +26,64 @@ class Source(NamedTuple):
 def _sources() -> dict[str, Source]:
     names, sources = weight_names, {}
     padded = dict(pool="padded")
-    v1, preactivated = padded | dict(stride_in="3x3"), padded | dict(stride_in="3x3", activate="after_pool")
+    v1, preactivated = (
+        padded | dict(stride_in="3x3"),
+        padded | dict(stride_in="3x3", activate="after_pool"),
+    )
     keras_v1 = padded | dict(stride_in="1x1", biases="all", bn_epsilon=1.001e-5)
-    keras_v2 = dict(stride_in="last_unit", activate="after_pool", biases="outer", bn_epsilon=1.001e-5, pool="zeros")
-    sources["torchvision/alexnet"] = Source(names.torchvision_alexnet, "alexnet_2014", {}, "classifier.6")
+    keras_v2 = dict(
+        stride_in="last_unit",
+        activate="after_pool",
+        biases="outer",
+        bn_epsilon=1.001e-5,
+        pool="zeros",
+    )
+    sources["torchvision/alexnet"] = Source(
+        names.torchvision_alexnet, "alexnet_2014", {}, "classifier.6"
+    )
     for number, letter in {11: "A", 13: "B", 16: "D", 19: "E"}.items():
         for suffix, norm in (("", "none"), ("_bn", "synchronised")):
             fields = dict(configuration=letter, batch_norm=norm)
-            sources[f"torchvision/vgg{number}{suffix}"] = Source(names.torchvision_vgg, "vgg", fields, "classifier.6")
+            sources[f"torchvision/vgg{number}{suffix}"] = Source(
+                names.torchvision_vgg, "vgg", fields, "classifier.6"
+            )
             sources[f"timm/vgg{number}{suffix}"] = Source(names.timm_vgg, "vgg", fields, "head.fc")
         if number > 13:
             fields = dict(configuration=letter)
-            sources[f"keras/VGG{number}"] = Source(names.keras_vgg, "vgg", fields, "predictions", first=("fc1", 512))
-    sources["torchvision/googlenet"] = Source(names.torchvision_googlenet, "googlenet_torchvision", {}, "fc", "aux")
+            sources[f"keras/VGG{number}"] = Source(
+                names.keras_vgg, "vgg", fields, "predictions", first=("fc1", 512)
+            )
+    sources["torchvision/googlenet"] = Source(
+        names.torchvision_googlenet, "googlenet_torchvision", {}, "fc", "aux"
+    )
     for library in ("torchvision", "timm"):
         counted = dict(pool_padding="counted")
-        sources[f"{library}/inception_v3"] = Source(names.inception_v3, "inception_v3", counted, "fc", "AuxLogits")
+        sources[f"{library}/inception_v3"] = Source(
+            names.inception_v3, "inception_v3", counted, "fc", "AuxLogits"
+        )
     without = dict(pool_padding="excluded", bn_scale=False, auxiliary=False)
-    sources["keras/InceptionV3"] = Source(names.keras_inception_v3, "inception_v3", without, "predictions")
+    sources["keras/InceptionV3"] = Source(
+        names.keras_inception_v3, "inception_v3", without, "predictions"
+    )
     for depth in (18, 34, 50, 101, 152, 200):
         if depth < 200:
-            sources[f"torchvision/resnet{depth}"] = Source(names.torchvision_resnet, "resnet", v1 | dict(depth=depth), "fc")
-        sources[f"timm/resnet{depth}"] = Source(names.torchvision_resnet, "resnet", v1 | dict(depth=depth), "fc")
+            sources[f"torchvision/resnet{depth}"] = Source(
+                names.torchvision_resnet, "resnet", v1 | dict(depth=depth), "fc"
+            )
+        sources[f"timm/resnet{depth}"] = Source(
+            names.torchvision_resnet, "resnet", v1 | dict(depth=depth), "fc"
+        )
     for depth in (50, 101, 152):
         own = dict(depth=depth)
-        sources[f"timm/resnetv2_{depth}"] = Source(names.timm_resnetv2, "resnet_v2", preactivated | own, "head.fc")
-        sources[f"keras/ResNet{depth}"] = Source(names.keras_resnet, "resnet", keras_v1 | own, "predictions")
-        sources[f"keras/ResNet{depth}V2"] = Source(names.keras_resnetv2, "resnet_v2", keras_v2 | own, "predictions")
+        sources[f"timm/resnetv2_{depth}"] = Source(
+            names.timm_resnetv2, "resnet_v2", preactivated | own, "head.fc"
+        )
+        sources[f"keras/ResNet{depth}"] = Source(
+            names.keras_resnet, "resnet", keras_v1 | own, "predictions"
+        )
+        sources[f"keras/ResNet{depth}V2"] = Source(
+            names.keras_resnetv2, "resnet_v2", keras_v2 | own, "predictions"
+        )
     return sources
 
 

@@ -3,10 +3,11 @@
 Run:   python -m train --config=configs/alexnet_cifar.py:lrn=true            (activation=tanh: the other curve of figure 1)
 Data:  python -m scripts.prepare_data cifar10
 
-The paper points to cuda-convnet for this network. From there: batch 128, momentum 0.9, lr 0.001, mean image subtracted, 24 x 24
-crops and mirror images, ten views in evaluation, lr / 10 twice at the end. There decay is 0.004 in the locally connected and
-linear layers alone, with LRN 0.01 in the linear one, and biases learn twice as fast; here it is 0.004 for all weights and
-biases learn like the rest.
+The paper points to cuda-convnet for this network. From there: batch 128, momentum 0.9, lr 0.001,
+mean image subtracted, 24 x 24 crops and mirror images, ten views in evaluation, lr / 10 twice at
+the end. There decay is 0.004 in the locally connected and linear layers alone, with LRN 0.01 in the
+linear one, and biases learn twice as fast; here it is 0.004 for all weights and biases learn like
+the rest.
 """
 
 from configs import base
@@ -16,7 +17,15 @@ from configs.load import arguments
 def get_config(argument: str = ""):
     c = base.get_config()
     given = arguments(argument, activation="relu", lrn="false")
-    base.override(c, {"model.name": "alexnet_cifar", "data.name": "cifar10", "optim.name": "momentum", "schedule.name": "step"})
+    base.override(
+        c,
+        {
+            "model.name": "alexnet_cifar",
+            "data.name": "cifar10",
+            "optim.name": "momentum",
+            "schedule.name": "step",
+        },
+    )
     base.override(c, {"model.lrn": given["lrn"], "model.activation": given["activation"]})
     c.data.scale = "mean_image"
     c.data.flip = True

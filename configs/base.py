@@ -1,8 +1,11 @@
-"""The whole schema: every key, its default, its unit. `get_config()` is locked, so an unknown key fails at once.
+"""The whole schema: every key, its default, its unit. `get_config()` is locked, so an unknown key
+fails at once.
 
-A section with a `name` is a choice from a table, and its other keys are the keyword parameters of the chosen entry:
-`model` from architectures.MODELS, `data` from train.data.DATASETS, `task` from train.tasks.TASKS, `optim` and `schedule`
-from train.optim. So a default lives in one place, the constructor, and choosing another name brings that entry's keys.
+A section with a `name` is a choice from a table, and its other keys are the keyword parameters of
+the chosen entry:
+`model` from architectures.MODELS, `data` from train.data.DATASETS, `task` from train.tasks.TASKS,
+`optim` and `schedule` from train.optim. So a default lives in one place, the constructor, and
+choosing another name brings that entry's keys.
 
 A duration is a number of steps (one step = one global batch), or text like "3 epochs".
 """
@@ -43,21 +46,29 @@ def _common() -> dict[str, dict]:
         data=dict(batch_size=128),  # examples in one global batch, over all devices
         optim=dict(
             lr=0.001,  # the peak learning rate
-            lr_per=config_dict.placeholder(int),  # if set, lr is meant per this many examples: lr * batch_size / lr_per
+            # if set, lr is meant per this many examples: lr * batch_size / lr_per
+            lr_per=config_dict.placeholder(int),
             steps=_steps(1000),  # duration of training
             weight_decay=0.0,
-            decay="coupled",  # coupled: L2 in the gradient; decoupled: AdamW's, outside the optimizer and times lr
+            # coupled: L2 in the gradient; decoupled: AdamW's, outside the optimizer and times lr
+            decay="coupled",
             decay_mask="kernels",  # kernels: all parameters but biases and scales; all: these too
             clip_norm=config_dict.placeholder(float),  # largest norm of the whole gradient
-            clip_value=config_dict.placeholder(float),  # largest absolute value of a gradient's element
+            # largest absolute value of a gradient's element
+            clip_value=config_dict.placeholder(float),
             accumulate=1,  # batches whose gradients are averaged into one update
-            real_time=False,  # an update after every time step of one sequence (Williams & Zipser 1989), not one after all
-            skip_nonfinite=False,  # leave out updates whose loss or gradient is not finite; false: the run ends, with code 3
+            # an update after every time step of one sequence (Williams & Zipser 1989), not one
+            # after all
+            real_time=False,
+            # leave out updates whose loss or gradient is not finite; false: the run ends, with code
+            # 3
+            skip_nonfinite=False,
             ema=0.0,  # decay of the average of the parameters that evaluation uses; 0: none
         ),
         schedule=dict(
             warmup=_steps(0),  # duration of the warm-up at the start
-            warmup_factor=0.0,  # what lr is multiplied by in it; 0: lr rises along a line from 0 instead
+            # what lr is multiplied by in it; 0: lr rises along a line from 0 instead
+            warmup_factor=0.0,
         ),
     )
 
@@ -75,19 +86,30 @@ def get_config() -> ConfigDict:
     c.schedule = section("schedule", "constant")
     c.eval = dict(
         every=_steps(1000),
-        batch_size=500,  # the last batch is padded and masked; of a stream, parts read side by side, each from an empty memory
-        ensemble=1,  # of S seeds, this many are judged together by their mean probabilities: S / ensemble results
+        # the last batch is padded and masked; of a stream, parts read side by side, each from an
+        # empty memory
+        batch_size=500,
+        # of S seeds, this many are judged together by their mean probabilities: S / ensemble
+        # results
+        ensemble=1,
     )
-    c.stop = dict(  # a seed is done and stays as it is; the run ends at the first checkpoint by which every seed is
+    # a seed is done and stays as it is; the run ends at the first checkpoint by which every seed is
+    c.stop = dict(
         metric="",  # of metrics.jsonl, such as train/sequence_error; "": never
         at_most=0.0,  # once it is at most this, in the metric's unit
-        last=0,  # 0: in a record of metrics.jsonl; else over this many of the last training examples, looked at each step
+        # 0: in a record of metrics.jsonl; else over this many of the last training examples, looked
+        # at each step
+        last=0,
     )
     c.log = dict(every=_steps(100))
-    c.checkpoint = dict(every=_steps(1000), keep=2)  # keep: the latest this many, and the best one beside them
+    # keep: the latest this many, and the best one beside them
+    c.checkpoint = dict(every=_steps(1000), keep=2)
     c.parallel = dict(
-        devices=config_dict.placeholder(int),  # None: as many as divide the work, but see HEAVY in train/layout.py
-        seeds="map",  # one of train.layout.SEEDS: the devices divide the batch (map, vmap) or the seeds (devices...)
+        # None: as many as divide the work, but see HEAVY in train/layout.py
+        devices=config_dict.placeholder(int),
+        # one of train.layout.SEEDS: the devices divide the batch (map, vmap) or the seeds
+        # (devices...)
+        seeds="map",
     )
     return c.lock()
 
@@ -110,7 +132,8 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
 }
-NEEDS = {  # a key that does nothing unless another is set, or is what follows =, so nobody changes it alone
+# a key that does nothing unless another is set, or is what follows =, so nobody changes it alone
+NEEDS = {
     "optim.decay": "optim.weight_decay",
     "optim.decay_mask": "optim.weight_decay",
     "schedule.warmup_factor": "schedule.warmup",
@@ -141,12 +164,15 @@ CHOICES = {
 
 
 def nearest(word: str, words) -> str:
-    """'did you mean ...' for a mistyped word, else the words there are; for a key of a section, the section's."""
+    """'did you mean ...' for a mistyped word, else the words there are; for a key of a section, the
+    section's."""
     words, section = sorted(words), word[: word.rfind(".") + 1]
     own = [w for w in words if w.startswith(section)] or words
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5 if not section else 0.8)
     last = {w.rsplit(".", 1)[-1]: w for w in (*words, *own)}
-    close = close or [last[m] for m in difflib.get_close_matches(word.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)]
+    close = close or [
+        last[m] for m in difflib.get_close_matches(word.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)
+    ]
     return f"did you mean {close[0]!r}?" if close else f"have {', '.join(own)}"
 
 
@@ -164,8 +190,12 @@ def section(kind: str, name: str) -> ConfigDict:
 
 def _field(parameter: inspect.Parameter):
     annotation, default = parameter.annotation, parameter.default
-    if default is inspect.Parameter.empty or (default is None and not isinstance(annotation, types.UnionType)):
-        raise BadInput(f"{parameter}: a key needs a default, and one of None a type such as int | None")
+    if default is inspect.Parameter.empty or (
+        default is None and not isinstance(annotation, types.UnionType)
+    ):
+        raise BadInput(
+            f"{parameter}: a key needs a default, and one of None a type such as int | None"
+        )
     if annotation == Duration:
         return _steps(default)
     if isinstance(annotation, types.UnionType) and default is None:
@@ -190,11 +220,12 @@ def flatten(config: ConfigDict | dict) -> dict[str, object]:
 
 
 def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
-    """Applies {'optim.lr': 0.1, ...}; text is read as the key's type, as on the command line. Returns `config`, locked.
+    """Applies {'optim.lr': 0.1, ...}; text is read as the key's type, as on the command line.
+    Returns `config`, locked.
 
-    A change of a section's name comes first, and brings that entry's keys with their defaults; the keys that
-    every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises BadInput, naming the key, also of one of
-    NEEDS that would do nothing.
+    A change of a section's name comes first, and brings that entry's keys with their defaults; the
+    keys that every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises
+    BadInput, naming the key, also of one of NEEDS that would do nothing.
     """
     for path in sorted(changes, key=lambda path: not path.endswith(".name")):
         value = changes[path]
@@ -214,21 +245,31 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
             with config.unlocked():
                 config[parents[0]] = swapped
             continue
-        values.assign(config, path, values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value)
+        values.assign(
+            config,
+            path,
+            values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value,
+        )
     flat = flatten(config)
     for path in changes.keys() & NEEDS.keys():
         needed, _, value = NEEDS[path].partition("=")
-        if flat[path] and (flat[needed] != value if value else flat[needed] in ("none", "", None, (), 0)):
+        if flat[path] and (
+            flat[needed] != value if value else flat[needed] in ("none", "", None, (), 0)
+        ):
             raise BadInput(f"{path}: {flat[path]!r} does nothing without {NEEDS[path]}")
     return config.lock()
 
 
 def validate(config: ConfigDict) -> None:
-    """Raises BadInput for a number out of range, a word that is no choice, or keys that a section's name does not have."""
+    """Raises BadInput for a number out of range, a word that is no choice, or keys that a section's
+    name does not have."""
     reference, flat = get_config(), flatten(config)
     for kind in TABLES:
         if f"{kind}.name" not in flat:
-            raise BadInput(f"{kind} is no section with a name; begin with base.get_config() and set names by base.override")
+            raise BadInput(
+                f"{kind} is no section with a name; begin with base.get_config() and set names by "
+                "base.override"
+            )
         with reference.unlocked():
             reference[kind] = section(kind, config[kind].name)
     defaults = flatten(reference)
@@ -236,12 +277,17 @@ def validate(config: ConfigDict) -> None:
         kind = path.split(".")[0]
         where = f"{kind}.name={config[kind].name!r}" if kind in TABLES else "the schema"
         what = "is missing" if path in defaults else f"is not a key of {where}"
-        raise BadInput(f"{path}: {what}; begin with base.get_config() and set names by base.override")
+        raise BadInput(
+            f"{path}: {what}; begin with base.get_config() and set names by base.override"
+        )
     for path, value in flat.items():
         if value is not None:
             values.assign(reference, path, value)
         if value is None and defaults[path] is not None:
-            raise BadInput(f"{path}: none is not possible; must be {values.in_words(type(defaults[path]).__name__)}")
+            raise BadInput(
+                f"{path}: none is not possible; must be "
+                f"{values.in_words(type(defaults[path]).__name__)}"
+            )
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise BadInput(f"{path}: {number} is not a finite number")
@@ -253,8 +299,14 @@ def validate(config: ConfigDict) -> None:
         if path in CHOICES and value not in CHOICES[path]:
             raise BadInput(f"{path}: unknown {value!r}; {nearest(str(value), CHOICES[path])}")
     seeds = config.seeds
-    if not seeds or len(set(seeds)) < len(seeds) or not all(type(s) is int and 0 <= s < 2**31 - 1 for s in seeds):
-        raise BadInput(f"seeds: {seeds!r} must be one or more different whole numbers from 0 to 2**31 - 2")
+    if (
+        not seeds
+        or len(set(seeds)) < len(seeds)
+        or not all(type(s) is int and 0 <= s < 2**31 - 1 for s in seeds)
+    ):
+        raise BadInput(
+            f"seeds: {seeds!r} must be one or more different whole numbers from 0 to 2**31 - 2"
+        )
 
 
 def _within(value: float, interval: str) -> bool:

@@ -1,4 +1,5 @@
-"""Claims: what a paper says of the rows of a table, and how our values decide it; `table` is the configs.table.Table."""
+"""Claims: what a paper says of the rows of a table, and how our values decide it; `table` is the
+configs.table.Table."""
 
 import abc
 import dataclasses
@@ -13,8 +14,8 @@ from configs.statistics import Verdict
 
 @dataclasses.dataclass(frozen=True)
 class Claim(abc.ABC):
-    """What the paper says of its rows, in `says`, with the place. notes: scale -> what is to be said of the verdict
-    there, above all why it does not hold."""
+    """What the paper says of its rows, in `says`, with the place. notes: scale -> what is to be
+    said of the verdict there, above all why it does not hold."""
 
     says: str
     measure: Measure | None = dataclasses.field(default=None, kw_only=True)  # None: the table's
@@ -28,10 +29,17 @@ class Claim(abc.ABC):
         """What it is judged by."""
         return (self.measure or table.measure,)
 
-    def verdict(self, values: Mapping[str, Mapping[int, float]], table, *others: Mapping) -> Verdict:
-        """values: row -> {seed: value}, of the rows that were run; others: the same of its other measures. Raises nothing."""
+    def verdict(
+        self, values: Mapping[str, Mapping[int, float]], table, *others: Mapping
+    ) -> Verdict:
+        """values: row -> {seed: value}, of the rows that were run; others: the same of its other
+        measures. Raises nothing."""
         missing = [row for row in self.rows() if not all(of.get(row) for of in (values, *others))]
-        return Verdict("not run", f"no run of {', '.join(missing)}") if missing else self.judge(values, table, *others)
+        return (
+            Verdict("not run", f"no run of {', '.join(missing)}")
+            if missing
+            else self.judge(values, table, *others)
+        )
 
     @abc.abstractmethod
     def judge(self, values, table, *others) -> Verdict:
@@ -40,7 +48,8 @@ class Claim(abc.ABC):
     def difference(self, values, table, row: str, than: str) -> statistics.Interval:
         """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio.
 
-        Where runs end at different steps, a seed that never came there counts as coming no sooner than the other row's.
+        Where runs end at different steps, a seed that never came there counts as coming no sooner
+        than the other row's.
         """
         steps = self.of_steps(table)
         first, second = (than, row) if table.better == "lower" or steps else (row, than)
@@ -50,18 +59,25 @@ class Claim(abc.ABC):
     def ahead(self, values, table, row: str, than: str, by: float | None = None) -> Verdict:
         """Whether `row` is better, by more than `by`.
 
-        Of a seed that never came there, how much later it would have is unknown. So where the other row's did, a verdict for
-        the row whose seed did not needs the sign test over all seeds too; and none is given on a ratio.
+        Of a seed that never came there, how much later it would have is unknown. So where the other
+        row's did, a verdict for the row whose seed did not needs the sign test over all seeds too;
+        and none is given on a ratio.
         """
-        verdict = statistics.above(self.difference(values, table, row, than), by, ratio=self.of_steps(table))
+        verdict = statistics.above(
+            self.difference(values, table, row, than), by, ratio=self.of_steps(table)
+        )
         ahead, behind = (row, than) if verdict.word == statistics.HELD else (than, row)
         a, b = values[ahead], values[behind]
         if by:
             return _unless_bounds(verdict, verdict.word, a)
         seeds = a.keys() & b.keys()
-        if verdict.word != statistics.UNDECIDED and any(_never(a[s]) and not _never(b[s]) for s in seeds):
+        if verdict.word != statistics.UNDECIDED and any(
+            _never(a[s]) and not _never(b[s]) for s in seeds
+        ):
             first, second = _no_sooner(a, b), _no_sooner(b, a)
-            sooner, later = (sum(x[s] < y[s] for s in seeds) for x, y in ((first, second), (second, first)))
+            sooner, later = (
+                sum(x[s] < y[s] for s in seeds) for x, y in ((first, second), (second, first))
+            )
             if not statistics.agree(sooner, later):
                 return dataclasses.replace(verdict, word=statistics.UNDECIDED)
         return verdict
@@ -79,14 +95,20 @@ def _no_sooner(values: Mapping[int, float], others: Mapping[int, float]) -> dict
 
 
 def _unless_bounds(verdict: Verdict, word: str, *rows: Mapping[int, float]) -> Verdict:
-    """Undecided in place of `word` where a seed of these rows never came there: of it only a lower bound is known."""
+    """Undecided in place of `word` where a seed of these rows never came there: of it only a lower
+    bound is known."""
     never = any(_never(value) for values in rows for value in values.values())
-    return dataclasses.replace(verdict, word=statistics.UNDECIDED) if never and verdict.word == word else verdict
+    return (
+        dataclasses.replace(verdict, word=statistics.UNDECIDED)
+        if never and verdict.word == word
+        else verdict
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Better(Claim):
-    """`row` is better than `than`, by more than `by` (of steps: in fewer, by a ratio of more than `by`)."""
+    """`row` is better than `than`, by more than `by` (of steps: in fewer, by a ratio of more than
+    `by`)."""
 
     row: str = dataclasses.field(kw_only=True)
     than: str = dataclasses.field(kw_only=True)
@@ -117,15 +139,21 @@ class Ordered(Claim):
 
 @dataclasses.dataclass(frozen=True)
 class Monotone(Ordered):
-    """The rows of `order`, best first, differ in a hyper-parameter, and the further along it the worse: no row is better than
-    the one before beyond doubt, and the last is worse than the first. Neighbours may be alike, where `Ordered` allows none."""
+    """The rows of `order`, best first, differ in a hyper-parameter, and the further along it the
+    worse: no row is better than the one before beyond doubt, and the last is worse than the first.
+      Neighbours may be alike, where `Ordered` allows none."""
 
     def judge(self, values, table):
         whole = self.ahead(values, table, self.order[0], self.order[-1])
         evidence, word = f"first against last {whole.evidence}", whole.word
-        for pair, verdict in zip(itertools.pairwise(self.order), self.neighbours(values, table), strict=True):
+        for pair, verdict in zip(
+            itertools.pairwise(self.order), self.neighbours(values, table), strict=True
+        ):
             if verdict.word == statistics.NOT_HELD:
-                evidence, word = f"{evidence}; but {' against '.join(pair)} {verdict.evidence}", verdict.word
+                evidence, word = (
+                    f"{evidence}; but {' against '.join(pair)} {verdict.evidence}",
+                    verdict.word,
+                )
         return Verdict(word, evidence)
 
 
@@ -143,12 +171,15 @@ class Lower(Claim):
         return self.measure or table.measure, self.than
 
     def judge(self, values, table, than):
-        return statistics.above(statistics.paired(than[self.row], values[self.row]), None, ratio=False)
+        return statistics.above(
+            statistics.paired(than[self.row], values[self.row]), None, ratio=False
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Alike(Claim):
-    """`row` and `than` differ by less than `within`, whichever is better; of steps, so does the logarithm of their ratio."""
+    """`row` and `than` differ by less than `within`, whichever is better; of steps, so does the
+    logarithm of their ratio."""
 
     row: str = dataclasses.field(kw_only=True)
     than: str = dataclasses.field(kw_only=True)
@@ -158,14 +189,17 @@ class Alike(Claim):
         return self.row, self.than
 
     def judge(self, values, table):
-        verdict = statistics.inside(self.difference(values, table, self.row, self.than), self.within)
+        verdict = statistics.inside(
+            self.difference(values, table, self.row, self.than), self.within
+        )
         return _unless_bounds(verdict, statistics.HELD, *(values[row] for row in self.rows()))
 
 
 @dataclasses.dataclass(frozen=True)
 class Solves(Claim):
-    """More than `share` of the seeds of `row` have a value of at most `level` (at least, where higher is better); with
-    solves=False, fewer than that. Of a measure in steps, the default level is the end of the run: they came there at all."""
+    """More than `share` of the seeds of `row` have a value of at most `level` (at least, where
+    higher is better); with solves=False, fewer than that. Of a measure in steps, the default level
+    is the end of the run: they came there at all."""
 
     row: str = dataclasses.field(kw_only=True)
     level: float = dataclasses.field(default=math.inf, kw_only=True)

@@ -1,4 +1,5 @@
-"""ImageNet-2012 by the papers' recipes, one image network each; photographs are streamed, see train/data/photographs.py.
+"""ImageNet-2012 by the papers' recipes, one image network each; photographs are streamed, see
+train/data/photographs.py.
 
 Run:   python -m train --config=configs/cnn_imagenet.py:model=resnet         (on GPUs and TPUs with --config.dtype=bfloat16)
        python -m train --config=configs/cnn_imagenet.py:model=resnet --config.model.depth=101
@@ -6,11 +7,12 @@ Run:   python -m train --config=configs/cnn_imagenet.py:model=resnet         (on
          --config.data.eval_scales=256,384,512         (from scratch; the paper fine-tunes from S = 384, and that from S = 256)
 Data:  python -m scripts.prepare_data imagenet2012
 
-None of these has been run to its end here. Not as in the papers, for all: the mean of each colour is subtracted, not that of
-each pixel; evaluation sees the central square of a photograph; batch norm is of the whole batch, ResNet's was of 32 images;
-learning rates fall at fixed times, where AlexNet's, VGG's and ResNet's authors waited for the error to stall. Each family's
-own deviations stand beside it. Where decoding is slower than the devices (examples_per_s in metrics.jsonl), set data.workers.
-"""
+None of these has been run to its end here. Not as in the papers, for all: the mean of each colour
+is subtracted, not that of each pixel; evaluation sees the central square of a photograph; batch
+norm is of the whole batch, ResNet's was of 32 images; learning rates fall at fixed times, where
+AlexNet's, VGG's and ResNet's authors waited for the error to stall. Each family's own deviations
+stand beside it. Where decoding is slower than the devices (examples_per_s in metrics.jsonl), set
+data.workers."""
 
 from configs import base
 from configs.load import arguments
@@ -30,10 +32,12 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "optim.lr": 0.01,
             "optim.weight_decay": 5e-4,
             "optim.steps": "90 epochs",
-            "schedule.boundaries": ("40 epochs", "60 epochs", "80 epochs"),  # three falls; when, is ours
+            # three falls; when, is ours
+            "schedule.boundaries": ("40 epochs", "60 epochs", "80 epochs"),
         },
     ),
-    "vgg": (  # Simonyan & Zisserman 2014, section 3, configuration D at S = Q = 256: 27.0% top-1, 8.8% top-5
+    # Simonyan & Zisserman 2014, section 3, configuration D at S = Q = 256: 27.0% top-1, 8.8% top-5
+    "vgg": (
         "momentum",
         "step",
         {
@@ -47,7 +51,9 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "schedule.boundaries": (150_000, 250_000, 320_000),  # three falls; when, is ours
         },
     ),
-    "googlenet": (  # Szegedy et al. 2014: 10.07% top-5 by one crop. Rate, batch, decay, length: Caffe's, the paper has none
+    # Szegedy et al. 2014: 10.07% top-5 by one crop. Rate, batch, decay, length: Caffe's, the paper
+    # has none
+    "googlenet": (
         "momentum",
         "exponential",
         WHOLE_AREA  # no photometric distortions
@@ -62,20 +68,24 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "schedule.staircase": True,
         },
     ),
-    "bn_inception": (  # Ioffe & Szegedy 2015, section 4.2.1, BN-x30: 74.8% right by one crop after about 6M steps
+    # Ioffe & Szegedy 2015, section 4.2.1, BN-x30: 74.8% right by one crop after about 6M steps
+    "bn_inception": (
         "momentum",
         "exponential",
         WHOLE_AREA  # no photometric distortions
         | {
             "data.batch_size": 32,
             "optim.lr": 0.045,
-            "optim.weight_decay": 4e-5,  # a fifth of Caffe's GoogLeNet, as the paper has a fifth of its own
+            # a fifth of Caffe's GoogLeNet, as the paper has a fifth of its own
+            "optim.weight_decay": 4e-5,
             "optim.steps": 6_000_000,
             "schedule.every": "1.3333 epochs",  # six times as fast as GoogLeNet
             "schedule.factor": 0.96,
         },
     ),
-    "inception_v3": (  # Szegedy et al. 2015, section 8: 21.2% top-1, 5.6% top-5. 50 asynchronous replicas of 32; here one of 32
+    # Szegedy et al. 2015, section 8: 21.2% top-1, 5.6% top-5. 50 asynchronous replicas of 32; here
+    # one of 32
+    "inception_v3": (
         "rmsprop",
         "exponential",
         WHOLE_AREA
@@ -112,7 +122,8 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "schedule.boundaries": (150_000, 300_000, 450_000),  # when, is ours
         },
     ),
-    "resnet_v2": (  # He et al. 2016, appendix: ResNet-200 has 20.7% top-1, 5.3% top-5 by one crop of 320
+    # He et al. 2016, appendix: ResNet-200 has 20.7% top-1, 5.3% top-5 by one crop of 320
+    "resnet_v2": (
         "momentum",
         "step",
         {
@@ -132,7 +143,8 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
 
 
 def recipe(family: str) -> dict[str, object]:
-    """The changes of the defaults that a family of FAMILIES trains with. Raises BadInput for an unknown one."""
+    """The changes of the defaults that a family of FAMILIES trains with. Raises BadInput for an
+    unknown one."""
     if family not in FAMILIES:
         raise BadInput(f"model: unknown {family!r}; {base.nearest(family, FAMILIES)}")
     optimizer, schedule, own = FAMILIES[family]

@@ -1,4 +1,5 @@
-"""Word language model on the King James Version, a stream of verses, as Zaremba et al. 2014 train on the Penn Treebank.
+"""Word language model on the King James Version, a stream of verses, as Zaremba et al. 2014 train
+on the Penn Treebank.
 
 Run:   python -m train --config=configs/lm_kjv.py
        python -m train --config=configs/lm_kjv.py:vocabulary=char
@@ -10,7 +11,9 @@ from configs.load import arguments
 
 def get_config(argument: str = ""):
     c = base.get_config()
-    base.override(c, {"model.name": "language_model", "data.name": "kjv", "task.name": "language_model"})
+    base.override(
+        c, {"model.name": "language_model", "data.name": "kjv", "task.name": "language_model"}
+    )
     base.override(c, {"optim.name": "adam", "schedule.name": "cosine"})
     c.data.vocabulary = arguments(argument, vocabulary="word")["vocabulary"]
     c.data.batch_size = 32

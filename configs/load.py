@@ -1,4 +1,5 @@
-"""FILE[:ARGUMENT] and overrides -> a checked, locked config, or one line that says what is wrong."""
+"""FILE[:ARGUMENT] and overrides -> a checked, locked config, or one line that says what is
+wrong."""
 
 import importlib.util
 import inspect
@@ -19,7 +20,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 
 def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, ConfigDict]:
-    """Runs the file's get_config (with the text after the colon, if any), applies the overrides, validates.
+    """Runs the file's get_config (with the text after the colon, if any), applies the overrides,
+    validates.
 
     A file with a TABLE gives the config of a row: FILE:SCALE/ROW.
     Returns the config's name, for the default workdir, and the locked config. Raises BadInput.
@@ -28,7 +30,9 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
     path = find(text)
     config = _run(path, lambda module: _get_config(module, argument))
     if not isinstance(config, ConfigDict):
-        raise BadInput(f"{path}: get_config() returned a {type(config).__name__}, must be a ConfigDict")
+        raise BadInput(
+            f"{path}: get_config() returned a {type(config).__name__}, must be a ConfigDict"
+        )
     base.override(config, overrides or {})
     base.validate(config)
     return path.stem + ("-" + re.sub(r"[^\w.=-]+", "_", argument) if argument else ""), config
@@ -49,7 +53,8 @@ def load_table(text: str) -> tuple[pathlib.Path, Table]:
 
 
 def find(text: str, flag: str = "--config", pattern: str = "configs/[a-z]*_*.py") -> pathlib.Path:
-    """The file, also as named from the top of the repository. Raises BadInput with the nearest one there is."""
+    """The file, also as named from the top of the repository. Raises BadInput with the nearest one
+    there is."""
     path = next((p for p in (pathlib.Path(text), ROOT / text) if os.path.isfile(p)), None)
     if path is None:
         have = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
@@ -70,10 +75,12 @@ def _get_config(module, argument: str):
 
 
 def _run(path: pathlib.Path, what):
-    """what(module) of the file; whatever that raises becomes one line with the file and the line in it."""
+    """what(module) of the file; whatever that raises becomes one line with the file and the line in
+    it."""
     try:
         module_spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-        module = sys.modules[module_spec.name] = importlib.util.module_from_spec(module_spec)  # where dataclasses look
+        # where dataclasses look
+        module = sys.modules[module_spec.name] = importlib.util.module_from_spec(module_spec)
         module_spec.loader.exec_module(module)
         return what(module)
     except (Exception, SystemExit) as error:
@@ -83,12 +90,17 @@ def _run(path: pathlib.Path, what):
 def _line(error: Exception, path: pathlib.Path) -> str:
     if isinstance(error, SyntaxError):
         return f":{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
     return f":{lines[-1]}" if lines else ""
 
 
 def _message(error: Exception) -> str:
-    """The error in one line; ml_collections' long lists are cut to the key and its nearest neighbour."""
+    """The error in one line; ml_collections' long lists are cut to the key and its nearest
+    neighbour."""
     text = error
     while isinstance(text, KeyError | AttributeError) and text.args:
         text = text.args[0]  # ml_collections wraps one in the other
@@ -104,7 +116,8 @@ def _message(error: Exception) -> str:
 
 
 def arguments(text: str, **defaults):
-    """'T=200,hidden=64' with defaults -> a dict of the same keys, each read as its default's type. Raises BadInput."""
+    """'T=200,hidden=64' with defaults -> a dict of the same keys, each read as its default's type.
+    Raises BadInput."""
     values = dict(defaults)
     for item in filter(None, text.split(",")):
         key, _, value = item.partition("=")
@@ -113,7 +126,9 @@ def arguments(text: str, **defaults):
         try:
             values[key] = type(defaults[key])(value)
         except ValueError:
-            raise BadInput(f"argument {key}: {value!r} is not of type {type(defaults[key]).__name__}") from None
+            raise BadInput(
+                f"argument {key}: {value!r} is not of type {type(defaults[key]).__name__}"
+            ) from None
     return values
 
 
@@ -126,7 +141,9 @@ def from_command_line(arguments: list[str]) -> dict[str, str]:
     while rest:
         flag = rest.pop(0)
         if not flag.startswith("--config."):
-            raise BadInput(f"unknown flag {flag!r}; have --config, --config.KEY=VALUE, --workdir, --eval_only")
+            raise BadInput(
+                f"unknown flag {flag!r}; have --config, --config.KEY=VALUE, --workdir, --eval_only"
+            )
         path, equals, value = flag.removeprefix("--config.").partition("=")
         if not equals:
             if not rest or rest[0].startswith("--"):

@@ -1,4 +1,5 @@
-"""LSTM on JapaneseVowels: which of nine speakers said /ae/, from 12 cepstral coefficients over 7 to 29 frames.
+"""LSTM on JapaneseVowels: which of nine speakers said /ae/, from 12 cepstral coefficients over 7 to
+29 frames.
 
 Run:   python -m train --config=configs/lstm_japanese_vowels.py
 """
@@ -11,7 +12,13 @@ def get_config():
     c.seeds = (0, 1, 2)
     c.steps_per_dispatch = 50
     base.override(
-        c, {"model.name": "sequence_readout", "data.name": "japanese_vowels", "optim.name": "adam", "schedule.name": "cosine"}
+        c,
+        {
+            "model.name": "sequence_readout",
+            "data.name": "japanese_vowels",
+            "optim.name": "adam",
+            "schedule.name": "cosine",
+        },
     )
     c.model.hidden = 64
     c.model.dropout = 0.2

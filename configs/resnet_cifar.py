@@ -3,9 +3,10 @@
 Run:   python -m train --config=configs/resnet_cifar.py:depth=56                  (shortcut=none: the plain network)
 Data:  python -m scripts.prepare_data cifar10 (or cifar100, with classes=100)
 
-Batch 128, SGD with momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k steps; 4 pixels of padding, a random
-32 x 32 crop and its mirror image; per-pixel mean subtracted. From depth 110 on the first 400 steps have lr 0.01. The authors
-divide batch normalisation over two GPUs; here it is the whole batch's.
+Batch 128, SGD with momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k steps; 4
+pixels of padding, a random 32 x 32 crop and its mirror image; per-pixel mean subtracted. From depth
+110 on the first 400 steps have lr 0.01. The authors divide batch normalisation over two GPUs; here
+it is the whole batch's.
 """
 
 from configs import base
@@ -17,7 +18,11 @@ WARM_UP = {"schedule.warmup": 400, "schedule.warmup_factor": 0.1}  # lr 0.01 in 
 def get_config(argument: str = ""):
     c = base.get_config()
     given = arguments(argument, depth=20, shortcut="A", classes=10)
-    changes = {"model.name": "resnet_cifar", "data.name": f"cifar{given['classes']}", "optim.name": "momentum"}
+    changes = {
+        "model.name": "resnet_cifar",
+        "data.name": f"cifar{given['classes']}",
+        "optim.name": "momentum",
+    }
     base.override(c, changes | {"schedule.name": "step"})
     c.model.depth = given["depth"]
     c.model.shortcut = given["shortcut"]

@@ -13,7 +13,14 @@ from configs.resnet_cifar import WARM_UP
 
 
 def get_config(argument: str = ""):
-    given = arguments(argument, depth=164, block="bottleneck", shortcut="B", order="full_preactivation", classes=10)
+    given = arguments(
+        argument,
+        depth=164,
+        block="bottleneck",
+        shortcut="B",
+        order="full_preactivation",
+        classes=10,
+    )
     c = resnet_cifar.get_config(f"classes={given['classes']}")
     base.override(c, {"model.name": "resnet_v2_cifar"})
     for key in ("depth", "block", "shortcut", "order"):

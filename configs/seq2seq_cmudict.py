@@ -1,5 +1,5 @@
-"""Grapheme to phoneme on CMUdict: a Seq2Seq with the attention of Bahdanau et al. 2014, or none, the fixed vector that it
-lifted.
+"""Grapheme to phoneme on CMUdict: a Seq2Seq with the attention of Bahdanau et al. 2014, or none,
+the fixed vector that it lifted.
 
 Run:   python -m train --config=configs/seq2seq_cmudict.py
        python -m train --config=configs/seq2seq_cmudict.py:attention=none

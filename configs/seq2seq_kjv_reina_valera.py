@@ -1,4 +1,5 @@
-"""English to Spanish on verses of at most 30 words: byte pairs (Sennrich et al. 2016) and attention (Luong et al. 2015).
+"""English to Spanish on verses of at most 30 words: byte pairs (Sennrich et al. 2016) and
+attention (Luong et al. 2015).
 
 Run:   python -m train --config=configs/seq2seq_kjv_reina_valera.py
 Data:  python -m scripts.prepare_data kjv_reina_valera
@@ -10,7 +11,9 @@ from configs import base
 
 def get_config():
     c = base.get_config()
-    base.override(c, {"model.name": "seq2seq", "data.name": "kjv_reina_valera", "task.name": "transduce"})
+    base.override(
+        c, {"model.name": "seq2seq", "data.name": "kjv_reina_valera", "task.name": "transduce"}
+    )
     base.override(c, {"optim.name": "adam", "schedule.name": "cosine"})
     c.data.vocabulary = "bpe"
     c.data.size = 2000  # merges of each side

@@ -1,14 +1,16 @@
-"""English to French on WMT 2014 by RNNsearch-50 or RNNenc-50, Bahdanau et al. 2014, section 4; training pairs are streamed.
+"""English to French on WMT 2014 by RNNsearch-50 or RNNenc-50, Bahdanau et al. 2014, section 4;
+training pairs are streamed.
 
 Run:   python -m train --config=configs/seq2seq_wmt14.py                    (on GPUs and TPUs with --config.dtype=bfloat16)
        python -m train --config=configs/seq2seq_wmt14.py:attention=none
 Data:  python -m scripts.prepare_data wmt14_translate/fr-en
 
-It has not been run to its end here. Not as in the paper: attention starts as the other weights do, N(0, 0.01^2), where its
-matrices have a deviation of 0.001 and v is zero; all of the corpus is trained on, not the 348 million words that it selects;
-the vocabularies are those of the first million pairs; words are divided by our own rule; validation is newstest2013 alone; a
-batch holds pairs of any length, padded to 50 words. Where the host is slower than the devices (examples_per_s in
-metrics.jsonl), set data.workers.
+It has not been run to its end here. Not as in the paper: attention starts as the other weights do,
+N(0, 0.01^2), where its matrices have a deviation of 0.001 and v is zero; all of the corpus is
+trained on, not the 348 million words that it selects; the vocabularies are those of the first
+million pairs; words are divided by our own rule; validation is newstest2013 alone; a batch holds
+pairs of any length, padded to 50 words. Where the host is slower than the devices (examples_per_s
+in metrics.jsonl), set data.workers.
 """
 
 from configs import base
@@ -17,7 +19,9 @@ from configs.load import arguments
 
 def get_config(argument: str = ""):
     c = base.get_config()
-    base.override(c, {"model.name": "seq2seq", "data.name": "wmt14_translate", "task.name": "transduce"})
+    base.override(
+        c, {"model.name": "seq2seq", "data.name": "wmt14_translate", "task.name": "transduce"}
+    )
     base.override(c, {"optim.name": "adadelta"})
     c.model.attention = arguments(argument, attention="additive")["attention"]
     c.model.cell = "gru_reset_before"

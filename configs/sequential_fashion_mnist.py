@@ -1,4 +1,5 @@
-"""Fashion-MNIST pixel by pixel, in order or permuted, by one recurrent cell: Le, Jaitly & Hinton 2015, on another data set.
+"""Fashion-MNIST pixel by pixel, in order or permuted, by one recurrent cell: Le, Jaitly & Hinton
+2015, on another data set.
 
 Run:   python -m train --config=configs/sequential_fashion_mnist.py
 """
@@ -9,7 +10,14 @@ from configs.load import arguments
 
 def get_config(argument: str = ""):
     c = base.get_config()
-    base.override(c, {"model.name": "sequence_readout", "data.name": "sequential_fashion_mnist", "schedule.name": "cosine"})
+    base.override(
+        c,
+        {
+            "model.name": "sequence_readout",
+            "data.name": "sequential_fashion_mnist",
+            "schedule.name": "cosine",
+        },
+    )
     given = arguments(argument, cell="lstm", pixels_per_step=1)
     c.data.permuted = True
     c.data.pixels_per_step = given["pixels_per_step"]

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.stats
 
 CONFIDENCE = 0.95
-SIGN_TEST = 6  # seeds that must all differ in the same direction for a sign test to reach that confidence
+# seeds that must all differ in the same direction for a sign test to reach that confidence
+SIGN_TEST = 6
 HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
 
@@ -40,24 +41,31 @@ def mean(values: Sequence[float]) -> Interval:
 
 
 def paired(a: Mapping[int, float], b: Mapping[int, float], *, logarithm: bool = False) -> Interval:
-    """Of a - b over the seeds that both have; logarithm: of log(a / b). Endless where all differences are equal, unless they
-    are SIGN_TEST or more: values such as steps, which are looked at now and then, agree by chance."""
+    """Of a - b over the seeds that both have; logarithm: of log(a / b). Endless where all
+    differences are equal, unless they are SIGN_TEST or more: values such as steps, which are looked
+    at now and then, agree by chance."""
     seeds = sorted(a.keys() & b.keys())
     if not seeds:
         return Interval(math.nan, -math.inf, math.inf, 0)
     x, y = (np.array([values[seed] for seed in seeds], np.float64) for values in (a, b))
     interval = mean(np.log(x / y) if logarithm else x - y)
-    rounding = 1e-9 * (1.0 if logarithm else max(np.abs(x).max(), np.abs(y).max()))  # of subtracting what was printed
+    # of subtracting what was printed
+    rounding = 1e-9 * (1.0 if logarithm else max(np.abs(x).max(), np.abs(y).max()))
     if interval.high - interval.low <= rounding < abs(interval.mean) and interval.count < SIGN_TEST:
         return dataclasses.replace(interval, low=-math.inf, high=math.inf)
     return interval
 
 
 def above(difference: Interval, by: float | None, *, ratio: bool) -> Verdict:
-    """Held if the interval lies above `by`, not held if it lies below. ratio: of a logarithm, which `by` is the ratio of."""
+    """Held if the interval lies above `by`, not held if it lies below. ratio: of a logarithm, which
+    `by` is the ratio of."""
     if ratio:
         bound = math.log(by or 1.0)
-        evidence = "x " + _show(Interval(*map(_exp, (difference.mean, difference.low, difference.high)), difference.count))
+        evidence = "x " + _show(
+            Interval(
+                *map(_exp, (difference.mean, difference.low, difference.high)), difference.count
+            )
+        )
     else:
         bound, evidence = by or 0.0, _show(difference)
     word = HELD if difference.low > bound else NOT_HELD if difference.high < bound else UNDECIDED
@@ -67,17 +75,25 @@ def above(difference: Interval, by: float | None, *, ratio: bool) -> Verdict:
 def inside(difference: Interval, within: float) -> Verdict:
     """Held if the interval lies within -within to within, not held if it lies outside."""
     outside = difference.low > within or difference.high < -within
-    word = HELD if -within < difference.low and difference.high < within else NOT_HELD if outside else UNDECIDED
+    word = (
+        HELD
+        if -within < difference.low and difference.high < within
+        else NOT_HELD
+        if outside
+        else UNDECIDED
+    )
     return Verdict(word, _show(difference))
 
 
 def agree(sooner: int, later: int) -> bool:
-    """Whether so many pairs of one order and of the other are more than chance: the two-sided sign test."""
+    """Whether so many pairs of one order and of the other are more than chance: the two-sided sign
+    test."""
     return scipy.stats.binomtest(sooner, sooner + later).pvalue < 1 - CONFIDENCE
 
 
 def share(right: int, trials: int, bound: float, *, above: bool) -> Verdict:
-    """Whether more (or fewer) than `bound` of the trials are right, by Clopper and Pearson's exact interval."""
+    """Whether more (or fewer) than `bound` of the trials are right, by Clopper and Pearson's exact
+    interval."""
     interval = scipy.stats.binomtest(right, trials).proportion_ci(CONFIDENCE, method="exact")
     more, fewer = interval.low > bound, interval.high < bound
     held, not_held = (more, fewer) if above else (fewer, more)

@@ -1,4 +1,5 @@
-"""How a paper's table is written down: Table, Row, Scale, and here for its file too configs/measures.py and configs/claims.py.
+"""How a paper's table is written down: Table, Row, Scale, and here for its file too
+configs/measures.py and configs/claims.py.
 
 Its own numbers are in the file, ours in results.csv beside it.
 """
@@ -23,17 +24,20 @@ def folder_of(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of a paper's table: what it changes, and what the paper printed (in the table's measure).
+    """A row of a paper's table: what it changes, and what the paper printed (in the table's
+    measure).
 
-    of: an earlier row that it goes on from: it has that row's changes and, under these, the last checkpoint and log of it. With
-    other data.views it only evaluates; with more optim.steps it trains on. `scripts.sweep` hands the checkpoint over: as a run
-    of its own, python -m train --config=TABLE.py:SCALE/ROW, it begins at step 0.
+    of: an earlier row that it goes on from: it has that row's changes and, under these, the last
+    checkpoint and log of it. With other data.views it only evaluates; with more optim.steps it
+    trains on. `scripts.sweep` hands the checkpoint over: as a run of its own, python -m train
+    --config=TABLE.py:SCALE/ROW, it begins at step 0.
     """
 
     name: str
     changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     paper: float | str | None = None
-    parameters: int | None = None  # of the paper's network, at the scale "paper", where the paper prints or implies it
+    # of the paper's network, at the scale "paper", where the paper prints or implies it
+    parameters: int | None = None
     of: str | None = None
 
 
@@ -41,8 +45,8 @@ class Row:
 class Scale:
     """A size at which the table can be run: the paper's, or a smaller one.
 
-    rows: row -> changes that only this scale needs, such as another depth. without: rows that are not run at it, and so no rows
-    that go on from them. about: data, size and schedule in a line.
+    rows: row -> changes that only this scale needs, such as another depth. without: rows that are
+    not run at it, and so no rows that go on from them. about: data, size and schedule in a line.
     """
 
     about: str
@@ -54,7 +58,8 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table or figure of a paper. title: paper, table and reference; says: what it is about, in a line or two."""
+    """A table or figure of a paper. title: paper, table and reference; says: what it is about, in a
+    line or two."""
 
     title: str
     measure: Measure
@@ -63,7 +68,8 @@ class Table:
     claims: tuple[Claim, ...] = ()
     base: Mapping[str, object] = dataclasses.field(default_factory=dict)
     better: str = "lower"  # or "higher": the direction of the measure
-    curve: str | None = None  # the metric of metrics.jsonl that is drawn against the step; None: that of the measure
+    # the metric of metrics.jsonl that is drawn against the step; None: that of the measure
+    curve: str | None = None
     figures: tuple[str, ...] = ()  # more of them, of scripts.table_figure.FIGURES
     says: str = ""
 
@@ -73,9 +79,14 @@ class Table:
         unknown |= {row for scale in self.scales.values() for row in (*scale.rows, *scale.without)}
         unknown -= set(names)
         unknown |= {row.of for k, row in enumerate(self.rows) if row.of and row.of not in names[:k]}
-        if unknown or len(set(names)) < len(names) or any("," in name or "/" in name for name in names):
+        if (
+            unknown
+            or len(set(names)) < len(names)
+            or any("," in name or "/" in name for name in names)
+        ):
             raise ValueError(
-                f"rows: {sorted(unknown) or names} must be different names of rows without , and /, before their use"
+                f"rows: {sorted(unknown) or names} must be different names of rows without , and "
+                "/, before their use"
             )
         if any("/" in scale for scale in self.scales):
             raise ValueError(f"scales: {[*self.scales]} must be names without /")
@@ -83,31 +94,58 @@ class Table:
         for name in names:
             other = folders.setdefault(folder_of(name), name)
             if other != name:
-                raise ValueError(f"rows: {other!r} and {name!r} would share the folder {folder_of(name)!r}; rename one")
+                raise ValueError(
+                    f"rows: {other!r} and {name!r} would share the folder {folder_of(name)!r}; "
+                    "rename one"
+                )
         if self.better not in ("lower", "higher"):
             raise ValueError(f"better: {self.better!r} must be 'lower' or 'higher'")
         for claim in self.claims:
             own = claim.measure is not None and not claim.of_steps(self)
             if self.better == "higher" and own:
-                raise ValueError(f"claims: {claim.says!r} has a measure of its own; better='higher' is of the table's alone")
+                raise ValueError(
+                    f"claims: {claim.says!r} has a measure of its own; better='higher' is of the "
+                    "table's alone"
+                )
             if isinstance(claim, Solves) and math.isinf(claim.level) and not claim.of_steps(self):
-                raise ValueError(f"claims: {claim.says!r} needs a level, as its measure is no number of steps")
-        of_all = (self.base, *(c for s in self.scales.values() for c in (s.changes, *s.rows.values())))
+                raise ValueError(
+                    f"claims: {claim.says!r} needs a level, as its measure is no number of steps"
+                )
+        of_all = (
+            self.base,
+            *(c for s in self.scales.values() for c in (s.changes, *s.rows.values())),
+        )
         if any("seeds" in changes for changes in (*of_all, *(row.changes for row in self.rows))):
             raise ValueError("seeds: are of a scale, Scale(..., seeds=N), not of its changes")
         if isinstance(self.measure, Stopped) and not self.curve:
-            raise ValueError("curve: a table that is measured by the stop has no metric of its own to draw; name one")
+            raise ValueError(
+                "curve: a table that is measured by the stop has no metric of its own to draw; "
+                "name one"
+            )
 
     @property
     def metrics(self) -> set[str]:
-        """Of metrics.jsonl, such as "test/error": all that its measures, its claims and its figure read."""
+        """Of metrics.jsonl, such as "test/error": all that its measures, its claims and its figure
+        read."""
         found = {m if isinstance(m, str) else getattr(m, "metric", None) for m in self.measures}
-        return {name for name in (*found, *(m.by for m in self.measures if isinstance(m, AtBest)), self.curve) if name}
+        return {
+            name
+            for name in (
+                *found,
+                *(m.by for m in self.measures if isinstance(m, AtBest)),
+                self.curve,
+            )
+            if name
+        }
 
     @property
     def measures(self) -> tuple[Measure, ...]:
         """The table's, and those of its claims."""
-        return tuple(dict.fromkeys([self.measure, *(m for claim in self.claims for m in claim.measures(self))]))
+        return tuple(
+            dict.fromkeys(
+                [self.measure, *(m for claim in self.claims for m in claim.measures(self))]
+            )
+        )
 
     def row(self, name: str) -> Row:
         """Raises BadInput for a name that no row has."""
@@ -123,19 +161,24 @@ class Table:
         return self.scales[name]
 
     def config(self, row: str, scale: str) -> ConfigDict:
-        """The locked config of a row: the defaults, then the base, the scale, the row, and the row of the scale.
+        """The locked config of a row: the defaults, then the base, the scale, the row, and the row
+        of the scale.
 
         Raises BadInput for a row that the scale does not have.
         """
         chosen, changes = self.scale(scale), {**self.base, **self.scale(scale).changes}
         if row not in self.names(scale):
-            raise BadInput(f"row: {self.row(row).name!r} is not run at scale {scale!r}; have {', '.join(self.names(scale))}")
+            raise BadInput(
+                f"row: {self.row(row).name!r} is not run at scale {scale!r}; have "
+                f"{', '.join(self.names(scale))}"
+            )
         for name in self.line(row):
             changes |= {**self.row(name).changes, **chosen.rows.get(name, {})}
         return base.override(base.get_config(), {"seeds": tuple(range(chosen.seeds)), **changes})
 
     def line(self, row: str) -> list[str]:
-        """The rows that a row goes on from, first the one that begins at step 0, and the row itself."""
+        """The rows that a row goes on from, first the one that begins at step 0, and the row
+        itself."""
         before = self.row(row).of
         return [*(self.line(before) if before else []), row]
 

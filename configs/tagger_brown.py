@@ -1,5 +1,5 @@
-"""Part-of-speech tags of the Brown corpus: a bidirectional LSTM (Schuster & Paliwal 1997, Graves & Schmidhuber 2005), or one
-direction of about as many parameters.
+"""Part-of-speech tags of the Brown corpus: a bidirectional LSTM (Schuster & Paliwal 1997, Graves &
+Schmidhuber 2005), or one direction of about as many parameters.
 
 Run:   python -m train --config=configs/tagger_brown.py
        python -m train --config=configs/tagger_brown.py:directions=forward
@@ -11,9 +11,18 @@ from configs.load import arguments
 
 def get_config(argument: str = ""):
     c = base.get_config()
-    base.override(c, {"model.name": "tagger", "data.name": "brown_tags", "optim.name": "adam", "schedule.name": "cosine"})
+    base.override(
+        c,
+        {
+            "model.name": "tagger",
+            "data.name": "brown_tags",
+            "optim.name": "adam",
+            "schedule.name": "cosine",
+        },
+    )
     c.model.directions = arguments(argument, directions="both")["directions"]
-    c.model.hidden = 128 if c.model.directions == "both" else 192  # 197,632 and 197,376 recurrent parameters
+    # 197,632 and 197,376 recurrent parameters
+    c.model.hidden = 128 if c.model.directions == "both" else 192
     c.model.embedding = 64
     c.model.dropout = 0.3
     c.data.batch_size = 128

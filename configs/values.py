@@ -18,7 +18,9 @@ def assign(config: ConfigDict, path: str, value) -> None:
             raise TypeError
         parent[key] = value
     except TypeError:
-        raise BadInput(f"{path}: {value!r} is a {type(value).__name__}, must be {in_words(kind.__name__)}") from None
+        raise BadInput(
+            f"{path}: {value!r} is a {type(value).__name__}, must be {in_words(kind.__name__)}"
+        ) from None
 
 
 def in_words(kind: str) -> str:
@@ -44,14 +46,17 @@ def _item(text: str) -> int | float | str:
 def read(path: str, text: str, kind: type):
     """`text` as a value of type `kind`."""
     try:
-        if kind in (object, str):  # object: a duration, read by the experiment, which knows the epoch
+        # object: a duration, read by the experiment, which knows the epoch
+        if kind in (object, str):
             return int(text) if kind is object and re.fullmatch("-?[0-9]+", text) else text
         if text.lower() == "none" and kind in (int, float):
             return None
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
         if kind is tuple:
-            return tuple(_item(item.strip()) for item in text.strip("()[] ").split(",") if item.strip())
+            return tuple(
+                _item(item.strip()) for item in text.strip("()[] ").split(",") if item.strip()
+            )
         return kind(text)
     except (KeyError, ValueError):
         raise BadInput(f"{path}: {text!r} must be {in_words(kind.__name__)}") from None

@@ -1,4 +1,5 @@
-"""Speed, as ratios of medians over alternating rounds; each figure with its command's name, on the device it names.
+"""Speed, as ratios of medians over alternating rounds; each figure with its command's name, on the
+device it names.
 
 python -m scripts.bench startup     seconds from the command to the first step, cold and warm compile cache
 python -m scripts.bench loop        replicated dispatch against plain jit; the loop against back-to-back dispatches
@@ -23,21 +24,41 @@ from scripts import bench_cnn, bench_decode, bench_depth, bench_input, bench_rnn
 from train.errors import BadInput, Parser, exit_with
 
 EMBEDDED = {"configs/lenet_fashion_mnist.py": {"data.source": "embedded"}}
-CONFIGS = ("configs/lenet_fashion_mnist.py", "configs/lstm_japanese_vowels.py", "configs/lstm_adding.py:T=200")
+CONFIGS = (
+    "configs/lenet_fashion_mnist.py",
+    "configs/lstm_japanese_vowels.py",
+    "configs/lstm_adding.py:T=200",
+)
 
 
 def startup(rounds: int) -> None:
-    """A real process each time. Cold: an empty compile cache. Warm: the median of the runs after it."""
+    """A real process each time. Cold: an empty compile cache. Warm: the median of the runs after
+    it."""
     for config in CONFIGS:
         seconds = []
         with tempfile.TemporaryDirectory() as folder:
             environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{folder}/xla"}
             for i in range(rounds + 1):
-                flags = ["--config.optim.steps=60", *(f"--config.{k}={v}" for k, v in EMBEDDED.get(config, {}).items())]
-                command = [sys.executable, "-m", "train", f"--config={config}", f"--workdir={folder}/{i}", *flags]
-                done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+                flags = [
+                    "--config.optim.steps=60",
+                    *(f"--config.{k}={v}" for k, v in EMBEDDED.get(config, {}).items()),
+                ]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "train",
+                    f"--config={config}",
+                    f"--workdir={folder}/{i}",
+                    *flags,
+                ]
+                done = subprocess.run(
+                    command, env=environment, capture_output=True, text=True, check=True
+                )
                 seconds.append(float(re.search(r"([\d.]+) s from the command", done.stdout)[1]))
-        print(f"{config:<36} cold {seconds[0]:.1f} s   warm {statistics.median(seconds[1:]):.1f} s (median of {rounds})")
+        print(
+            f"{config:<36} cold {seconds[0]:.1f} s   warm {statistics.median(seconds[1:]):.1f} s "
+            f"(median of {rounds})"
+        )
 
 
 def loop(rounds: int) -> None:
@@ -51,27 +72,37 @@ def loop(rounds: int) -> None:
         for steps in (1, 10):
             ratios, step = _loop_ratios(config, rounds, steps)
             print(
-                f"{config:<36} {jax.devices()[0].device_kind} x 1, {steps:>2} a dispatch: {1000 * step:.2f} ms a step;  "
-                f"replicated / plain jit {ratios['pmap']:.3f};  fed by the loop / not fed {ratios['fed']:.3f}"
+                f"{config:<36} {jax.devices()[0].device_kind} x 1, {steps:>2} a dispatch: "
+                f"{1000 * step:.2f} ms a step;  "
+                f"replicated / plain jit {ratios['pmap']:.3f};  fed by the loop / not fed "
+                f"{ratios['fed']:.3f}"
             )
 
 
 def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float], float]:
-    """Medians over rounds of the time of 100 steps, so many a dispatch, as ratios; and the seconds of one step."""
+    """Medians over rounds of the time of 100 steps, so many a dispatch, as ratios; and the seconds
+    of one step."""
     import jax
 
     from configs import load
     from train import experiment, parallel
     from train.loop import fresh_state
 
-    changes = {"seeds": (0,), "parallel.devices": 1, "steps_per_dispatch": steps} | EMBEDDED.get(config, {})
+    changes = {"seeds": (0,), "parallel.devices": 1, "steps_per_dispatch": steps} | EMBEDDED.get(
+        config, {}
+    )
     e = experiment.build(load.load(config, changes)[1])
     program = parallel.Program(e)
     # the same body with no axis over devices, and no pmap around it
-    alone = parallel.Program(experiment.build(load.load(config, changes | {"parallel.seeds": "devices"})[1]))
+    alone = parallel.Program(
+        experiment.build(load.load(config, changes | {"parallel.seeds": "devices"})[1])
+    )
     plain = jax.jit(parallel.each_seed(alone.train_body, "map"), donate_argnums=0)
     feed, bucket = parallel.training_order(e.dataset.train, 0, 0, steps, e.batch_size)
-    own, shared = program.divide(**{k: x[None] for k, x in feed.items()}), program.shared(e.dataset.train, steps, bucket)
+    own, shared = (
+        program.divide(**{k: x[None] for k, x in feed.items()}),
+        program.shared(e.dataset.train, steps, bucket),
+    )
     plain_own = jax.tree.map(lambda x: x[0], own)
     ways = dict(
         jit=lambda carry, step: plain(carry, plain_own, shared),
@@ -91,7 +122,9 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
     def median_ratio(a: str, b: str) -> float:
         return statistics.median(x / y for x, y in zip(times[a][1:], times[b][1:], strict=True))
 
-    return dict(pmap=median_ratio("pmap", "jit"), fed=median_ratio("fed", "pmap")), statistics.median(times["pmap"][1:]) / 100
+    return dict(
+        pmap=median_ratio("pmap", "jit"), fed=median_ratio("fed", "pmap")
+    ), statistics.median(times["pmap"][1:]) / 100
 
 
 OF = dict(models="cnn", variants="cnn", depths="depth", cells="rnn")  # flag -> what alone has it
@@ -99,12 +132,22 @@ OF = dict(models="cnn", variants="cnn", depths="depth", cells="rnn")  # flag -> 
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.bench", __doc__)
-    parser.add_argument("what", choices=("startup", "loop", "cnn", "rnn", "decode", "depth", "seeds", "input"))
+    parser.add_argument(
+        "what", choices=("startup", "loop", "cnn", "rnn", "decode", "depth", "seeds", "input")
+    )
     parser.add_argument("--rounds", type=int, default=7, help="that count (default 7)")
-    parser.add_argument("--models", metavar="NAME,...", help=f"of cnn: some of {', '.join(bench_cnn.MODELS)}")
-    parser.add_argument("--variants", metavar="NAME;...", help=f"of cnn: some of {'; '.join(bench_cnn.VARIANTS)}")
-    parser.add_argument("--depths", metavar="N,...", help="of depth: layers; default 20,32,44,56,110,1202")
-    parser.add_argument("--cells", metavar="NAME,...", help=f"of rnn: some of {', '.join(bench_rnn.CELLS)}")
+    parser.add_argument(
+        "--models", metavar="NAME,...", help=f"of cnn: some of {', '.join(bench_cnn.MODELS)}"
+    )
+    parser.add_argument(
+        "--variants", metavar="NAME;...", help=f"of cnn: some of {'; '.join(bench_cnn.VARIANTS)}"
+    )
+    parser.add_argument(
+        "--depths", metavar="N,...", help="of depth: layers; default 20,32,44,56,110,1202"
+    )
+    parser.add_argument(
+        "--cells", metavar="NAME,...", help=f"of rnn: some of {', '.join(bench_rnn.CELLS)}"
+    )
     flags = parser.parse_args(arguments)
     if flags.rounds < 1:
         raise BadInput(f"--rounds: {flags.rounds} must be at least 1")
@@ -117,7 +160,11 @@ def main(arguments: list[str]) -> int:
     depths = (flags.depths or "20,32,44,56,110,1202").split(",")
     for wrong in (d for d in depths if not d.isdecimal() or int(d) % 6 != 2 or int(d) < 8):
         raise BadInput(f"--depths: {wrong!r} is not 6n + 2")
-    torch = any(v.startswith("torch") for v in variants) if flags.what == "cnn" else flags.what in ("rnn", "decode", "seeds")
+    torch = (
+        any(v.startswith("torch") for v in variants)
+        if flags.what == "cnn"
+        else flags.what in ("rnn", "decode", "seeds")
+    )
     if torch and not importlib.util.find_spec("torch"):
         raise BadInput(f"{flags.what}: PyTorch is needed; pip install -e '.[parity]'")
     if flags.what == "input" and not importlib.util.find_spec("cv2"):
@@ -137,7 +184,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _some(flag: str, given: str | None, between: str, have) -> list[str]:
-    """The names in a flag, all of `have` without it. Raises BadInput for one that is not among them."""
+    """The names in a flag, all of `have` without it. Raises BadInput for one that is not among
+    them."""
     names = [*have] if given is None else [name.strip() for name in given.split(between)]
     for unknown in sorted(set(names) - set(have)):
         raise BadInput(f"{flag}: unknown {unknown!r}; have {(between + ' ').join(have)}")

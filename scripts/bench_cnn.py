@@ -1,4 +1,5 @@
-"""A training step of the convolutional networks, ours against PyTorch's, alternating in rounds. Used by scripts.bench."""
+"""A training step of the convolutional networks, ours against PyTorch's, alternating in rounds.
+Used by scripts.bench."""
 
 import contextlib
 import ctypes
@@ -19,11 +20,14 @@ MODELS = {  # name -> (our model and hyper-parameters, batch, image)
     "resnet20": (dict(name="resnet_cifar"), 128, (32, 32, 3)),
 }
 KEEP = {-1: 2**31 - 1, -4: 0}  # of mallopt in glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
-STEPS = 10  # in a dispatch of ours, the default of a config: the memory of a step is new at each dispatch, at some cost
+# in a dispatch of ours, the default of a config: the memory of a step is new at each dispatch, at
+# some cost
+STEPS = 10
 
 
 def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
-    """A function that trains `steps` steps in one dispatch and waits for them; devices: as parallel.devices."""
+    """A function that trains `steps` steps in one dispatch and waits for them; devices: as
+    parallel.devices."""
     from train.loop import fresh_state
 
     e = experiment(*MODELS[name], {"steps_per_dispatch": steps, "parallel.devices": devices})
@@ -37,7 +41,12 @@ def experiment(model: dict, batch: int, image: tuple[int, int, int], changes: di
     from train import experiment
     from train.data.source import Dataset, Source
 
-    fixed = {"optim.name": "momentum", "optim.lr": 1e-4, "data.source": "embedded", "data.batch_size": batch}
+    fixed = {
+        "optim.name": "momentum",
+        "optim.lr": 1e-4,
+        "data.source": "embedded",
+        "data.batch_size": batch,
+    }
     e = experiment.build(base.override(base.get_config(), fixed | changes))
     images, labels = batch_of(batch, image)
 
@@ -64,7 +73,10 @@ def trainer(e, state, *, stock: bool = False):
         carry, steps = program.start(state), e.steps_per_dispatch
         index = np.tile(np.arange(e.batch_size, dtype=np.int32), (1, steps, 1))
         feeds = dict(index=index, valid=np.ones(index.shape, bool))
-        own, shared = program.divide(**feeds), program.shared(e.dataset.train, steps, np.zeros(steps, np.int32))
+        own, shared = (
+            program.divide(**feeds),
+            program.shared(e.dataset.train, steps, np.zeros(steps, np.int32)),
+        )
         compiled = program.compiled.lower(carry, own, shared).compile()
     carry = [carry]
 
@@ -83,7 +95,9 @@ def theirs(name: str, *, channels_last: bool, compiled: bool):
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = getattr(bench_torch, name)(classes(MODELS[name][2]))
-    return bench_torch.trainer(network, *batch_of(*MODELS[name][1:]), channels_last=channels_last, compiled=compiled)
+    return bench_torch.trainer(
+        network, *batch_of(*MODELS[name][1:]), channels_last=channels_last, compiled=compiled
+    )
 
 
 def classes(image) -> int:
@@ -96,7 +110,8 @@ def batch_of(batch: int, image) -> tuple[np.ndarray, np.ndarray]:
 
 
 def keeping_memory(make, name: str):
-    """What `make` makes, in a process whose glibc keeps what is freed; else the kernel clears new pages in each step."""
+    """What `make` makes, in a process whose glibc keeps what is freed; else the kernel clears new
+    pages in each step."""
     for parameter, value in KEEP.items():
         ctypes.CDLL(None).mallopt(parameter, value)
     return make(name)
@@ -112,11 +127,15 @@ VARIANTS = {
     "torch compiled NCHW": functools.partial(theirs, channels_last=False, compiled=True),
     "torch compiled channels_last": functools.partial(theirs, channels_last=True, compiled=True),
 }
-VARIANTS |= {f"{name}, memory kept": functools.partial(keeping_memory, make) for name, make in VARIANTS.items()}
+VARIANTS |= {
+    f"{name}, memory kept": functools.partial(keeping_memory, make)
+    for name, make in VARIANTS.items()
+}
 
 
 def compare(names, count: int, variants) -> None:
-    """Prints, for each network, each variant's median milliseconds a step, its median ratio to PyTorch's best, its peak."""
+    """Prints, for each network, each variant's median milliseconds a step, its median ratio to
+    PyTorch's best, its peak."""
     from train.__main__ import prepare_jax
 
     prepare_jax()
@@ -137,7 +156,14 @@ def report(name: str, times: dict[str, list[float]], skipped: int, peaks: dict[s
     best = min(torchs, key=lambda v: statistics.median(times[v])) if torchs else next(iter(times))
     _, batch, image = MODELS[name]
     quiet = len(times[best])
-    print(f"{name}, batch {batch}, {image[0]} px; {quiet} quiet rounds of {skipped + quiet}; ratios to {best}")
+    print(
+        f"{name}, batch {batch}, {image[0]} px; {quiet} quiet rounds of {skipped + quiet}; ratios "
+        f"to {best}"
+    )
     for v, seconds in times.items():
         ratio = statistics.median(a / b for a, b in zip(seconds, times[best], strict=True))
-        print(f"  {v:<42} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}   peak {peaks[v]:,} MB", flush=True)
+        print(
+            f"  {v:<42} {1000 * statistics.median(seconds):8.1f} ms {ratio:6.2f}   peak "
+            f"{peaks[v]:,} MB",
+            flush=True,
+        )

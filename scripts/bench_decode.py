@@ -1,4 +1,5 @@
-"""Greedy and beam-5 decoding, ours against a straightforward batched loop in PyTorch. Used by scripts.bench."""
+"""Greedy and beam-5 decoding, ours against a straightforward batched loop in PyTorch. Used by
+scripts.bench."""
 
 import functools
 import os
@@ -12,7 +13,8 @@ BATCH, SOURCE, LENGTH, HIDDEN, EMBEDDING, SYMBOLS, PHONES, BEAMS = 64, 12, 20, 2
 
 
 def ours(beams: int, *, devices: int):
-    """A function that decodes a batch to LENGTH tokens, its rows divided over devices, as an evaluation in training does.
+    """A function that decodes a batch to LENGTH tokens, its rows divided over devices, as an
+    evaluation in training does.
 
     An additive-attention LSTM network, both directions in the encoder.
     """
@@ -28,7 +30,8 @@ def ours(beams: int, *, devices: int):
     mask = np.ones(source.shape, bool)
     variables = model.init(jax.random.key(0), dict(source=source, target=source), mask, train=False)
     said = variables["params"]["logits"]
-    said["bias"] = jnp.asarray(said["bias"]).at[decoding.EOS].set(-100.0)  # nothing ends: the work is the same
+    # nothing ends: the work is the same
+    said["bias"] = jnp.asarray(said["bias"]).at[decoding.EOS].set(-100.0)
 
     def decode(variables, source, mask):
         if beams == 1:
@@ -38,21 +41,35 @@ def ours(beams: int, *, devices: int):
     chosen = jax.devices()[:devices]
     run = jax.pmap(decode, in_axes=(None, 0, 0), devices=chosen)
     source, mask = (x.reshape(devices, -1, SOURCE) for x in (source, mask))
-    everywhere = jax.sharding.NamedSharding(jax.sharding.Mesh(chosen, "d"), jax.sharding.PartitionSpec())
+    everywhere = jax.sharding.NamedSharding(
+        jax.sharding.Mesh(chosen, "d"), jax.sharding.PartitionSpec()
+    )
     variables = jax.device_put(variables, everywhere)  # as they are in training
     return lambda: jax.block_until_ready(run(variables, source, mask))
 
 
 def theirs(beams: int):
-    """The same in PyTorch: nn.LSTM encoder, nn.LSTMCell decoder, attention by matmuls, topk over the beams."""
+    """The same in PyTorch: nn.LSTM encoder, nn.LSTMCell decoder, attention by matmuls, topk over
+    the beams."""
     import torch
     from torch import nn
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    embed, encoder = nn.Embedding(SYMBOLS, EMBEDDING), nn.LSTM(EMBEDDING, HIDDEN, batch_first=True, bidirectional=True)
+    embed, encoder = (
+        nn.Embedding(SYMBOLS, EMBEDDING),
+        nn.LSTM(EMBEDDING, HIDDEN, batch_first=True, bidirectional=True),
+    )
     say, cell = nn.Embedding(PHONES, EMBEDDING), nn.LSTMCell(EMBEDDING, HIDDEN)
-    keys, query, v = nn.Linear(2 * HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN, bias=False), nn.Linear(HIDDEN, 1, bias=False)
-    combine, head, bridge = nn.Linear(3 * HIDDEN, HIDDEN), nn.Linear(HIDDEN, PHONES), nn.Linear(2 * HIDDEN, HIDDEN)
+    keys, query, v = (
+        nn.Linear(2 * HIDDEN, HIDDEN),
+        nn.Linear(HIDDEN, HIDDEN, bias=False),
+        nn.Linear(HIDDEN, 1, bias=False),
+    )
+    combine, head, bridge = (
+        nn.Linear(3 * HIDDEN, HIDDEN),
+        nn.Linear(HIDDEN, PHONES),
+        nn.Linear(2 * HIDDEN, HIDDEN),
+    )
     source = torch.tensor(np.random.default_rng(0).integers(4, SYMBOLS, [BATCH, SOURCE]))
 
     def step(token, h, c, memory, key):
@@ -95,8 +112,13 @@ def compare(count: int) -> None:
 
     for name, beams in (("greedy", 1), ("beam 5", BEAMS)):
         most = max(n for n in range(1, jax.device_count() + 1) if BATCH % n == 0)
-        makers = {f"{n} of our devices": functools.partial(ours, beams, devices=n) for n in sorted({most, 1}, reverse=True)}
-        times, skipped, _ = rounds.quiet({"PyTorch": functools.partial(theirs, beams)} | makers, count)
+        makers = {
+            f"{n} of our devices": functools.partial(ours, beams, devices=n)
+            for n in sorted({most, 1}, reverse=True)
+        }
+        times, skipped, _ = rounds.quiet(
+            {"PyTorch": functools.partial(theirs, beams)} | makers, count
+        )
         torchs = times.pop("PyTorch")
         if not torchs:
             print(f"{name}: no quiet round; other processes use the machine")
@@ -104,6 +126,8 @@ def compare(count: int) -> None:
         shown = [f"PyTorch {1000 * statistics.median(torchs):.1f} ms"]
         for run, seconds in times.items():
             ratio = statistics.median(a / b for a, b in zip(torchs, seconds, strict=True))
-            shown.append(f"{run} {1000 * statistics.median(seconds):.1f} ms, {ratio:.2f} times faster")
+            shown.append(
+                f"{run} {1000 * statistics.median(seconds):.1f} ms, {ratio:.2f} times faster"
+            )
         quiet, what = len(torchs), f"{name}, batch {BATCH}, {SOURCE} letters to {LENGTH} phones"
         print(f"{what}: {'; '.join(shown)}; {quiet} quiet rounds of {quiet + skipped}", flush=True)

@@ -1,4 +1,5 @@
-"""What depth costs: CIFAR ResNets whose units are a loop, against the same unrolled. Used by scripts.bench."""
+"""What depth costs: CIFAR ResNets whose units are a loop, against the same unrolled. Used by
+scripts.bench."""
 
 import functools
 import json
@@ -34,27 +35,40 @@ def stepper(depth: int, scan_from: int):
 
 
 def compare(count: int, depths) -> None:
-    """Prints, for each depth and way, seconds of init and compilation in processes of their own, and the ratio of the steps."""
+    """Prints, for each depth and way, seconds of init and compilation in processes of their own,
+    and the ratio of the steps."""
     from train.__main__ import prepare_jax
 
     for depth in depths:
-        ways = {way: scan_from for way, scan_from in WAYS.items() if way == "loop" or depth <= LONGEST_UNROLLED}
+        ways = {
+            way: scan_from
+            for way, scan_from in WAYS.items()
+            if way == "loop" or depth <= LONGEST_UNROLLED
+        }
         for way, scan_from in ways.items():
             with tempfile.TemporaryDirectory() as folder:
                 cold, warm = (_seconds(depth, scan_from, folder) for _ in range(2))
-            shown = (f"{name} {sum(both):.1f} s (init {both[0]:.1f})" for name, both in (("cold", cold), ("warm", warm)))
+            shown = (
+                f"{name} {sum(both):.1f} s (init {both[0]:.1f})"
+                for name, both in (("cold", cold), ("warm", warm))
+            )
             print(f"ResNet-{depth}, {way}: init and compile {', '.join(shown)}", flush=True)
         prepare_jax()
         if len(ways) > 1:
-            makers = {way: functools.partial(stepper, depth, scan_from) for way, scan_from in ways.items()}
+            makers = {
+                way: functools.partial(stepper, depth, scan_from) for way, scan_from in ways.items()
+            }
             times, skipped, _ = rounds.quiet(makers, count)
             if not times["loop"]:
                 print(f"ResNet-{depth}: no quiet round; other processes use the machine")
                 continue
-            ratio = statistics.median(a / b for a, b in zip(times["loop"], times["unrolled"], strict=True))
+            ratio = statistics.median(
+                a / b for a, b in zip(times["loop"], times["unrolled"], strict=True)
+            )
             milliseconds, quiet = 1000 * statistics.median(times["loop"]), len(times["loop"])
             print(
-                f"ResNet-{depth}, batch {BATCH}: loop {milliseconds:.1f} ms a step, {ratio:.2f} of unrolled; "
+                f"ResNet-{depth}, batch {BATCH}: loop {milliseconds:.1f} ms a step, {ratio:.2f} "
+                "of unrolled; "
                 f"{quiet} quiet rounds of {quiet + skipped}",
                 flush=True,
             )
@@ -64,7 +78,11 @@ def _seconds(depth: int, scan_from: int, cache: str) -> list[float]:
     """Those of init and of compilation, in a process of its own."""
     command = [sys.executable, "-m", "scripts.bench_depth", str(depth), str(scan_from)]
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
-    return json.loads(subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return json.loads(
+        subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
+    )
 
 
 if __name__ == "__main__":

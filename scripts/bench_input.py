@@ -1,4 +1,5 @@
-"""Streamed photographs against a bare loop that decodes, cuts and rescales the same JPEGs. Used by scripts.bench."""
+"""Streamed photographs against a bare loop that decodes, cuts and rescales the same JPEGs. Used by
+scripts.bench."""
 
 import io
 import os
@@ -31,7 +32,9 @@ def jpegs() -> list[bytes]:
     files = []
     for number in range(PHOTOGRAPHS):
         file = io.BytesIO()
-        PIL.Image.fromarray(photograph(np.random.default_rng(number))).save(file, "JPEG", quality=92)
+        PIL.Image.fromarray(photograph(np.random.default_rng(number))).save(
+            file, "JPEG", quality=92
+        )
         files.append(file.getvalue())
     return files
 
@@ -45,14 +48,22 @@ def prepare(photographs: list[bytes]) -> None:
     class Imagenet2012(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         __module__ = "scripts.bench_input"
         VERSION = tfds.core.Version("5.1.0")
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+        # else TFDS 4.9.10 imports the undeclared importlib_resources
+        url_infos = types.MappingProxyType({})
 
         def _info(self):
-            image, label = tfds.features.Image(encoding_format="jpeg"), tfds.features.ClassLabel(num_classes=1000)
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(dict(image=image, label=label)))
+            image, label = (
+                tfds.features.Image(encoding_format="jpeg"),
+                tfds.features.ClassLabel(num_classes=1000),
+            )
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(dict(image=image, label=label))
+            )
 
         def _split_generators(self, _):
-            return dict(train=self._generate_examples(PHOTOGRAPHS), validation=self._generate_examples(1))
+            return dict(
+                train=self._generate_examples(PHOTOGRAPHS), validation=self._generate_examples(1)
+            )
 
         def _generate_examples(self, count):
             for number in range(count):
@@ -60,11 +71,14 @@ def prepare(photographs: list[bytes]) -> None:
 
     Imagenet2012.name = "imagenet2012"
     tfds.disable_progress_bar()
-    Imagenet2012(data_dir=os.environ["TFDS_DATA_DIR"], file_format="array_record").download_and_prepare()
+    Imagenet2012(
+        data_dir=os.environ["TFDS_DATA_DIR"], file_format="array_record"
+    ).download_and_prepare()
 
 
 def bare(photographs: list[bytes]) -> float:
-    """Photographs per second of CPU, as straight as it goes: they lie in memory and the rectangles are drawn before."""
+    """Photographs per second of CPU, as straight as it goes: they lie in memory and the rectangles
+    are drawn before."""
     import cv2
 
     cv2.setNumThreads(0)
@@ -76,19 +90,24 @@ def bare(photographs: list[bytes]) -> float:
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
         shrinks = min(height, width) > SIDE
         part = image[top : top + height, left : left + width]
-        cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        cv2.resize(
+            part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
     return count / (time.process_time() - started)
 
 
 def streamed(workers: int):
-    """A streamed.Reader, and a function that takes BATCHES more batches and gives the photographs per second of CPU.
+    """A streamed.Reader, and a function that takes BATCHES more batches and gives the photographs
+    per second of CPU.
 
     What is read ahead is so before and after: the reader is left alone until it rests.
     """
     from train.data import DATASETS
     from train.data.streamed import Reader
 
-    source = DATASETS["imagenet2012"](crop=SIDE, jitter=(), area=AREA, aspect=ASPECT, decoder="cv2", workers=workers).train
+    source = DATASETS["imagenet2012"](
+        crop=SIDE, jitter=(), area=AREA, aspect=ASPECT, decoder="cv2", workers=workers
+    ).train
     reader, step = Reader(source, BATCH, (0, BATCH), training=True), [0]
 
     def go() -> float:
@@ -123,10 +142,14 @@ def at_rest() -> float:
 
 
 def compare(rounds: int) -> None:
-    """Prints photographs per second of CPU of the bare loop and of the stream by threads and by processes, and their ratio."""
+    """Prints photographs per second of CPU of the bare loop and of the stream by threads and by
+    processes, and their ratio."""
     photographs = jpegs()
     size = statistics.mean(map(len, photographs)) / 1000
-    print(f"{PHOTOGRAPHS} JPEGs of {SIZE[1]} x {SIZE[0]}, {size:.0f} kB each, to {SIDE} x {SIDE}; {rounds} alternating rounds")
+    print(
+        f"{PHOTOGRAPHS} JPEGs of {SIZE[1]} x {SIZE[0]}, {size:.0f} kB each, to {SIDE} x {SIDE}; "
+        f"{rounds} alternating rounds"
+    )
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TFDS_DATA_DIR"] = folder
         prepare(photographs)
@@ -138,4 +161,7 @@ def compare(rounds: int) -> None:
             loop, stream = (statistics.median(x) for x in zip(*pairs, strict=True))
             ratio = statistics.median(s / b for b, s in pairs)
             how = f"{workers} processes" if workers else "threads"
-            print(f"{how}: bare loop {loop:.0f}, streamed {stream:.0f} photographs per second of CPU, ratio {ratio:.2f}")
+            print(
+                f"{how}: bare loop {loop:.0f}, streamed {stream:.0f} photographs per second of "
+                f"CPU, ratio {ratio:.2f}"
+            )

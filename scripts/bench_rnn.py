@@ -1,4 +1,5 @@
-"""A training step of recurrent layers, ours against PyTorch's; alternating in rounds. Used by scripts.bench."""
+"""A training step of recurrent layers, ours against PyTorch's; alternating in rounds. Used by
+scripts.bench."""
 
 import functools
 import os
@@ -9,12 +10,14 @@ import numpy as np
 from scripts import rounds
 
 CELLS = dict(elman="RNN", gru="GRU", lstm="LSTM")
-SHAPES = ((64, 256, 100), (32, 128, 400), (32, 650, 35), (128, 128, 35))  # batch, hidden and input size, time steps
+# batch, hidden and input size, time steps
+SHAPES = ((64, 256, 100), (32, 128, 400), (32, 650, 35), (128, 128, 35))
 STEPS = 10  # of ours in one dispatch
 
 
 def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices: int = 2):
-    """A function that takes STEPS steps of SGD on sum of squares of a layer's outputs, and waits."""
+    """A function that takes STEPS steps of SGD on sum of squares of a layer's outputs, and
+    waits."""
     import jax
     import jax.numpy as jnp
 
@@ -24,7 +27,11 @@ def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices
     batch, hidden, time_steps = shape
     devices = min(devices, jax.device_count())
     layer = Recurrent(cells.make(cell, hidden), scan=scan)
-    x = np.random.default_rng(0).normal(size=(devices, batch // devices, time_steps, hidden)).astype(np.float32)
+    x = (
+        np.random.default_rng(0)
+        .normal(size=(devices, batch // devices, time_steps, hidden))
+        .astype(np.float32)
+    )
     mask = np.ones(x.shape[:3], bool)
     params = layer.init(jax.random.key(0), x[0], mask[0])
 
@@ -38,7 +45,9 @@ def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices
 
         return jax.lax.fori_loop(0, STEPS, one, params)
 
-    run = jax.pmap(steps, axis_name="d", in_axes=(None, 0, 0), out_axes=None, devices=jax.devices()[:devices])
+    run = jax.pmap(
+        steps, axis_name="d", in_axes=(None, 0, 0), out_axes=None, devices=jax.devices()[:devices]
+    )
     compiled = run.lower(params, x, mask).compile()
     held = [params]
 
@@ -55,7 +64,9 @@ def theirs(cell: str, shape: tuple[int, int, int]):
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     batch, hidden, time_steps = shape
     layer = getattr(torch.nn, CELLS[cell])(hidden, hidden, batch_first=True)
-    x = torch.tensor(np.random.default_rng(0).normal(size=(batch, time_steps, hidden)).astype(np.float32))
+    x = torch.tensor(
+        np.random.default_rng(0).normal(size=(batch, time_steps, hidden)).astype(np.float32)
+    )
     optimizer = torch.optim.SGD(layer.parameters(), lr=1e-3)
 
     def call():
@@ -67,7 +78,8 @@ def theirs(cell: str, shape: tuple[int, int, int]):
 
 
 def compare(cells, count: int) -> None:
-    """Prints, for each cell and shape, PyTorch's milliseconds and the median ratio of ours to them."""
+    """Prints, for each cell and shape, PyTorch's milliseconds and the median ratio of ours to
+    them."""
     from train.__main__ import prepare_jax
 
     prepare_jax()
@@ -84,14 +96,20 @@ def compare(cells, count: int) -> None:
                 print(f"{cell} {shape}: no quiet round; other processes use the machine")
                 continue
             ratios = {
-                name: statistics.median(a / STEPS / b for a, b in zip(times[name], times["torch"], strict=True))
+                name: statistics.median(
+                    a / STEPS / b for a, b in zip(times[name], times["torch"], strict=True)
+                )
                 for name in makers
                 if name != "torch"
             }
             shown = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
             milliseconds = 1000 * statistics.median(times["torch"])
-            quiet, what = len(times["torch"]), f"{cell:<5} batch {shape[0]}, H {shape[1]}, T {shape[2]}"
+            quiet, what = (
+                len(times["torch"]),
+                f"{cell:<5} batch {shape[0]}, H {shape[1]}, T {shape[2]}",
+            )
             print(
-                f"{what}: PyTorch {milliseconds:.1f} ms; ours / PyTorch: {shown}; {quiet} quiet rounds of {quiet + skipped}",
+                f"{what}: PyTorch {milliseconds:.1f} ms; ours / PyTorch: {shown}; {quiet} quiet "
+                f"rounds of {quiet + skipped}",
                 flush=True,
             )

@@ -1,4 +1,5 @@
-"""N seeds in one program against N trainings one after the other in PyTorch. Used by scripts.bench."""
+"""N seeds in one program against N trainings one after the other in PyTorch. Used by
+scripts.bench."""
 
 import functools
 import os
@@ -13,11 +14,13 @@ WAYS = ("map", "vmap", "devices", "devices+vmap")
 STEPS = 5  # in one dispatch of ours
 TABLE = "configs/papers/lstm1997/embedded_reber.py:small/3 blocks of 2 at 0.5"
 ADDING = "configs/lstm_adding.py:T=100"
-CASES = ("lstm", "lenet5", "resnet20")  # the adding problem by an LSTM of 32 units, batch 64; two of bench_cnn.MODELS
+# the adding problem by an LSTM of 32 units, batch 64; two of bench_cnn.MODELS
+CASES = ("lstm", "lenet5", "resnet20")
 
 
 def ours(case: str, seeds: int, way: str, steps: int = STEPS):
-    """A function that takes `steps` steps of every seed and waits. case: one of CASES, or a config."""
+    """A function that takes `steps` steps of every seed and waits. case: one of CASES, or a
+    config."""
     import jax
 
     from configs import load
@@ -52,7 +55,10 @@ def theirs(case: str):
     layer, head = nn.LSTM(2, 32, batch_first=True), nn.Linear(32, 1)
     optimizer = torch.optim.Adam([*layer.parameters(), *head.parameters()], lr=0.01)
     rng = np.random.default_rng(0)
-    x, y = torch.tensor(rng.random([64, 100, 2], np.float32)), torch.tensor(rng.random([64, 1], np.float32))
+    x, y = (
+        torch.tensor(rng.random([64, 100, 2], np.float32)),
+        torch.tensor(rng.random([64, 1], np.float32)),
+    )
 
     def call():
         optimizer.zero_grad()
@@ -63,24 +69,37 @@ def theirs(case: str):
 
 
 def compare(count: int) -> None:
-    """Prints milliseconds for a step of one seed, by each way and number of seeds, and PyTorch's for a step of one training."""
+    """Prints milliseconds for a step of one seed, by each way and number of seeds, and PyTorch's
+    for a step of one training."""
     from train.__main__ import prepare_jax
 
     prepare_jax()
     import jax
 
     for case in CASES:
-        for seeds in COUNTS if case != "resnet20" else COUNTS[:2]:  # 16 of ResNet-20 take minutes a round
-            ways = [way for way in WAYS if seeds >= len(jax.devices()) or not way.startswith("devices")]
+        # 16 of ResNet-20 take minutes a round
+        for seeds in COUNTS if case != "resnet20" else COUNTS[:2]:
+            ways = [
+                way for way in WAYS if seeds >= len(jax.devices()) or not way.startswith("devices")
+            ]
             makers = {way: functools.partial(ours, case, seeds, way) for way in ways}
-            times, skipped, _ = rounds.quiet({"torch": functools.partial(theirs, case)} | makers, count)
+            times, skipped, _ = rounds.quiet(
+                {"torch": functools.partial(theirs, case)} | makers, count
+            )
             if not times["torch"]:
                 print(f"{case}, {seeds} seeds: no quiet round; other processes use the machine")
                 continue
-            each = {way: statistics.median(t) / (1 if way == "torch" else STEPS * seeds) for way, t in times.items()}
+            each = {
+                way: statistics.median(t) / (1 if way == "torch" else STEPS * seeds)
+                for way, t in times.items()
+            }
             shown = ", ".join(f"{way} {1000 * t:.2f}" for way, t in each.items())
             quiet = len(times["torch"])
-            print(f"{case}, {seeds} seeds, ms a step and seed: {shown}; {quiet} quiet rounds of {quiet + skipped}", flush=True)
+            print(
+                f"{case}, {seeds} seeds, ms a step and seed: {shown}; {quiet} quiet rounds of "
+                f"{quiet + skipped}",
+                flush=True,
+            )
     population(count)
 
 
@@ -92,9 +111,13 @@ def population(count: int) -> None:
     if not times["1"]:
         print("lstm1997: no quiet round; other processes use the machine")
         return
-    ratio = statistics.median(30 * one / many for one, many in zip(times["1"], times["30"], strict=True))
+    ratio = statistics.median(
+        30 * one / many for one, many in zip(times["1"], times["30"], strict=True)
+    )
     together, alone = 500 * 30 / statistics.median(times["30"]), 500 / statistics.median(times["1"])
     print(
-        f"lstm1997, experiment 1: 30 trials together {together:,.0f} sequences/s, one alone {alone:,.0f}: "
-        f"{ratio:.1f} times faster than one by one; {len(times['1'])} quiet rounds of {len(times['1']) + skipped}"
+        f"lstm1997, experiment 1: 30 trials together {together:,.0f} sequences/s, one alone "
+        f"{alone:,.0f}: "
+        f"{ratio:.1f} times faster than one by one; {len(times['1'])} quiet rounds of "
+        f"{len(times['1']) + skipped}"
     )

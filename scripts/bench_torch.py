@@ -1,4 +1,5 @@
-"""The networks of `scripts.bench cnn` in PyTorch, to time ours against. Needs the extra `parity`."""
+"""The networks of `scripts.bench cnn` in PyTorch, to time ours against. Needs the extra
+`parity`."""
 
 import torch
 from torch import nn
@@ -6,17 +7,40 @@ from torch import nn
 
 def lenet5(outputs: int = 10) -> nn.Module:
     """architectures.build("lenet5", activation="relu", subsampling="max")."""
-    features = [nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
-    return nn.Sequential(*features, nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, outputs))
+    features = [
+        nn.Conv2d(1, 6, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+    ]
+    return nn.Sequential(
+        *features,
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, outputs),
+    )
 
 
 def alexnet(outputs: int = 1000) -> nn.Module:
     """architectures.build("alexnet_2014")."""
     layers, inputs = [], 3
     for i, (maps, window, options) in enumerate(
-        [(64, 11, dict(stride=4, padding=2)), (192, 5, dict(padding=2)), *[(m, 3, dict(padding=1)) for m in (384, 256, 256)]]
+        [
+            (64, 11, dict(stride=4, padding=2)),
+            (192, 5, dict(padding=2)),
+            *[(m, 3, dict(padding=1)) for m in (384, 256, 256)],
+        ]
     ):
-        layers += [nn.Conv2d(inputs, maps, window, **options), nn.ReLU(), *([nn.MaxPool2d(3, 2)] if i in (0, 1, 4) else [])]
+        layers += [
+            nn.Conv2d(inputs, maps, window, **options),
+            nn.ReLU(),
+            *([nn.MaxPool2d(3, 2)] if i in (0, 1, 4) else []),
+        ]
         inputs = maps
     return nn.Sequential(*layers, nn.Flatten(), *_fully_connected(256 * 36, outputs))
 
@@ -29,11 +53,20 @@ def vgg11(outputs: int = 1000, image: int = 64) -> nn.Module:
             layers += [nn.Conv2d(inputs, maps, 3, padding=1), nn.ReLU()]
             inputs = maps
         layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), *_fully_connected(512 * (image // 32) ** 2, outputs))
+    return nn.Sequential(
+        *layers, nn.Flatten(), *_fully_connected(512 * (image // 32) ** 2, outputs)
+    )
 
 
 def _fully_connected(inputs: int, outputs: int) -> list[nn.Module]:
-    hidden = [nn.Linear(inputs, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout()]
+    hidden = [
+        nn.Linear(inputs, 4096),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Dropout(),
+    ]
     return [*hidden, nn.Linear(4096, outputs)]
 
 
@@ -44,13 +77,17 @@ class Unit(nn.Module):
             shapes = [(inputs, width, 1, 1), (width, width, 3, stride), (width, 4 * width, 1, 1)]
         else:
             shapes = [(inputs, width, 3, stride), (width, width, 3, 1)]
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, k, s, k // 2, bias=False) for i, o, k, s in shapes)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, k, s, k // 2, bias=False) for i, o, k, s in shapes
+        )
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for _, o, _, _ in shapes)
         self.stride, self.features, outputs = stride, shapes[-1][1], shapes[-1][1]
         changes = stride > 1 or inputs != outputs
         self.projection = None
         if changes and option == "B":
-            self.projection = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.projection = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x):
         y = x
@@ -59,13 +96,20 @@ class Unit(nn.Module):
         if self.projection is not None:
             x = self.projection(x)
         elif x.shape != y.shape:
-            x = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+            x = nn.functional.pad(
+                x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, y.shape[1] - x.shape[1])
+            )
         return torch.relu(x + y)
 
 
 def resnet50(outputs: int = 1000) -> nn.Module:
     """architectures.build("resnet", stride_in="3x3", pool="padded")."""
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    stem = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
     return nn.Sequential(*stem, *_stages((3, 4, 6, 3), 64, 64, True, "B"), nn.Linear(2048, outputs))
 
 
@@ -85,7 +129,8 @@ def _stages(stages, inputs: int, width: int, bottleneck: bool, option: str) -> l
 
 
 def trainer(network: nn.Module, images, labels, *, channels_last: bool, compiled: bool):
-    """A function that takes one step of SGD with momentum on the batch and waits for it. images [B, H, W, C]."""
+    """A function that takes one step of SGD with momentum on the batch and waits for it. images [B,
+    H, W, C]."""
     form = torch.channels_last if channels_last else torch.contiguous_format
     x = torch.tensor(images).permute(0, 3, 1, 2).contiguous(memory_format=form)
     y = torch.tensor(labels, dtype=torch.long)

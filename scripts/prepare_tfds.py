@@ -1,4 +1,5 @@
-"""Folders of TFDS as array_record: prepared by TFDS itself, or converted from its TFRecord files without TensorFlow.
+"""Folders of TFDS as array_record: prepared by TFDS itself, or converted from its TFRecord files
+without TensorFlow.
 
 Used by scripts.prepare_data.
 """
@@ -33,7 +34,8 @@ def known(name: str, ours: list[str]) -> None:
 
 
 def prepare(name: str, manual_dir: str | None = None) -> pathlib.Path:
-    """The folder of a set, which TFDS downloads and prepares, or which is converted where it has it as TFRecord."""
+    """The folder of a set, which TFDS downloads and prepares, or which is converted where it has it
+    as TFRecord."""
     there = files.tfds_version(name)
     if there:
         print(f"already prepared: {there}")
@@ -47,28 +49,43 @@ def prepare(name: str, manual_dir: str | None = None) -> pathlib.Path:
         import tensorflow_datasets as tfds
     except ImportError as error:
         missing = error.name or error
-        raise BadInput(f"preparing {name} needs {missing}: pip install -e '.[prepare]' -c constraints.txt") from None
+        raise BadInput(
+            f"preparing {name} needs {missing}: pip install -e '.[prepare]' -c constraints.txt"
+        ) from None
     try:
         builder = tfds.builder(name, data_dir=str(files.tfds_folder()), file_format="array_record")
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+        )
     except (Exception, AssertionError) as error:  # TFDS raises whatever its downloader does
         reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"TFDS could not prepare {name} ({type(error).__name__}: {reason})") from None
+        raise BadInput(
+            f"TFDS could not prepare {name} ({type(error).__name__}: {reason})"
+        ) from None
     return prepared.directory(name)
 
 
 def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-    """Writes the records of a TFRecord folder NAME/VERSION as array_record into `target`, which may be the same folder.
+    """Writes the records of a TFRecord folder NAME/VERSION as array_record into `target`, which may
+    be the same folder.
 
-    The bytes of each record stay as they are. Shards that are there are not written again, so a second call goes on; the folder
-    counts as prepared once dataset_info.json, written last, says so. The TFRecord files stay. Raises BadInput.
+    The bytes of each record stay as they are. Shards that are there are not written again, so a
+    second call goes on; the folder counts as prepared once dataset_info.json, written last, says
+    so. The TFRecord files stay. Raises BadInput.
     """
     try:
         info = json.loads((source / "dataset_info.json").read_text())
-        splits = {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
+        splits = {
+            split["name"]: [int(length) for length in split["shardLengths"]]
+            for split in info["splits"]
+        }
         if info.get("fileFormat", "tfrecord") != "tfrecord":
             raise BadInput(f"{source} holds {info['fileFormat']}, not tfrecord")
-        shards = [(split, i, len(lengths), length) for split, lengths in splits.items() for i, length in enumerate(lengths)]
+        shards = [
+            (split, i, len(lengths), length)
+            for split, lengths in splits.items()
+            for i, length in enumerate(lengths)
+        ]
         target.mkdir(parents=True, exist_ok=True)
         for done, (split, number, of, length) in enumerate(shards):
             name = f"{info['name']}-{split}.{{}}-{number:05}-of-{of:05}"
@@ -77,17 +94,26 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
                 _convert_shard(source / name.format("tfrecord"), path, length)
             _progress(done + 1, len(shards), source)
         for path in source.glob("*"):
-            if target != source and path.is_file() and ".tfrecord-" not in path.name and path.name != "dataset_info.json":
+            if (
+                target != source
+                and path.is_file()
+                and ".tfrecord-" not in path.name
+                and path.name != "dataset_info.json"
+            ):
                 shutil.copyfile(path, target / path.name)
         info["fileFormat"] = "array_record"
         for split in info["splits"]:
             if "filepathTemplate" in split:
-                split["filepathTemplate"] = split["filepathTemplate"].replace("tfrecord", "array_record")
+                split["filepathTemplate"] = split["filepathTemplate"].replace(
+                    "tfrecord", "array_record"
+                )
         write_whole(target / "dataset_info.json", json.dumps(info, indent=2))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
-        raise DataError(f"{source / 'dataset_info.json'} is damaged ({type(error).__name__}: {error})") from None
+        raise DataError(
+            f"{source / 'dataset_info.json'} is damaged ({type(error).__name__}: {error})"
+        ) from None
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from None
     if source == target:
@@ -96,7 +122,8 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
 
 
 def _convert_shard(source: pathlib.Path, path: pathlib.Path, length: int) -> None:
-    """One file, all of it or nothing; `length` records. Raises DataError where it has not so many."""
+    """One file, all of it or nothing; `length` records. Raises DataError where it has not so
+    many."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -130,7 +157,8 @@ def _progress(done: int, of: int, what: pathlib.Path) -> None:
 
 
 def check(name: str) -> str:
-    """One line on a prepared folder: its records are as many as it says, and a sample of each split can be read.
+    """One line on a prepared folder: its records are as many as it says, and a sample of each split
+    can be read.
 
     Raises BadInput where it is not there, not whole, or a record of the sample is damaged.
     """
@@ -142,10 +170,15 @@ def check(name: str) -> str:
         features = builder.info.features
         pictures = [key for key in features if isinstance(features[key], tfds.features.Image)]
         for split, said in builder.info.splits.items():
-            records = builder.as_data_source(split, decoders={key: tfds.decode.SkipDecoding() for key in pictures})
+            records = builder.as_data_source(
+                split, decoders={key: tfds.decode.SkipDecoding() for key in pictures}
+            )
             counts[split] = len(records)
             if len(records) != said.num_examples:
-                raise DataError(f"{folder}: {split} has {len(records):,} records, must have {said.num_examples:,}")
+                raise DataError(
+                    f"{folder}: {split} has {len(records):,} records, must have "
+                    f"{said.num_examples:,}"
+                )
             for i in np.unique(np.linspace(0, len(records) - 1, SAMPLE).astype(int)):
                 example = records[int(i)]
                 for key in pictures:
@@ -160,6 +193,10 @@ def check(name: str) -> str:
 
 def _look_at(picture: bytes, what: str) -> None:
     try:
-        crops.cut(picture, crops.central_square, np.empty([1, 1, 3], np.uint8), crops.decoder("auto"))
+        crops.cut(
+            picture, crops.central_square, np.empty([1, 1, 3], np.uint8), crops.decoder("auto")
+        )
     except (ValueError, OSError, SyntaxError) as error:
-        raise DataError(f"{what} cannot be decoded ({' '.join(str(error).split())[:100]})") from None
+        raise DataError(
+            f"{what} cannot be decoded ({' '.join(str(error).split())[:100]})"
+        ) from None

@@ -2,7 +2,8 @@
 
 python -m scripts.report RUN...    appends each run's result to configs/results.csv, then writes the README's block
 python -m scripts.report TABLE.py [--workdir=DIR]   enters the table's finished runs in results.csv beside it, writes the
-                                   README and the figures of the paper's folder, and configs/papers/README.md
+                                   README and the figures of the paper's folder, and
+                                   configs/papers/README.md
 python -m scripts.report --check   fails when a README does not match its CSV
 """
 
@@ -29,13 +30,18 @@ def row(run: str) -> dict[str, str]:
     """The line of a run in results.csv. Raises BadInput if it has no result."""
     workdir = paths.path_of(run, "RUN")
     if not (workdir / RESULT).exists():
-        raise BadInput(f"{run}: has no {RESULT}; name a run that is trained to its end, or tables alone")
+        raise BadInput(
+            f"{run}: has no {RESULT}; name a run that is trained to its end, or tables alone"
+        )
     result = read(workdir)
     return dict(
         command=result["command"],
         metric=result["metric"],
         seeds=" ".join(map(str, result["seeds"])),
-        values=" ".join("nan" if v is None else f"{v:.6g}" for v in result["metrics"][result["metric"]]["per_seed"]),
+        values=" ".join(
+            "nan" if v is None else f"{v:.6g}"
+            for v in result["metrics"][result["metric"]]["per_seed"]
+        ),
         steps=result["steps"],
         seconds=result["seconds"],
         python=result["versions"]["python"],
@@ -47,14 +53,21 @@ def block(rows: list[dict[str, str]]) -> str:
     """The README's table: the newest row of each command."""
     newest = {}
     for row in rows:
-        newest[row["command"]] = max(newest.get(row["command"], row), row, key=lambda row: row["finished"])
-    lines = ["| command | data | result, mean +- std over seeds | steps | measured on |", "|---|---|---|---|---|"]
+        newest[row["command"]] = max(
+            newest.get(row["command"], row), row, key=lambda row: row["finished"]
+        )
+    lines = [
+        "| command | data | result, mean +- std over seeds | steps | measured on |",
+        "|---|---|---|---|---|",
+    ]
     for r in newest.values():
         values = [float(v) for v in r["values"].split()]
         unit = "%" if r["metric"].endswith("error") else ""
         lines.append(
-            f"| `{r['command']}` | {r['data']} | {r['metric']} {summary(values)}{unit} (N={len(values)}) | {int(r['steps']):,} "
-            f"in {float(r['seconds']):,.0f} s | {r['device']}, jax {r['jax']}, {r['finished'][:10]}, `{r['git'][:7]}` |"
+            f"| `{r['command']}` | {r['data']} | {r['metric']} {summary(values)}{unit} "
+            f"(N={len(values)}) | {int(r['steps']):,} "
+            f"in {float(r['seconds']):,.0f} s | {r['device']}, jax {r['jax']}, "
+            f"{r['finished'][:10]}, `{r['git'][:7]}` |"
         )
     return "\n".join(lines) + "\n"
 
@@ -66,9 +79,15 @@ def with_block(readme: str, text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.report", __doc__)
-    parser.add_argument("runs", nargs="*", metavar="RUN|TABLE.py", help="a run's workdir, or tables")
-    parser.add_argument("--check", action="store_true", help="exit with 1 when README.md does not match results.csv")
-    parser.add_argument("--workdir", metavar="DIR", help="of a table: where scripts.sweep put its runs")
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN|TABLE.py", help="a run's workdir, or tables"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="exit with 1 when README.md does not match results.csv"
+    )
+    parser.add_argument(
+        "--workdir", metavar="DIR", help="of a table: where scripts.sweep put its runs"
+    )
     flags = parser.parse_args(arguments)
     tables = bool(flags.runs) and all(run.endswith(".py") for run in flags.runs)
     if flags.check and flags.runs:
@@ -86,7 +105,10 @@ def main(arguments: list[str]) -> int:
         if README.read_text() != with_block(README.read_text(), block(rows)):
             stale.append(README)
         for page in stale:
-            print(f"{page.relative_to(ROOT)} does not match its results.csv; run python -m scripts.report")
+            print(
+                f"{page.relative_to(ROOT)} does not match its results.csv; run python -m "
+                "scripts.report"
+            )
         return 1 if stale else 0
     known = {(old["command"], old["finished"]) for old in rows}
     rows += [r for r in new if (r["command"], r["finished"]) not in known]

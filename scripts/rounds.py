@@ -1,4 +1,5 @@
-"""Timing that alternates between variants and counts only rounds in which other processes leave the machine alone."""
+"""Timing that alternates between variants and counts only rounds in which other processes leave the
+machine alone."""
 
 import concurrent.futures
 import contextlib
@@ -20,20 +21,26 @@ def cpu_seconds(processes) -> tuple[float, float]:
     for process in processes:
         with open(f"/proc/{process}/stat") as file:
             own += sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))  # utime and stime
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own / os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own / os.sysconf(
+        "SC_CLK_TCK"
+    )
 
 
 def quiet(makers: dict, rounds: int) -> tuple[dict[str, list[float]], int, dict[str, int]]:
-    """Seconds of a call of each variant in each quiet round, how many rounds were not quiet, and MB each held at most.
+    """Seconds of a call of each variant in each quiet round, how many rounds were not quiet, and MB
+    each held at most.
 
-    makers: variant -> a function that spawn can send, which makes what is timed. Each is made in a process of its own, as it
-    would be used: side by side, one's allocator and threads would change the other's times. The first call compiles.
+    makers: variant -> a function that spawn can send, which makes what is timed. Each is made in a
+    process of its own, as it would be used: side by side, one's allocator and threads would change
+      the other's times. The first call compiles.
     """
     times, skipped = {name: [] for name in makers}, 0
     with contextlib.ExitStack() as stack:
         context = multiprocessing.get_context("spawn")
         pools = {
-            name: stack.enter_context(concurrent.futures.ProcessPoolExecutor(1, context, _start, (make,)))
+            name: stack.enter_context(
+                concurrent.futures.ProcessPoolExecutor(1, context, _start, (make,))
+            )
             for name, make in makers.items()
         }
         processes = [os.getpid(), *(pool.submit(os.getpid).result() for pool in pools.values())]
@@ -43,9 +50,13 @@ def quiet(makers: dict, rounds: int) -> tuple[dict[str, list[float]], int, dict[
             repeats[name] = max(1, round(SECONDS / pool.submit(_call, 1).result()))
         while len(next(iter(times.values()))) < rounds and skipped < 20 * rounds:
             (machine, own), began = cpu_seconds(processes), time.perf_counter()
-            measured = {name: pool.submit(_call, repeats[name]).result() for name, pool in pools.items()}
+            measured = {
+                name: pool.submit(_call, repeats[name]).result() for name, pool in pools.items()
+            }
             machine_after, own_after = cpu_seconds(processes)
-            if (machine_after - machine - (own_after - own)) / (time.perf_counter() - began) > QUIET:
+            if (machine_after - machine - (own_after - own)) / (
+                time.perf_counter() - began
+            ) > QUIET:
                 skipped += 1
                 continue
             for name, seconds in measured.items():

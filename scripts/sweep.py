@@ -2,8 +2,8 @@
 
 python -m scripts.sweep configs/papers/resnet/depth.py [--scale=small] [--rows=NAME,...] [--seeds=N] [--workdir=DIR]
     [--shard=i/n] [--dry_run]
-Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2 on two machines that share DIR take every
-second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
+Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2 on two machines
+that share DIR take every second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
 """
 
 from train import host_flags, hosts, interruption
@@ -28,12 +28,16 @@ MOST_SEEDS = 10_000  # of a row: all train in one program
 
 
 def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
-    """The rows by --rows and --shard, and those that they go on from, in the order of the table. Raises BadInput.
+    """The rows by --rows and --shard, and those that they go on from, in the order of the table.
+    Raises BadInput.
 
     A shard has whole lines of rows that go on from one another.
     """
     if rows is not None and not rows.strip():
-        raise BadInput("--rows: is empty, as a variable of the shell that is not set; name rows, or leave it out for all")
+        raise BadInput(
+            "--rows: is empty, as a variable of the shell that is not set; name rows, or leave it "
+            "out for all"
+        )
     names = [table.row(name).name for name in rows.split(",")] if rows else table.names(scale)
     names = [before for name in names for before in table.line(name)]
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
@@ -45,15 +49,29 @@ def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
 
 
 def plan(
-    path: pathlib.Path, table: Table, scale: str, rows: list[str], seeds: tuple[int, ...], runs: pathlib.Path
+    path: pathlib.Path,
+    table: Table,
+    scale: str,
+    rows: list[str],
+    seeds: tuple[int, ...],
+    runs: pathlib.Path,
 ) -> tuple[str, list[BadInput]]:
-    """What a sweep will do, with the time that the same rows took, a seed, when results.csv was made; and what stands in its
-    way: rows that were run with other seeds, or before their config changed."""
+    """What a sweep will do, with the time that the same rows took, a seed, when results.csv was
+    made; and what stands in its way: rows that were run with other seeds, or before their config
+    changed."""
     seconds = table_runs.seconds_a_seed(path, scale)  # or of an ensemble
-    lines, total, unknown, refused = [f"{table.title}; scale {scale}: {table.scale(scale).about}"], 0.0, 0, []
+    lines, total, unknown, refused = (
+        [f"{table.title}; scale {scale}: {table.scale(scale).about}"],
+        0.0,
+        0,
+        [],
+    )
     width = max(map(len, rows), default=0)
     for name in rows:
-        where, config = runs / folder_of(name), base.override(table.config(name, scale), {"seeds": seeds})
+        where, config = (
+            runs / folder_of(name),
+            base.override(table.config(name, scale), {"seeds": seeds}),
+        )
         done, took, state = (where / "result.json").exists(), seconds.get(name), "done"
         took = None if took is None else took * len(seeds) / config.eval.ensemble
         try:
@@ -64,10 +82,14 @@ def plan(
         if not done and state == "done":
             total, unknown = total + (took or 0), unknown + (took is None)
             state = "not measured yet" if took is None else f"about {took / 60:.1f} min"
-        lines.append(f"  {name:<{width}} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}")
+        lines.append(
+            f"  {name:<{width}} {_steps(config.optim.steps):>16}, {len(seeds)} seeds: {state}"
+        )
     times = [f"{total / 60:.1f} min, as measured where results.csv says"] if total else []
     times += [f"{unknown} rows of unknown length"] if unknown else []
-    lines.append(f"  to do: {', and '.join(times) or ('nothing' if rows else 'nothing, as this shard has no rows')}")
+    lines.append(
+        f"  to do: {', and '.join(times) or ('nothing' if rows else 'nothing, as this shard has no rows')}"
+    )
     return "\n".join(lines), refused
 
 
@@ -80,9 +102,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("table", metavar="TABLE.py")
     parser.add_argument("--scale", default="small", help="one of the table's scales")
     parser.add_argument("--rows", metavar="NAME,...", help="only these")
-    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1, instead of the scale's number")
-    parser.add_argument("--workdir", metavar="DIR", help="where the runs go, in a folder for the scale; runs/PAPER/TABLE")
-    parser.add_argument("--shard", default="0/1", metavar="i/n", help="every n-th row from row i on")
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="seeds 0 to N - 1, instead of the scale's number"
+    )
+    parser.add_argument(
+        "--workdir",
+        metavar="DIR",
+        help="where the runs go, in a folder for the scale; runs/PAPER/TABLE",
+    )
+    parser.add_argument(
+        "--shard", default="0/1", metavar="i/n", help="every n-th row from row i on"
+    )
     parser.add_argument("--dry_run", action="store_true", help="only print the plan")
     host_flags.add(parser)
     flags = parser.parse_args(arguments)
@@ -93,7 +123,10 @@ def main(arguments: list[str]) -> int:
     count = table.scale(flags.scale).seeds if flags.seeds is None else flags.seeds
     if not 1 <= count <= MOST_SEEDS:
         raise BadInput(f"--seeds: {count} must be from 1 to {MOST_SEEDS:,}")
-    runs, rows = table_runs.workdir_of(path, flags.scale, flags.workdir), chosen(table, flags.scale, flags.rows, flags.shard)
+    runs, rows = (
+        table_runs.workdir_of(path, flags.scale, flags.workdir),
+        chosen(table, flags.scale, flags.rows, flags.shard),
+    )
     for name in rows:
         _about(name, base.validate, table.config(name, flags.scale))
     text, refused = plan(path, table, flags.scale, rows, tuple(range(count)), runs)
@@ -107,11 +140,17 @@ def main(arguments: list[str]) -> int:
     table_figure.check(path, table)
     for name in rows:
         if not (runs / folder_of(name) / "result.json").exists():
-            check(path, table, name, base.override(table.config(name, flags.scale), {"seeds": tuple(range(count))}))
+            check(
+                path,
+                table,
+                name,
+                base.override(table.config(name, flags.scale), {"seeds": tuple(range(count))}),
+            )
     failed, outcomes = [], {}
     for k, name in enumerate(rows):
         where, before = runs / folder_of(name), table.row(name).of
-        done = hosts.share(str((where / "result.json").exists()))[0] == "True"  # as process 0 sees it
+        # as process 0 sees it
+        done = hosts.share(str((where / "result.json").exists()))[0] == "True"
         say(f"row {k + 1} of {len(rows)}: {name}{' is done' if done else ''}")
         try:
             if before in failed:
@@ -127,9 +166,18 @@ def main(arguments: list[str]) -> int:
             outcomes[name] = outcome(table, where)
         say(f"{name}: {outcomes[name]}")
     width = max(map(len, outcomes), default=0)
-    say("\n".join([f"{table.title}; scale {flags.scale}:", *(f"  {name:<{width}} {text}" for name, text in outcomes.items())]))
+    say(
+        "\n".join(
+            [
+                f"{table.title}; scale {flags.scale}:",
+                *(f"  {name:<{width}} {text}" for name, text in outcomes.items()),
+            ]
+        )
+    )
     if failed:
-        raise NonFinite(f"no result of {', '.join(failed)}: numbers that are not finite, as said above")
+        raise NonFinite(
+            f"no result of {', '.join(failed)}: numbers that are not finite, as said above"
+        )
     return 0
 
 
@@ -141,22 +189,33 @@ def _about(row: str, function, *arguments):
 
 
 def check(path: pathlib.Path, table: Table, name: str, config) -> None:
-    """Raises BadInput for a row that cannot be built, or whose log will lack what the table reads: before any row trains."""
+    """Raises BadInput for a row that cannot be built, or whose log will lack what the table reads:
+    before any row trains."""
     have = _about(name, experiment.build, config).metrics
-    judged = "test" if any(metric.startswith("test/") for metric in have) else "validation"  # as table_runs reads it
+    # as table_runs reads it
+    judged = "test" if any(metric.startswith("test/") for metric in have) else "validation"
     for metric in sorted(table.metrics):
         if metric.replace("test/", f"{judged}/", 1) not in have:
             raise BadInput(f"{path}: row {name} has no metric {metric!r}; have {', '.join(have)}")
 
 
 def hand_over(before: epath.Path, where: epath.Path) -> None:
-    """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of the finished run `before`."""
-    if (where / "config.json").exists():  # written when a run begins; a copy that was cut short is made again
+    """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of
+    the finished run `before`."""
+    # written when a run begins; a copy that was cut short is made again
+    if (where / "config.json").exists():
         return
-    folders = [folder.name for folder in (before / "checkpoints").iterdir()] if (before / "checkpoints").exists() else []
+    folders = (
+        [folder.name for folder in (before / "checkpoints").iterdir()]
+        if (before / "checkpoints").exists()
+        else []
+    )
     newest = max((int(name) for name in folders if name.isdigit()), default=None)
     if newest is None:
-        raise BadInput(f"{before}: is done but has no checkpoint to go on from; delete its result.json to train it again")
+        raise BadInput(
+            f"{before}: is done but has no checkpoint to go on from; delete its result.json to "
+            "train it again"
+        )
     copy(before / "checkpoints" / str(newest), where / "checkpoints" / str(newest))
     (before / log.FILE).copy(where / log.FILE, overwrite=True)
 
@@ -174,7 +233,9 @@ def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Pa
     except ValueError:
         shown = path
     numbers = ",".join(map(str, range(seeds)))
-    command.main([f"--config={shown}:{scale}/{name}", f"--config.seeds={numbers}", f"--workdir={where}"])
+    command.main(
+        [f"--config={shown}:{scale}/{name}", f"--config.seeds={numbers}", f"--workdir={where}"]
+    )
     import jax
 
     jax.clear_caches()  # the next row has programs of its own

@@ -17,18 +17,27 @@ from train.errors import BadInput
 
 
 def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
-    """Bahdanau et al. 2014, figure 2: the error of each row in the splits "test_A_to_B" against the length of the source; lines
-    are means over seeds, bands reach from the lowest to the highest seed."""
+    """Bahdanau et al. 2014, figure 2: the error of each row in the splits "test_A_to_B" against the
+    length of the source; lines are means over seeds, bands reach from the lowest to the highest
+    seed."""
     figure = matplotlib.figure.Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
     for name, run in runs.items():
-        last = {r["split"]: r["token_error"] for r in log.read(epath.Path(run)) if "token_error" in r}
-        parts = {tuple(map(int, re.findall(r"\d+", split))): of for split, of in last.items() if split.startswith("test_")}
+        last = {
+            r["split"]: r["token_error"] for r in log.read(epath.Path(run)) if "token_error" in r
+        }
+        parts = {
+            tuple(map(int, re.findall(r"\d+", split))): of
+            for split, of in last.items()
+            if split.startswith("test_")
+        }
         ends = sorted(parts)
         values = np.array([parts[end] for end in ends], np.float64)  # [parts, S]
         places = range(len(ends))
         (line,) = axes.plot(places, values.mean(1), marker="o", label=name)
-        axes.fill_between(places, values.min(1), values.max(1), alpha=0.2, color=line.get_color(), linewidth=0)
+        axes.fill_between(
+            places, values.min(1), values.max(1), alpha=0.2, color=line.get_color(), linewidth=0
+        )
     axes.set_xticks(places, [f"{low} to {high}" for low, high in ends])
     axes.set(xlabel="letters in the word", ylabel="phone error (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
@@ -51,45 +60,72 @@ def check(path: pathlib.Path, table: Table) -> None:
             raise BadInput(f"{path}: figures: unknown {kind!r}; have {', '.join(FIGURES)}")
 
 
-def draw(file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]) -> None:
-    """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run, where that is at hand.
+def draw(
+    file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]
+) -> None:
+    """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run, where that is
+    at hand.
 
-    The curves of every row, each seed and the median, and beside them the rows' values with their intervals. A seed that was
-    done goes on as it was then; one that never came to the level is an arrow head.
+    The curves of every row, each seed and the median, and beside them the rows' values with their
+    intervals. A seed that was done goes on as it was then; one that never came to the level is an
+    arrow head.
     """
     names = [row.name for row in table.rows if row.name in ours]
-    curve = table.curve or (table.measure if isinstance(table.measure, str) else table.measure.metric)
+    curve = table.curve or (
+        table.measure if isinstance(table.measure, str) else table.measure.metric
+    )
     split, _, metric = curve.partition("/")
-    figure = matplotlib.figure.Figure(figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained")
+    figure = matplotlib.figure.Figure(
+        figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained"
+    )
     left, right = figure.subplots(1, 2)
-    lowest, usual = np.inf, 0.0  # of the curves: the latter is the highest of what the medians nearly always are
+    # of the curves: the latter is the highest of what the medians nearly always are
+    lowest, usual = np.inf, 0.0
     for k, name in enumerate(names):
         log_of_it = log.read(epath.Path(runs[name])) if name in runs else []
         of = split if split in {r["split"] for r in log_of_it} else "validation"  # ImageNet's
         records = [r for r in log_of_it if r["split"] == of and metric in r]
-        fewest = min((len(r[metric]) for r in records), default=0)  # where ensembles were judged at the end, not seeds
+        # where ensembles were judged at the end, not seeds
+        fewest = min((len(r[metric]) for r in records), default=0)
         points = _held(np.array([r[metric][:fewest] for r in records], np.float64))
-        steps, color, style = [r["step"] for r in records], f"C{k % 10}", ("-", "--", ":")[min(k // 10, 2)]
+        steps, color, style = (
+            [r["step"] for r in records],
+            f"C{k % 10}",
+            ("-", "--", ":")[min(k // 10, 2)],
+        )
         if len(points):
             left.plot(steps, points, color=color, linewidth=0.6, alpha=0.3)
             middle = np.ma.median(points, axis=1)
             left.plot(steps, middle, color=color, ls=style, marker="o" if len(steps) == 1 else None)
             if middle.count():
-                lowest, usual = min(lowest, points.min()), max(usual, np.percentile(middle.compressed(), 98))
+                lowest, usual = (
+                    min(lowest, points.min()),
+                    max(usual, np.percentile(middle.compressed(), 98)),
+                )
         interval = statistics.mean(list(ours[name].values()))
         if np.isfinite(interval.low):
             right.plot([interval.low, interval.high], [k, k], color=color, linewidth=2)
         for value in ours[name].values():
             never = isinstance(value, AtLeast)
-            right.plot(value, k, ">" if never else "|", color=color, markersize=6 if never else 9, alpha=0.6)
+            right.plot(
+                value,
+                k,
+                ">" if never else "|",
+                color=color,
+                markersize=6 if never else 9,
+                alpha=0.6,
+            )
         right.plot(interval.mean, k, "o", color=color)
     drawn = len(runs.keys() & set(names))
-    of_rows = f"; {drawn} of {len(names)} rows" if drawn < len(names) else ""  # the others ran elsewhere
+    # the others ran elsewhere
+    of_rows = f"; {drawn} of {len(names)} rows" if drawn < len(names) else ""
     spikes = left.get_ylim()[1] > 10 * usual > 0
     if spikes:
         margin = 0.1 * (usual - lowest)
         left.set_ylim(lowest - margin, usual + margin)
-    left.set(xlabel="step", title=f"{curve}: median, seeds{of_rows}{'; spikes cut' if spikes else ''}")
+    left.set(
+        xlabel="step", title=f"{curve}: median, seeds{of_rows}{'; spikes cut' if spikes else ''}"
+    )
     right.set_yticks(range(len(names)), names)
     for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
         label.set_color(f"C{k % 10}")

@@ -19,13 +19,16 @@ COLUMNS = (
 
 
 def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path:
-    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of runs/PAPER/TABLE."""
-    return paths.path_of(f"runs/{path.parent.name}/{path.stem}" if parent is None else parent) / scale
+    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of
+    runs/PAPER/TABLE."""
+    return (
+        paths.path_of(f"runs/{path.parent.name}/{path.stem}" if parent is None else parent) / scale
+    )
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
-    """{seed: value} of a finished run; an ensemble has the number of its first seed. Raises BadInput for a metric that its log
-    does not have, or not where the best step is looked for."""
+    """{seed: value} of a finished run; an ensemble has the number of its first seed. Raises
+    BadInput for a metric that its log does not have, or not where the best step is looked for."""
     seeds = result["seeds"]
     stopped = result.get("stopped", [None] * len(seeds))
     trained = [result["steps"] if step is None else step for step in stopped]
@@ -39,27 +42,44 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
         by = _curve(run, measure.by)
         common = sorted(found.keys() & by.keys())
         if not common or by == found:
-            raise BadInput(f"{run}: {measure.metric} has no evaluations of its own beside those of {measure.by}")
+            raise BadInput(
+                f"{run}: {measure.metric} has no evaluations of its own beside those of "
+                f"{measure.by}"
+            )
         at = [min(common, key=lambda step, i=i: _or_inf(by[step][i])) for i in range(judged)]
         return {seed: found[step][i] for i, (seed, step) in enumerate(zip(seeds, at, strict=True))}
     if isinstance(measure, Until):
-        first = [min((step for step in found if found[step][i] <= measure.level), default=None) for i in range(judged)]
+        first = [
+            min((step for step in found if found[step][i] <= measure.level), default=None)
+            for i in range(judged)
+        ]
         return _in_examples(measure, seeds, first, trained)
-    done = [measure.startswith("train/") and step is not None for step in stopped[:judged]]  # and has no more values
-    last = ((of[i] for of in reversed(found.values()) if of[i] == of[i] or not done[i]) for i in range(judged))
+    # and has no more values
+    done = [measure.startswith("train/") and step is not None for step in stopped[:judged]]
+    last = (
+        (of[i] for of in reversed(found.values()) if of[i] == of[i] or not done[i])
+        for i in range(judged)
+    )
     return {seed: next(values, math.nan) for seed, values in zip(seeds, last, strict=True)}
 
 
-def _in_examples(measure: Steps, seeds: list[int], steps: list[int | None], trained: list[int]) -> dict[int, float]:
+def _in_examples(
+    measure: Steps, seeds: list[int], steps: list[int | None], trained: list[int]
+) -> dict[int, float]:
     """{seed: value}, AtLeast all that it was trained where its step is None."""
     of_seeds = zip(seeds, steps, trained, strict=False)
-    return {s: measure.examples * float(step) if step is not None else AtLeast(measure.examples * n) for s, step, n in of_seeds}
+    return {
+        s: measure.examples * float(step) if step is not None else AtLeast(measure.examples * n)
+        for s, step, n in of_seeds
+    }
 
 
 def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
-    """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the record before.
+    """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the
+    record before.
 
-    "test" is the split that a run is judged on, also where the data set calls it "validation", as ImageNet does.
+    "test" is the split that a run is judged on, also where the data set calls it "validation", as
+    ImageNet does.
     """
     split, _, metric = name.partition("/")
     records = log.read(epath.Path(run))
@@ -67,7 +87,9 @@ def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
         split = "validation"
     curve = {r["step"]: r[metric] for r in records if r["split"] == split and metric in r}
     if not curve:
-        have = sorted({f"{r['split']}/{key}" for r in records for key in r.keys() - {"step", "split"}})
+        have = sorted(
+            {f"{r['split']}/{key}" for r in records for key in r.keys() - {"step", "split"}}
+        )
         raise BadInput(f"{run}: no metric {name!r} in its log; have {', '.join(have)}")
     return {step: [math.nan if v is None else v for v in row] for step, row in curve.items()}
 
@@ -77,13 +99,21 @@ def _or_inf(x: float) -> float:
 
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
-    """The lines of results.csv of the rows whose runs are done. Raises BadInput where a row has changed since it was run."""
+    """The lines of results.csv of the rows whose runs are done. Raises BadInput where a row has
+    changed since it was run."""
     lines, where = [], {name: runs / folder_of(name) for name in table.names(scale)}
-    results = {name: report.read(run) for name, run in where.items() if (run / report.RESULT).exists()}
+    results = {
+        name: report.read(run) for name, run in where.items() if (run / report.RESULT).exists()
+    }
     for row in map(table.row, results):
         run, result = where[row.name], results[row.name]
-        same_row(table, run, base.override(table.config(row.name, scale), {"seeds": tuple(result["seeds"])}))
-        before = results[row.of]["seconds"] if row.of in results else 0  # what the run went on from took that
+        same_row(
+            table,
+            run,
+            base.override(table.config(row.name, scale), {"seeds": tuple(result["seeds"])}),
+        )
+        # what the run went on from took that
+        before = results[row.of]["seconds"] if row.of in results else 0
         for measure in table.measures:
             for seed, value in values(measure, run, result).items():
                 lines.append(
@@ -106,13 +136,21 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
 
 def same_row(table: Table, run: pathlib.Path, config) -> None:
     """Raises BadInput where a run is of another config than the row's, or was judged otherwise."""
-    when = ["eval.every", "log.every"] if any(isinstance(m, AtBest | Until) for m in table.measures) else []
+    when = (
+        ["eval.every", "log.every"]
+        if any(isinstance(m, AtBest | Until) for m in table.measures)
+        else []
+    )
     command.same_config(run, config, but=("eval.ensemble", "eval.batch_size", *when))
 
 
 def _written(measure: Measure, value: float) -> str:
     """A value in results.csv: of a seed that never came there, ">" and the bound."""
-    return f"{'>' * isinstance(value, AtLeast)}{value:.0f}" if isinstance(measure, Steps) else f"{value:.6g}"
+    return (
+        f"{'>' * isinstance(value, AtLeast)}{value:.0f}"
+        if isinstance(measure, Steps)
+        else f"{value:.6g}"
+    )
 
 
 def cell(values: dict[int, float]) -> str:
@@ -130,23 +168,34 @@ def read(folder: pathlib.Path) -> list[dict]:
         return []
     reader = csv.DictReader(file.open())
     if tuple(reader.fieldnames or COLUMNS) != COLUMNS:
-        raise BadInput(f"{file}: is not of tables, its columns are {', '.join(reader.fieldnames)}; move TABLE.py elsewhere")
+        raise BadInput(
+            f"{file}: is not of tables, its columns are {', '.join(reader.fieldnames)}; move "
+            "TABLE.py elsewhere"
+        )
     lines = list(reader)
     if any(None in line or None in line.values() for line in lines):
-        raise BadInput(f"{file}: has a line that is cut short or too long; mend it, or delete the file and report anew")
+        raise BadInput(
+            f"{file}: has a line that is cut short or too long; mend it, or delete the file and "
+            "report anew"
+        )
     return lines
 
 
 def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:
     """Row -> the training time in results.csv."""
-    lines = [line for line in read(path.parent) if (line["table"], line["scale"]) == (path.stem, scale)]
-    seeds = {row: len({line["seed"] for line in lines if line["row"] == row}) for row in {line["row"] for line in lines}}
+    lines = [
+        line for line in read(path.parent) if (line["table"], line["scale"]) == (path.stem, scale)
+    ]
+    seeds = {
+        row: len({line["seed"] for line in lines if line["row"] == row})
+        for row in {line["row"] for line in lines}
+    }
     return {line["row"]: float(line["run_seconds"]) / seeds[line["row"]] for line in lines}
 
 
 def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
-    """Writes results.csv, in which new lines take the place of older ones of the same row, scale and table; those of rows and
-    scales that the table no longer has go."""
+    """Writes results.csv, in which new lines take the place of older ones of the same row, scale
+    and table; those of rows and scales that the table no longer has go."""
     new = {(line["table"], line["scale"], line["row"]) for line in lines}
     order = {row.name: k for k, row in enumerate(table.rows)}
     have = {(scale, row) for scale in table.scales for row in table.names(scale)}
@@ -167,11 +216,15 @@ def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
     part.replace(path.parent / "results.csv")
 
 
-def measured(lines: list[dict], path: pathlib.Path, scale: str, measure: Measure) -> dict[str, dict[int, float]]:
+def measured(
+    lines: list[dict], path: pathlib.Path, scale: str, measure: Measure
+) -> dict[str, dict[int, float]]:
     """Row -> {seed: value} from results.csv, AtLeast(value) where it says >value."""
     found = {}
     for line in lines:
         if (line["table"], line["scale"], line["measure"]) == (path.stem, scale, str(measure)):
             value, number = line["value"], float(line["value"].removeprefix(">"))
-            found.setdefault(line["row"], {})[int(line["seed"])] = AtLeast(number) if value.startswith(">") else number
+            found.setdefault(line["row"], {})[int(line["seed"])] = (
+                AtLeast(number) if value.startswith(">") else number
+            )
     return found

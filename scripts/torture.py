@@ -2,9 +2,11 @@
 
 python -m scripts.torture [--runs=lenet,lstm] [--kills=100] [--corruptions=50] [--seed=0]
 
-kills: so many kill -9 and so many SIGTERM, over the runs, each at a random moment of a start or resumption of a tiny run;
-every run ends with the arrays and records of one that was left alone. corruptions: of files of the newest checkpoint.
-disk: a workdir that fills up (a small tmpfs; needs root), and one that is read-only. Exit code 1 where anything differed.
+kills: so many kill -9 and so many SIGTERM, over the runs, each at a random moment of a start or
+resumption of a tiny run; every run ends with the arrays and records of one that was left alone.
+corruptions: of files of the newest checkpoint.
+disk: a workdir that fills up (a small tmpfs; needs root), and one that is read-only. Exit code 1
+  where anything differed.
 """
 
 import os
@@ -24,19 +26,31 @@ from train import log
 from train.checkpoint import Checkpoints
 from train.errors import BadInput, Parser, exit_with
 
-COMMON = ("--config.data.batch_size=30", "--config.checkpoint.every=40", "--config.log.every=25", "--config.seeds=0,1")
+COMMON = (
+    "--config.data.batch_size=30",
+    "--config.checkpoint.every=40",
+    "--config.log.every=25",
+    "--config.seeds=0,1",
+)
 RUNS = {
     "lenet": (
         *("--config=configs/lenet_fashion_mnist.py", "--config.data.source=embedded", *COMMON),
         *("--config.optim.steps=300", "--config.eval.every=150"),
     ),
-    "lstm": ("--config=configs/lstm_japanese_vowels.py", *COMMON, "--config.optim.steps=600", "--config.eval.every=120"),
+    "lstm": (
+        "--config=configs/lstm_japanese_vowels.py",
+        *COMMON,
+        "--config.optim.steps=600",
+        "--config.eval.every=120",
+    ),
 }
 
 
 def start(*arguments, **options) -> subprocess.Popen:
     command = [sys.executable, "-m", "train", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+    )
 
 
 def arrays_of(workdir: pathlib.Path, warn=print) -> tuple[int, dict]:
@@ -46,15 +60,21 @@ def arrays_of(workdir: pathlib.Path, warn=print) -> tuple[int, dict]:
 
 
 def records_of(workdir: pathlib.Path) -> list[dict]:
-    return [{k: v for k, v in record.items() if k != "examples_per_s"} for record in log.read(epath.Path(workdir))]
+    return [
+        {k: v for k, v in record.items() if k != "examples_per_s"}
+        for record in log.read(epath.Path(workdir))
+    ]
 
 
 def same(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def kill(name: str, number: signal.Signals, count: int, whole: pathlib.Path, folder: pathlib.Path, draw) -> bool:
-    """`count` signals to runs that are resumed after each, and begun anew when they are done; compares each that is."""
+def kill(
+    name: str, number: signal.Signals, count: int, whole: pathlib.Path, folder: pathlib.Path, draw
+) -> bool:
+    """`count` signals to runs that are resumed after each, and begun anew when they are done;
+    compares each that is."""
     expected, records = arrays_of(whole)[1], records_of(whole)
     sent, runs, codes, good = 0, 0, {}, True
     seconds, begun = 6.0, time.time()
@@ -78,14 +98,22 @@ def kill(name: str, number: signal.Signals, count: int, whole: pathlib.Path, fol
                 if process.returncode not in ((-9,) if number == signal.SIGKILL else (75, 0, -15)):
                     print(f"{name}: {number.name} ended with {process.returncode}: {out}")
                     good = False
-        equal = process.returncode == 0 and same(arrays_of(workdir)[1], expected) and records_of(workdir) == records
+        equal = (
+            process.returncode == 0
+            and same(arrays_of(workdir)[1], expected)
+            and records_of(workdir) == records
+        )
         if not equal:
-            print(f"{name}: {workdir} differs from the uninterrupted run, or ended with {process.returncode}:\n{out}")
+            print(
+                f"{name}: {workdir} differs from the uninterrupted run, or ended with "
+                f"{process.returncode}:\n{out}"
+            )
         good &= equal
         shutil.rmtree(workdir, ignore_errors=equal)
     ended = ", ".join(f"{code}: {times}" for code, times in sorted(codes.items()))
     print(
-        f"{name}: {sent} x {number.name} in {runs} runs, {'all' if good else 'NOT all'} bit-identical to the uninterrupted one "
+        f"{name}: {sent} x {number.name} in {runs} runs, {'all' if good else 'NOT all'} "
+        "bit-identical to the uninterrupted one "
         f"at their ends (exit codes {ended}; {time.time() - begun:.0f} s)",
         flush=True,
     )
@@ -96,7 +124,10 @@ def damage(folder: pathlib.Path, draw) -> str:
     """Damages one file of a checkpoint; says how."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     file = draw.choice(files)
-    contents, how = bytearray(file.read_bytes()), draw.choice(("bit", "bit", "cut", "zeros", "gone"))
+    contents, how = (
+        bytearray(file.read_bytes()),
+        draw.choice(("bit", "bit", "cut", "zeros", "gone")),
+    )
     where = draw.randrange(len(contents))
     if how == "bit":
         contents[where] ^= 1 << draw.randrange(8)
@@ -109,10 +140,17 @@ def damage(folder: pathlib.Path, draw) -> str:
 
 
 def corrupt(name: str, count: int, whole: pathlib.Path, folder: pathlib.Path, draw) -> bool:
-    """Each time one damage to the newest of two checkpoints of a copy: what is restored is the one or the other, whole."""
+    """Each time one damage to the newest of two checkpoints of a copy: what is restored is the one
+    or the other, whole."""
     newest, expected = arrays_of(whole)
-    steps = sorted(int(path.name) for path in (whole / "checkpoints").iterdir() if path.name.isdigit())
-    shutil.copytree(whole / "checkpoints", folder / "before" / "checkpoints", ignore=shutil.ignore_patterns(str(newest)))
+    steps = sorted(
+        int(path.name) for path in (whole / "checkpoints").iterdir() if path.name.isdigit()
+    )
+    shutil.copytree(
+        whole / "checkpoints",
+        folder / "before" / "checkpoints",
+        ignore=shutil.ignore_patterns(str(newest)),
+    )
     older, before = arrays_of(folder / "before")
     fallen, unharmed, wrong = 0, 0, 0
     while fallen + wrong < count:
@@ -130,10 +168,13 @@ def corrupt(name: str, count: int, whole: pathlib.Path, folder: pathlib.Path, dr
             unharmed += 1
         else:
             wrong += 1
-            print(f"{name}: {how}: restored step {step} of {steps} wrongly, or without a word: {said}")
+            print(
+                f"{name}: {how}: restored step {step} of {steps} wrongly, or without a word: {said}"
+            )
         shutil.rmtree(copy)
     print(
-        f"{name}: {fallen + unharmed + wrong} damages: {fallen} fell back to the checkpoint before with a message, {unharmed} "
+        f"{name}: {fallen + unharmed + wrong} damages: {fallen} fell back to the checkpoint "
+        f"before with a message, {unharmed} "
         f"hit what no value depends on, and the newest came back whole; {wrong} went wrong",
         flush=True,
     )
@@ -144,7 +185,9 @@ def disk(folder: pathlib.Path) -> bool:
     """A tmpfs with room for a few checkpoints; and the same, read-only."""
     small = folder / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True
+    ).returncode:
         print("disk: skipped, as mounting a tmpfs needs root")
         return True
     try:
@@ -154,9 +197,17 @@ def disk(folder: pathlib.Path) -> bool:
         subprocess.run(["mount", "-o", "remount,ro", small], check=True)
         refused = start(*RUNS["lstm"], f"--workdir={small / 'other'}")
         line, _ = refused.communicate()
-        good = process.returncode == 74 and step > 0 and refused.returncode == 2 and "cannot write" in line
+        good = (
+            process.returncode == 74
+            and step > 0
+            and refused.returncode == 2
+            and "cannot write" in line
+        )
         print(f"disk: full: exit code {process.returncode}, {full.splitlines()[-1]}")
-        print(f"disk: step {step} is there and whole; read-only: exit code {refused.returncode}, {line.splitlines()[-1]}")
+        print(
+            f"disk: step {step} is there and whole; read-only: exit code {refused.returncode}, "
+            f"{line.splitlines()[-1]}"
+        )
         return good
     finally:
         subprocess.run(["umount", small], check=False)
@@ -165,7 +216,9 @@ def disk(folder: pathlib.Path) -> bool:
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.torture", __doc__)
     parser.add_argument("--runs", default="lenet,lstm", help="of " + ", ".join(RUNS))
-    parser.add_argument("--kills", type=int, default=100, help="of each signal, over all runs (default 100)")
+    parser.add_argument(
+        "--kills", type=int, default=100, help="of each signal, over all runs (default 100)"
+    )
     parser.add_argument("--corruptions", type=int, default=50, help="over all runs (default 50)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments and damages")
     flags = parser.parse_args(arguments)
@@ -183,7 +236,9 @@ def main(arguments: list[str]) -> int:
             if process.returncode:
                 print(out)
                 return 1
-            good &= corrupt(name, flags.corruptions // len(names), whole, folder / f"{name}-damaged", draw)
+            good &= corrupt(
+                name, flags.corruptions // len(names), whole, folder / f"{name}-damaged", draw
+            )
             for number in (signal.SIGKILL, signal.SIGTERM):
                 good &= kill(name, number, flags.kills // len(names), whole, folder, draw)
         good &= disk(folder)

@@ -1,13 +1,15 @@
-"""What a trained Seq2Seq makes of a text: the best outputs, their log-probabilities, and where it looked.
+"""What a trained Seq2Seq makes of a text: the best outputs, their log-probabilities, and where it
+looked.
 
 python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
 python -m scripts.transduce --workdir=DIR --temperature=0.8 --best=3 "canon"     draws outputs instead of searching for the best
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
 python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
-    --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with those of greedy decodes
-All seeds of a run, and of several workdirs by commas, are asked together (an ensemble of one kind of network and vocabulary).
-"""
+    --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with
+    those of greedy decodes
+All seeds of a run, and of several workdirs by commas, are asked together (an ensemble of one kind
+of network and vocabulary)."""
 
 import csv
 import io
@@ -27,10 +29,13 @@ ROUNDING = 1e-4  # nats: the same output scores so much apart in searches of oth
 
 
 def draw(weights: np.ndarray, source: list[str], target: list[str]) -> bytes:
-    """A PNG of an alignment as in figure 3 of Bahdanau et al. 2014: the source across, the output down, white is 1."""
+    """A PNG of an alignment as in figure 3 of Bahdanau et al. 2014: the source across, the output
+    down, white is 1."""
     import matplotlib.figure
 
-    figure = matplotlib.figure.Figure(figsize=(1.2 + 0.32 * len(source), 1.0 + 0.32 * len(target)), layout="constrained")
+    figure = matplotlib.figure.Figure(
+        figsize=(1.2 + 0.32 * len(source), 1.0 + 0.32 * len(target)), layout="constrained"
+    )
     axes = figure.subplots()
     axes.imshow(weights, cmap="gray", vmin=0, vmax=1)
     axes.set_xticks(range(len(source)), source, rotation=90 if max(map(len, source)) > 2 else 0)
@@ -41,11 +46,19 @@ def draw(weights: np.ndarray, source: list[str], target: list[str]) -> bytes:
     return png.getvalue()
 
 
-def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, length_norm: float, against=None):
-    """(lines to print, rows for a CSV of the error by length). Raises BadInput for an unknown split.
+def evaluate(
+    transducer: Transducer,
+    split: str,
+    limit: int | None,
+    beams: int,
+    length_norm: float,
+    against=None,
+):
+    """(lines to print, rows for a CSV of the error by length). Raises BadInput for an unknown
+    split.
 
-    against: beams of a second search, or None; a line says on which share of the sources the first one scores at least as
-    high, up to rounding.
+    against: beams of a second search, or None; a line says on which share of the sources the first
+    one scores at least as high, up to rounding.
     """
     import jax
 
@@ -57,34 +70,52 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
     try:
         import sacrebleu
     except ImportError:
-        raise BadInput("--evaluate: BLEU needs sacrebleu; pip install -e '.[mt]' -c constraints.txt") from None
-    options = {key: value for key, value in transducer.data.items() if key not in ("name", "batch_size")}
+        raise BadInput(
+            "--evaluate: BLEU needs sacrebleu; pip install -e '.[mt]' -c constraints.txt"
+        ) from None
+    options = {
+        key: value for key, value in transducer.data.items() if key not in ("name", "batch_size")
+    }
     dataset = DATASETS[transducer.data["name"]](**options)
     if split not in dataset.evals:
         raise BadInput(f"--evaluate: unknown split {split!r}; have {', '.join(dataset.evals)}")
     arrays = dataset.evals[split].arrays
-    rows = [row[:n] for row, n in zip(arrays["source"], arrays["source_length"], strict=True)][:limit]
-    outputs, scores = zip(*(best[0] for best in transducer.decode(rows, beams, length_norm)), strict=True)
+    rows = [row[:n] for row, n in zip(arrays["source"], arrays["source_length"], strict=True)][
+        :limit
+    ]
+    outputs, scores = zip(
+        *(best[0] for best in transducer.decode(rows, beams, length_norm)), strict=True
+    )
     references = arrays["references"][: len(rows)]
     edits, lengths = map(np.asarray, jax.jit(nearest_reference)(padded(outputs), references))
     texts = [transducer.target.decode(output) for output in outputs]
-    unknown = SPECIAL[UNK], "<other>"  # a word of a reference that the vocabulary does not have is never right
-    answers = [[transducer.target.decode(row).replace(*unknown) for row in of if row.any()] for of in references]
+    # a word of a reference that the vocabulary does not have is never right
+    unknown = SPECIAL[UNK], "<other>"
+    answers = [
+        [transducer.target.decode(row).replace(*unknown) for row in of if row.any()]
+        for of in references
+    ]
     most = max(map(len, answers))
     columns = [[of[i] if i < len(of) else None for of in answers] for i in range(most)]
-    bleu = sacrebleu.metrics.BLEU(tokenize="none", force=True)  # force: no warning of tokens, which these are
+    # force: no warning of tokens, which these are
+    bleu = sacrebleu.metrics.BLEU(tokenize="none", force=True)
     score = bleu.corpus_score(texts, columns)
     error = 100 * edits.sum() / max(lengths.sum(), 1)
     lines = [
-        f"{split}: {len(rows):,} sources, beam {beams}, length norm {length_norm:g}, networks {len(transducer.variables)}",
-        f"token error     {error:.2f}%  ({edits.sum():,} edits to the nearest reference, {lengths.sum():,} tokens)",
+        f"{split}: {len(rows):,} sources, beam {beams}, length norm {length_norm:g}, networks "
+        f"{len(transducer.variables)}",
+        f"token error     {error:.2f}%  ({edits.sum():,} edits to the nearest reference, "
+        f"{lengths.sum():,} tokens)",
         f"sequence error  {100 * (edits > 0).mean():.2f}%",
         f"BLEU            {score.score:.2f}  ({bleu.get_signature()})",
     ]
     if against:
         others = [best[0][1] for best in transducer.decode(rows, against, length_norm)]
         share = 100 * (np.array(scores) >= np.array(others) - ROUNDING).mean()
-        lines.append(f"beam {beams} scores at least as high as beam {against} on {share:.1f}% of {len(rows):,} sources")
+        lines.append(
+            f"beam {beams} scores at least as high as beam {against} on {share:.1f}% of "
+            f"{len(rows):,} sources"
+        )
     sizes = np.array(list(map(len, rows)))
     table = [
         dict(
@@ -100,19 +131,51 @@ def evaluate(transducer: Transducer, split: str, limit: int | None, beams: int, 
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.transduce", __doc__)
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="what to transduce; standard input, if none")
-    parser.add_argument("--workdir", required=True, metavar="DIR[,DIR...]", help="of a finished or running training")
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="what to transduce; standard input, if none"
+    )
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR[,DIR...]", help="of a finished or running training"
+    )
     parser.add_argument("--file", metavar="FILE", help="texts, one a line")
-    parser.add_argument("--beams", type=int, help="hypotheses that are followed; 1 is greedy (default 5)")
-    parser.add_argument("--best", type=int, help="outputs to show of each text, at most --beams (default 1)")
-    parser.add_argument("--length_norm", type=float, help="alpha of Wu et al. 2016; 0: the log-probability (default 0)")
-    parser.add_argument("--temperature", type=float, metavar="T", help="draw --best outputs; 1: by the network's probabilities")
+    parser.add_argument(
+        "--beams", type=int, help="hypotheses that are followed; 1 is greedy (default 5)"
+    )
+    parser.add_argument(
+        "--best", type=int, help="outputs to show of each text, at most --beams (default 1)"
+    )
+    parser.add_argument(
+        "--length_norm",
+        type=float,
+        help="alpha of Wu et al. 2016; 0: the log-probability (default 0)",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="draw --best outputs; 1: by the network's probabilities",
+    )
     parser.add_argument("--seed", type=int, help="of --temperature: other draws (default 0)")
-    parser.add_argument("--alignment", metavar="FILE.png", help="draw where the network looked, for one text")
-    parser.add_argument("--evaluate", metavar="SPLIT", help="error rates on a split of the run's data")
-    parser.add_argument("--limit", type=int, metavar="N", help="of --evaluate: the first N sources alone")
-    parser.add_argument("--errors", metavar="FILE.csv", help="of --evaluate: edits and tokens for each length of the source")
-    parser.add_argument("--against", type=int, metavar="BEAMS", help="of --evaluate: compare the scores with this many")
+    parser.add_argument(
+        "--alignment", metavar="FILE.png", help="draw where the network looked, for one text"
+    )
+    parser.add_argument(
+        "--evaluate", metavar="SPLIT", help="error rates on a split of the run's data"
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="of --evaluate: the first N sources alone"
+    )
+    parser.add_argument(
+        "--errors",
+        metavar="FILE.csv",
+        help="of --evaluate: edits and tokens for each length of the source",
+    )
+    parser.add_argument(
+        "--against",
+        type=int,
+        metavar="BEAMS",
+        help="of --evaluate: compare the scores with this many",
+    )
     flags = parser.parse_args(arguments)
     _check(flags)
     beams, best, length_norm = flags.beams or 5, flags.best or 1, flags.length_norm or 0.0
@@ -124,7 +187,9 @@ def main(arguments: list[str]) -> int:
     layout.available_devices()
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
-        lines, table = evaluate(transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against)
+        lines, table = evaluate(
+            transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against
+        )
         print("\n".join(lines))
         if flags.errors:
             text = io.StringIO()
@@ -136,10 +201,14 @@ def main(arguments: list[str]) -> int:
         return 0
     where = f"--file: {flags.file}" if flags.file else "standard input:"
     try:
-        texts = flags.texts or (open(flags.file, encoding="utf-8") if flags.file else sys.stdin).read().splitlines()
+        texts = (
+            flags.texts
+            or (open(flags.file, encoding="utf-8") if flags.file else sys.stdin).read().splitlines()
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"{where} cannot be read ({error.strerror if isinstance(error, OSError) else 'it is no UTF-8'})"
+            f"{where} cannot be read "
+            f"({error.strerror if isinstance(error, OSError) else 'it is no UTF-8'})"
         ) from None
     texts = [text.strip() for text in texts if text.strip()]
     if not texts:
@@ -150,7 +219,9 @@ def main(arguments: list[str]) -> int:
         print(f"{parser.prog}: {lacking}", file=sys.stderr)
     sources, said = transducer.encode(texts), transducer.target.decode
     if flags.temperature is not None:
-        drawn = transducer.sample([row for row in sources for _ in range(best)], flags.temperature, flags.seed or 0)
+        drawn = transducer.sample(
+            [row for row in sources for _ in range(best)], flags.temperature, flags.seed or 0
+        )
         for n, output in enumerate(drawn):
             print(f"{texts[n // best]}\t{said(output)}")
         return 0
@@ -165,9 +236,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-OF = {"seed": "temperature", "limit": "evaluate", "errors": "evaluate", "against": "evaluate"}  # flag -> the one it needs
+# flag -> the one it needs
+OF = {"seed": "temperature", "limit": "evaluate", "errors": "evaluate", "against": "evaluate"}
 APART = {  # flag -> those that mean nothing beside it
-    "temperature": ("beams", "length_norm", "evaluate", "alignment"),  # a draw follows no hypotheses and is not the best output
+    # a draw follows no hypotheses and is not the best output
+    "temperature": ("beams", "length_norm", "evaluate", "alignment"),
     "evaluate": ("texts", "file", "best", "alignment"),
     "file": ("texts",),
 }
@@ -182,14 +255,22 @@ def _check(flags) -> None:
     for flag, others in APART.items():
         for other in others if flag in given else ():
             if other in given:
-                raise BadInput(f"--{flag}: does not go with {'a TEXT' if other == 'texts' else f'--{other}'}; leave one out")
+                raise BadInput(
+                    f"--{flag}: does not go with "
+                    f"{'a TEXT' if other == 'texts' else f'--{other}'}; leave one out"
+                )
     most = 100 if "temperature" in given else given.get("beams", 5)
-    ranges = dict(beams=(1, 100), best=(1, most), against=(1, 100), limit=(1, math.inf), seed=(0, 2**31 - 1))
+    ranges = dict(
+        beams=(1, 100), best=(1, most), against=(1, 100), limit=(1, math.inf), seed=(0, 2**31 - 1)
+    )
     for flag, (low, high) in ranges.items():
         if not low <= given.get(flag, low) <= high:
             raise BadInput(f"--{flag}: {given[flag]} is outside [{low}, {high}]")
     if not COLDEST <= given.get("temperature", 1) < math.inf:
-        raise BadInput(f"--temperature: {flags.temperature} must be at least {COLDEST}; --beams=1 is the limit of 0")
+        raise BadInput(
+            f"--temperature: {flags.temperature} must be at least {COLDEST}; --beams=1 is the "
+            "limit of 0"
+        )
     if not 0 <= given.get("length_norm", 0) < math.inf:
         raise BadInput(f"--length_norm: {flags.length_norm} must be at least 0")
     for flag in ("errors", "alignment"):
@@ -197,7 +278,10 @@ def _check(flags) -> None:
             continue
         file = paths.path_of(given[flag], f"--{flag}")
         if not file.parent.is_dir() or file.is_dir():
-            raise BadInput(f"--{flag}: {f'{file} is a folder' if file.is_dir() else f'there is no folder {file.parent}'}")
+            raise BadInput(
+                f"--{flag}: "
+                f"{f'{file} is a folder' if file.is_dir() else f'there is no folder {file.parent}'}"
+            )
     if not given.get("alignment", ".png").lower().endswith(".png"):
         raise BadInput(f"--alignment: {flags.alignment} is drawn as a PNG; name a .png")
 

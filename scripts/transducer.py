@@ -11,41 +11,64 @@ BATCH = 64  # texts decoded together
 
 
 class Transducer:
-    """The networks of some runs, ready to be asked. Raises BadInput where they are not Seq2Seqs of one vocabulary."""
+    """The networks of some runs, ready to be asked. Raises BadInput where they are not Seq2Seqs of
+    one vocabulary."""
 
     def __init__(self, workdirs: list[str]):
         import architectures
         from train import paths, trained
 
-        runs = [trained.load(paths.path_of(w), lambda text: print(text, file=sys.stderr)) for w in workdirs]
+        runs = [
+            trained.load(paths.path_of(w), lambda text: print(text, file=sys.stderr))
+            for w in workdirs
+        ]
         for workdir, run in zip(workdirs, runs, strict=True):
             if run.model != "seq2seq":
                 raise BadInput(f"--workdir: {workdir} holds a {run.model}, not a seq2seq")
             if (run.options, run.vocabularies) != (runs[0].options, runs[0].vocabularies):
-                raise BadInput(f"--workdir: {workdir} and {workdirs[0]} differ in the network or its vocabularies")
+                raise BadInput(
+                    f"--workdir: {workdir} and {workdirs[0]} differ in the network or its "
+                    "vocabularies"
+                )
         self.data, vocabularies = runs[0].data, runs[0].vocabularies
         if not {"source", "target"} <= vocabularies.keys():
-            raise BadInput(f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json")
+            raise BadInput(
+                f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json"
+            )
         self.source, self.target = vocabularies["source"], vocabularies["target"]
-        self.model = architectures.build("seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options)
-        self.most = self.model.max_source if self.model.attention == "location" else sys.maxsize  # symbols of a source
+        self.model = architectures.build(
+            "seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options
+        )
+        # symbols of a source
+        self.most = self.model.max_source if self.model.attention == "location" else sys.maxsize
         self.variables = tuple(variables for run in runs for variables in run.variables)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """The numbers of sources as the networks read them, reversed where a run does so. Raises BadInput where too long."""
-        numbers = [self.source.encode(text)[:: -1 if self.data.get("reverse") else 1] for text in texts]
+        """The numbers of sources as the networks read them, reversed where a run does so. Raises
+        BadInput where too long."""
+        numbers = [
+            self.source.encode(text)[:: -1 if self.data.get("reverse") else 1] for text in texts
+        ]
         for text, row in zip(texts, numbers, strict=True):
             if len(row) > self.most:
-                raise BadInput(f"TEXT: {text!r} has {len(row)} symbols, the network has attention for {self.most} (max_source)")
+                raise BadInput(
+                    f"TEXT: {text!r} has {len(row)} symbols, the network has attention for "
+                    f"{self.most} (max_source)"
+                )
         return numbers
 
-    def decode(self, sources: list, beams: int, length_norm: float) -> list[list[tuple[list[int], float]]]:
-        """For each source, numbers as of `encode`, its best outputs, without EOS, with their scores, best first."""
+    def decode(
+        self, sources: list, beams: int, length_norm: float
+    ) -> list[list[tuple[list[int], float]]]:
+        """For each source, numbers as of `encode`, its best outputs, without EOS, with their
+        scores, best first."""
         from architectures import decoding
 
         search = _compiled(decoding.beam_search, self.model, beams=beams, length_norm=length_norm)
         found = []
-        for tokens, scores in self._in_batches(sources, lambda tokens, mask: search(self.variables, tokens, mask)):
+        for tokens, scores in self._in_batches(
+            sources, lambda tokens, mask: search(self.variables, tokens, mask)
+        ):
             both = zip(tokens, scores, strict=True)
             found.append([(_said(row), float(score)) for row, score in both if np.isfinite(score)])
         return found
@@ -68,11 +91,15 @@ class Transducer:
         """For each source its rows of the arrays that search(tokens, mask) returns."""
         for start in range(0, len(sources), BATCH):
             part = sources[start : start + BATCH]
-            filled = part + [[]] * (BATCH - len(part) if len(sources) > BATCH else 0)  # one shape, one compilation
-            yield from list(zip(*map(np.asarray, search(*_padded(filled, self.most))), strict=True))[: len(part)]
+            # one shape, one compilation
+            filled = part + [[]] * (BATCH - len(part) if len(sources) > BATCH else 0)
+            yield from list(
+                zip(*map(np.asarray, search(*_padded(filled, self.most))), strict=True)
+            )[: len(part)]
 
     def alignment(self, source: list[int], output: list[int]):
-        """The weights [T, S] of the first network for an output, and both sides' symbols. Raises BadInput for none."""
+        """The weights [T, S] of the first network for an output, and both sides' symbols. Raises
+        BadInput for none."""
         from train.tasks import EOS
 
         if self.model.attention == "none":
@@ -80,8 +107,13 @@ class Transducer:
         tokens, mask = _padded([source], self.most)
         target = np.array([[*output, EOS]], np.int32)
         inputs = dict(source=tokens, target=target)
-        weights = self.model.apply(self.variables[0], inputs, mask, method="align")[0, :, : mask.sum()]
-        names = [[v.symbols[n] for n in row] for v, row in ((self.source, tokens[0][mask[0]]), (self.target, target[0]))]
+        weights = self.model.apply(self.variables[0], inputs, mask, method="align")[
+            0, :, : mask.sum()
+        ]
+        names = [
+            [v.symbols[n] for n in row]
+            for v, row in ((self.source, tokens[0][mask[0]]), (self.target, target[0]))
+        ]
         return np.asarray(weights), *names
 
 

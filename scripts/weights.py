@@ -4,9 +4,9 @@ python -m scripts.weights torchvision/resnet50 resnet50.pth resnet50.npz
 python -m scripts.weights torchvision/resnet50 resnet50.npz resnet50.safetensors --reverse
 python -m scripts.weights torchvision/resnet50 runs/resnet50 resnet50.pth --reverse --seed=0
 
-IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5; ours, "params/conv1/kernel" and so on, .npz or .safetensors.
-With --reverse IN is ours, or a run's workdir: the parameters it evaluates, of its newest checkpoint. `--list` lists the names.
-"""
+IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5; ours, "params/conv1/kernel" and so
+on, .npz or .safetensors. With --reverse IN is ours, or a run's workdir: the parameters it
+evaluates, of its newest checkpoint. `--list` lists the names."""
 
 import dataclasses
 import sys
@@ -21,7 +21,17 @@ from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
 FREE = {  # fields that change nothing about what trained weights compute, but as `differences` says
-    *("outputs", "dtype", "axis_name", "dropout", "auxiliary_dropout", "shortcut_dropout", "initialiser", "bias", "gate_bias"),
+    *(
+        "outputs",
+        "dtype",
+        "axis_name",
+        "dropout",
+        "auxiliary_dropout",
+        "shortcut_dropout",
+        "initialiser",
+        "bias",
+        "gate_bias",
+    ),
     *("batch_norm", "bn_momentum", "auxiliary", "scan_from", "remat", "parent", "name"),
 }
 
@@ -35,30 +45,41 @@ def our_file(path: str) -> str:
 def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
     """The variables that a run's newest checkpoint is evaluated with, of one seed.
 
-    Raises BadInput if there are none, or if the run's network differs from `source` in more than its weights.
+    Raises BadInput if there are none, or if the run's network differs from `source` in more than
+    its weights.
     """
     if source in convert_recurrent.SOURCES:
-        raise BadInput(f"{workdir}: {source} is one stack of layers, not a run's network; have {', '.join(convert.SOURCES)}")
+        raise BadInput(
+            f"{workdir}: {source} is one stack of layers, not a run's network; have "
+            f"{', '.join(convert.SOURCES)}"
+        )
     run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
     theirs = convert.build(source, outputs=1)
     ours = architectures.build(run.model, outputs=1, **run.options)
     model = convert.SOURCES[source].model
     if type(ours) is not type(theirs):
         raise BadInput(
-            f"{workdir}: its network is a {type(ours).__name__}, {source} is a {type(theirs).__name__} (model.name={model})"
+            f"{workdir}: its network is a {type(ours).__name__}, {source} is a "
+            f"{type(theirs).__name__} (model.name={model})"
         )
     differ = differences(ours, theirs)
     if differ:
-        flags = " ".join(f"--config.model.{name}={as_flag(wanted)}" for name, (_, wanted) in differ.items())
+        flags = " ".join(
+            f"--config.model.{name}={as_flag(wanted)}" for name, (_, wanted) in differ.items()
+        )
         has = ", ".join(f"model.{name}={as_flag(found)}" for name, (found, _) in differ.items())
-        raise BadInput(f"{workdir}: computes something else than {source}, with {has}; to export a run, train it with {flags}")
+        raise BadInput(
+            f"{workdir}: computes something else than {source}, with {has}; to export a run, "
+            f"train it with {flags}"
+        )
     if not 0 <= seed < len(run.variables):
         raise BadInput(f"--seed: {seed} is none of the run's, 0 to {len(run.variables) - 1}")
     return run.variables[seed]
 
 
 def differences(ours, theirs) -> dict[str, tuple]:
-    """{key: (ours, theirs)}, all of them, of two modules of one class that do not compute the same."""
+    """{key: (ours, theirs)}, all of them, of two modules of one class that do not compute the
+    same."""
     names = sorted({field.name for field in dataclasses.fields(theirs)} - FREE)
     found = {name: (getattr(ours, name), getattr(theirs, name)) for name in names}
     norms = getattr(ours, "batch_norm", "none"), getattr(theirs, "batch_norm", "none")
@@ -75,11 +96,17 @@ def as_flag(value) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.weights", __doc__)
-    parser.add_argument("source", nargs="?", metavar="SOURCE", help="whose network: torchvision/resnet50")
-    parser.add_argument("input", nargs="?", metavar="IN", help="the file to read, or with --reverse a run's workdir")
+    parser.add_argument(
+        "source", nargs="?", metavar="SOURCE", help="whose network: torchvision/resnet50"
+    )
+    parser.add_argument(
+        "input", nargs="?", metavar="IN", help="the file to read, or with --reverse a run's workdir"
+    )
     parser.add_argument("output", nargs="?", metavar="OUT", help="the file to write")
     parser.add_argument("--reverse", action="store_true", help="from ours to theirs")
-    parser.add_argument("--seed", type=int, metavar="I", help="which of a run's seeds, counted from 0 (default 0)")
+    parser.add_argument(
+        "--seed", type=int, metavar="I", help="which of a run's seeds, counted from 0 (default 0)"
+    )
     parser.add_argument("--list", action="store_true", help="print the names of SOURCE")
     flags = parser.parse_args(arguments)
     if flags.list:

@@ -1,14 +1,19 @@
-"""Eight host devices, the embedded data, and a compile cache: set before jax starts, and inherited by real processes."""
+"""Eight host devices, the embedded data, and a compile cache: set before jax starts, and inherited
+by real processes."""
 
 import os
 import tempfile
 
 import pytest
 
-# without LLVM's optimisation: most tests compile for seconds and run for milliseconds; real processes have flags of their own
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+# without LLVM's optimisation: most tests compile for seconds and run for milliseconds; real
+# processes have flags of their own
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+)
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_TRACEBACK_FILTERING"] = "off"  # else JAX adds lines of its own to what a module raises
+# else JAX adds lines of its own to what a module raises
+os.environ["JAX_TRACEBACK_FILTERING"] = "off"
 os.environ["CANON_DATA"] = os.path.join(tempfile.gettempdir(), "canon-tests-have-no-prepared-data")
 os.environ["TFDS_DATA_DIR"] = os.environ["CANON_DATA"]
 
@@ -18,7 +23,9 @@ prepare_jax()
 
 import jax  # noqa: E402
 
-MAPPINGS = 20_000  # of memory: each compiled program keeps some, and at the kernel's limit, 65,530, the next one crashes
+# of memory: each compiled program keeps some, and at the kernel's limit, 65,530, the next one
+# crashes
+MAPPINGS = 20_000
 
 
 @pytest.hookimpl(trylast=True)
@@ -31,7 +38,11 @@ def pytest_runtest_teardown():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--full", action="store_true", help="also the tests marked full: every network of every library")
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="also the tests marked full: every network of every library",
+    )
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,8 +1,10 @@
-"""A Cloud TPU in the folder $CLOUD, asked as by gcloud: one TPU of two hosts, whose ssh runs here with a home of its own.
+"""A Cloud TPU in the folder $CLOUD, asked as by gcloud: one TPU of two hosts, whose ssh runs here
+with a home of its own.
 
-The test writes $CLOUD/fails (how many creates fail), $CLOUD/states (what describe says before ACTIVE, one a line),
-$CLOUD/silent (how many calls of ssh nobody answers) and $CLOUD/outcomes: what each start of the command comes to, one a line:
-an exit code, "preempt", or "wait", to go on for ever. gs:// is $CLOUD/gs. Every call is entered in $CLOUD/calls as JSON.
+The test writes $CLOUD/fails (how many creates fail), $CLOUD/states (what describe says before
+ACTIVE, one a line), $CLOUD/silent (how many calls of ssh nobody answers) and $CLOUD/outcomes: what
+each start of the command comes to, one a line: an exit code, "preempt", or "wait", to go on for
+  ever. gs:// is $CLOUD/gs. Every call is entered in $CLOUD/calls as JSON.
 """
 
 import json
@@ -66,7 +68,12 @@ def create(arguments):
         fail("RESOURCE_EXHAUSTED: no capacity")
     (CLOUD / "tpu").write_text("".join(f"{state}\n" for state in [*lines("states"), "ACTIVE"]))
     (CLOUD / "bin").mkdir(exist_ok=True)
-    for name, text in (("python3", PYTHON3), ("uv.stub", UV), ("python.stub", PYTHON), ("gcloud", RSYNC)):
+    for name, text in (
+        ("python3", PYTHON3),
+        ("uv.stub", UV),
+        ("python.stub", PYTHON),
+        ("gcloud", RSYNC),
+    ):
         (CLOUD / "bin" / name).write_text(text)
         (CLOUD / "bin" / name).chmod(0o755)
     for host in HOSTS:
@@ -89,7 +96,8 @@ def delete(arguments):
         pid = host / "canon" / "run.pid"
         if pid.exists():
             try:
-                os.killpg(int(pid.read_text()), signal.SIGKILL)  # the group of its own that it was started in
+                # the group of its own that it was started in
+                os.killpg(int(pid.read_text()), signal.SIGKILL)
             except ProcessLookupError:
                 pass
         shutil.rmtree(host)
@@ -112,8 +120,12 @@ def ssh(arguments):
         outcome = lines("outcomes")[len(lines("starts")) - 1]
     for host in chosen(arguments):
         print(f"SSH: Attempting to connect to {host.name}...", file=sys.stderr)
-        environment = dict(HOME=str(host), CLOUD=str(CLOUD), PATH=f"{CLOUD}/bin:/usr/bin:/bin", OUTCOME=outcome)
-        codes.append(subprocess.run(["bash", "-c", arguments[-1]], cwd=host, env=environment).returncode)
+        environment = dict(
+            HOME=str(host), CLOUD=str(CLOUD), PATH=f"{CLOUD}/bin:/usr/bin:/bin", OUTCOME=outcome
+        )
+        codes.append(
+            subprocess.run(["bash", "-c", arguments[-1]], cwd=host, env=environment).returncode
+        )
     sys.exit(next((code for code in codes if code), 0))
 
 

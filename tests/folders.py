@@ -9,20 +9,24 @@ from train.data import files
 
 
 def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
-    """A real array_record folder of an image set, written by TFDS without TensorFlow (images come as PNG bytes)."""
+    """A real array_record folder of an image set, written by TFDS without TensorFlow (images come
+    as PNG bytes)."""
     import PIL.Image
     import tensorflow_datasets as tfds
 
     class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         __module__ = "tests.folders"  # TFDS looks for a folder of that package
         VERSION = tfds.core.Version(version)
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+        # else TFDS 4.9.10 imports the undeclared importlib_resources
+        url_infos = types.MappingProxyType({})
 
         def _info(self):
             height, width, *channels = arrays["train_image"].shape[1:]
             image = tfds.features.Image(shape=(height, width, *(channels or [1])))
             label = tfds.features.ClassLabel(num_classes=files.SETS[name].classes)
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(dict(image=image, label=label)))
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(dict(image=image, label=label))
+            )
 
         def _split_generators(self, _):
             return {split: self._generate_examples(split) for split in files.SPLITS}
@@ -41,13 +45,18 @@ def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
 
 
 def prepare_tfds_text(name, examples, version="1.0.0"):
-    """A real array_record folder of a set of text, named as in scripts.prepare_data: {split: [{feature: value}]}."""
+    """A real array_record folder of a set of text, named as in scripts.prepare_data: {split:
+    [{feature: value}]}."""
     import tensorflow_datasets as tfds
 
     first, (name, *config) = next(iter(examples.values()))[0], name.split("/")
     label = dict(label=tfds.features.ClassLabel(names=["neg", "pos"])) if "label" in first else {}
     text = {feature: tfds.features.Text() for feature in first if feature != "label"}
-    kinds = tfds.features.Translation(languages=sorted(first)) if "en" in first else tfds.features.FeaturesDict(text | label)
+    kinds = (
+        tfds.features.Translation(languages=sorted(first))
+        if "en" in first
+        else tfds.features.FeaturesDict(text | label)
+    )
 
     number = tfds.core.Version(version)
     configs = [tfds.core.BuilderConfig(name=c, version=number, description="small") for c in config]
@@ -55,7 +64,8 @@ def prepare_tfds_text(name, examples, version="1.0.0"):
     class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         __module__ = "tests.folders"  # TFDS looks for a folder of that package
         VERSION, BUILDER_CONFIGS = number, configs
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+        # else TFDS 4.9.10 imports the undeclared importlib_resources
+        url_infos = types.MappingProxyType({})
 
         def _info(self):
             return self.dataset_info_from_configs(features=kinds)
@@ -72,7 +82,8 @@ def prepare_tfds_text(name, examples, version="1.0.0"):
 
 
 def photograph(number: int) -> np.ndarray:
-    """An image of its own size with detail at every scale, as photographs have, and a hue that tells number % 4."""
+    """An image of its own size with detail at every scale, as photographs have, and a hue that
+    tells number % 4."""
     rng = np.random.default_rng(number)
     height, width = rng.integers([60, 60], [120, 160])
     image = np.zeros([height, width, 3])
@@ -92,13 +103,15 @@ def jpeg(image: np.ndarray, **options) -> bytes:
 
 
 def prepare_photographs(splits, name="imagenet2012", version="5.1.0", file_format="array_record"):
-    """A real folder as TFDS's own builder of imagenet2012 makes it: {split: [(JPEG, label), ...]}."""
+    """A real folder as TFDS's own builder of imagenet2012 makes it: {split: [(JPEG, label),
+    ...]}."""
     import tensorflow_datasets as tfds
 
     class Set(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         __module__ = "tests.folders"  # TFDS looks for a folder of that package
         VERSION = tfds.core.Version(version)
-        url_infos = types.MappingProxyType({})  # else TFDS 4.9.10 imports the undeclared importlib_resources
+        # else TFDS 4.9.10 imports the undeclared importlib_resources
+        url_infos = types.MappingProxyType({})
 
         def _info(self):
             image = tfds.features.Image(encoding_format="jpeg")
@@ -122,7 +135,9 @@ def prepare_photographs(splits, name="imagenet2012", version="5.1.0", file_forma
 def photographs(classes, train=60, test=20):
     rng, arrays = np.random.default_rng(classes), {}
     for split, n in dict(train=train, test=test).items():
-        arrays[f"{split}_image"] = (rng.integers(0, 256, [n, 32, 32, 3]) * [1.0, 0.5, 0.2]).astype(np.uint8)
+        arrays[f"{split}_image"] = (rng.integers(0, 256, [n, 32, 32, 3]) * [1.0, 0.5, 0.2]).astype(
+            np.uint8
+        )
         arrays[f"{split}_label"] = (np.arange(n) * 7 % classes).astype(np.uint8)
     return arrays
 

@@ -48,13 +48,15 @@ SMALL = {
 
 
 def build(spec=ADDING, **changes):
-    """The experiment of a config with changes; of the adding problem, a small one. Keys are written optim__lr."""
+    """The experiment of a config with changes; of the adding problem, a small one. Keys are written
+    optim__lr."""
     changes = {key.replace("__", "."): value for key, value in changes.items()}
     return experiment.build(load.load(spec, (SMALL if spec == ADDING else {}) | changes)[1])
 
 
 def losses(e, steps: int, *, at_a_time: int = 1, state=None):
-    """The training loss of each step (or each few), [steps / at_a_time, S], and the program and its carry after them.
+    """The training loss of each step (or each few), [steps / at_a_time, S], and the program and its
+    carry after them.
 
     state: the one to begin with, in the place of a fresh one.
     """
@@ -76,7 +78,10 @@ def trained(e, steps: int, *, at_a_time: int = 1):
 
 def differ(a, b) -> float:
     """The largest absolute difference between two trees."""
-    return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+    return max(
+        float(np.abs(np.asarray(x) - np.asarray(y)).max())
+        for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True)
+    )
 
 
 def train(*arguments, devices: int = 2, **environment) -> types.SimpleNamespace:
@@ -87,7 +92,9 @@ def train(*arguments, devices: int = 2, **environment) -> types.SimpleNamespace:
 def python(*arguments, devices: int, **environment) -> types.SimpleNamespace:
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=os.environ | flags | environment, capture_output=True, text=True)
+    return subprocess.run(
+        command, env=os.environ | flags | environment, capture_output=True, text=True
+    )
 
 
 def refused_command(*arguments) -> str:
@@ -107,9 +114,20 @@ def refused(*arguments) -> str:
 
 def pod(processes: int, *arguments) -> list[subprocess.Popen]:
     """python -m train in several processes of one device each."""
-    port, one_device = host_flags.free_port(), os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1")
-    commands = [[sys.executable, "-m", "train", *arguments, *host_flags.of(port, i, processes)] for i in range(processes)]
-    return [subprocess.Popen(c, env=one_device, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
+    port, one_device = (
+        host_flags.free_port(),
+        os.environ | dict(XLA_FLAGS="--xla_force_host_platform_device_count=1"),
+    )
+    commands = [
+        [sys.executable, "-m", "train", *arguments, *host_flags.of(port, i, processes)]
+        for i in range(processes)
+    ]
+    return [
+        subprocess.Popen(
+            c, env=one_device, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for c in commands
+    ]
 
 
 def assert_same_records(workdir, other) -> None:
@@ -135,10 +153,14 @@ def batch(source, index, key=0):
     """The examples with these numbers, as one batch."""
     index = jnp.asarray(index)
     arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
-    return source.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index)))
+    return source.batch(
+        arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index))
+    )
 
 
-def taken(source, step=0, steps=1, rows=(0, 40), *, training=True, batch_size=40) -> dict[str, np.ndarray]:
+def taken(
+    source, step=0, steps=1, rows=(0, 40), *, training=True, batch_size=40
+) -> dict[str, np.ndarray]:
     """The batches of some steps of a streamed source, from a reader that begins there."""
     reader = Reader(source, batch_size, rows, training=training)
     try:
@@ -152,7 +174,8 @@ def same(a, b) -> bool:
 
 
 def flip_bits(checkpoint: pathlib.Path) -> None:
-    """One of every 16 bytes: on some of them no value depends, and which these are differs from run to run."""
+    """One of every 16 bytes: on some of them no value depends, and which these are differs from run
+    to run."""
     for data in (checkpoint / "state").rglob("d/*"):
         contents = bytearray(data.read_bytes())
         for place in range(0, len(contents), 16):
@@ -185,7 +208,9 @@ def close(a, b, tolerance=1e-5):
         np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1, np.abs(y).max(initial=0)))
 
 
-REDUCED = {  # hyper-parameters and image that make an image model quick to run; others take 32 x 32 x 1 as they are
+# hyper-parameters and image that make an image model quick to run; others take 32 x 32 x 1 as they
+# are
+REDUCED = {
     "lenet1": ({}, (28, 28, 1)),
     "alexnet": (dict(width=0.1, image_size=67), (67, 67, 3)),
     "alexnet_2014": (dict(width=0.1, image_size=67), (67, 67, 3)),
@@ -206,7 +231,8 @@ REDUCED = {  # hyper-parameters and image that make an image model quick to run;
 
 
 def on_random_images(e, model: str, **hyperparameters):
-    """The experiment with the model `model`, small, and 16 random images of 4 classes that fit it, all in one batch."""
+    """The experiment with the model `model`, small, and 16 random images of 4 classes that fit it,
+    all in one batch."""
     small, image = REDUCED.get(model, ({}, (32, 32, 1)))
     images = np.random.default_rng(0).normal(size=(16, *image)).astype(np.float32)
     arrays = dict(image=images, label=np.arange(16, dtype=np.int32) % 4)
@@ -215,16 +241,20 @@ def on_random_images(e, model: str, **hyperparameters):
         return dict(input=arrays["image"][index], target=arrays["label"][index])
 
     source = Source(16, arrays, make)
-    network = architectures.build(model, outputs=10, axis_name=e.layout.axis, **small | hyperparameters)
+    network = architectures.build(
+        model, outputs=10, axis_name=e.layout.axis, **small | hyperparameters
+    )
     dataset = Dataset("image", "class", 10, source, {"test": source}, "random", {})
     return dataclasses.replace(e, model=network, dataset=dataset, batch_size=16)
 
 
 def or_a_little_text(load):
-    """texts.load, with 2,000 lines in the place of the Brown corpus and of the two bibles, which are not in the repository."""
+    """texts.load, with 2,000 lines in the place of the Brown corpus and of the two bibles, which
+    are not in the repository."""
     lines = dict(
         brown=["The/at dog/nn saw/vbd it/ppo ./.", "It/pps ran/vbd"] * 1000,
-        kjv_reina_valera=["The LORD is good.\tBueno es Jehová.", "And it was so.\tY fué así."] * 1000,
+        kjv_reina_valera=["The LORD is good.\tBueno es Jehová.", "And it was so.\tY fué así."]
+        * 1000,
     )
 
     def loaded(name, source="auto"):
@@ -234,7 +264,8 @@ def or_a_little_text(load):
 
 
 def stand_in_data(monkeypatch) -> None:
-    """Puts something of the right shape in the place of data that is not in the repository; of photographs none is read."""
+    """Puts something of the right shape in the place of data that is not in the repository; of
+    photographs none is read."""
     load_files = files.load
 
     def load(name, source="auto"):
@@ -243,12 +274,15 @@ def stand_in_data(monkeypatch) -> None:
         of, arrays = files.SETS[name], {}
         for key, (dtype, shape) in of.arrays.items():
             example = np.arange(math.prod(shape)).reshape(shape) % of.classes
-            arrays[key] = np.broadcast_to(example.astype(dtype), (of.full[key.split("_")[0]], *shape))
+            arrays[key] = np.broadcast_to(
+                example.astype(dtype), (of.full[key.split("_")[0]], *shape)
+            )
         return arrays, files.Origin(source, "", "standing in", of.full, "")
 
     scaling = images.scaling
     monkeypatch.setattr(files, "load", load)
-    monkeypatch.setattr(images, "scaling", lambda scale, image: scaling(scale, image[:2]))  # they are all one image
+    # they are all one image
+    monkeypatch.setattr(images, "scaling", lambda scale, image: scaling(scale, image[:2]))
     monkeypatch.setattr(texts, "load", or_a_little_text(texts.load))
     monkeypatch.setattr(prepared, "directory", pathlib.Path)
     counts = dict(train=1_281_167, validation=50_000)

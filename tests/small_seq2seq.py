@@ -20,10 +20,16 @@ VARIANTS = {
     "Luong": {},
     "Sutskever": dict(attention="none", directions="forward", bridge="copy", layers=2),
     "Bahdanau": dict(attend="before", cell="gru_reset_before", bridge="backward"),
-    "RNNencdec": dict(attend="before", attention="none", cell="gru", directions="forward", bridge="zeros"),
-    "dot, input feeding": dict(attention="dot", directions="forward", bridge="copy", input_feeding=True, layers=2),
+    "RNNencdec": dict(
+        attend="before", attention="none", cell="gru", directions="forward", bridge="zeros"
+    ),
+    "dot, input feeding": dict(
+        attention="dot", directions="forward", bridge="copy", input_feeding=True, layers=2
+    ),
     "local-m": dict(attention="general", local="monotonic", window=1),
-    "local-p, input feeding": dict(attention="general", local="predictive", window=2, input_feeding=True),
+    "local-p, input feeding": dict(
+        attention="general", local="predictive", window=2, input_feeding=True
+    ),
     "location": dict(attention="location", max_source=9),
     "scheduled sampling": dict(attention="concat", scheduled_sampling=0.5),
 }
@@ -33,10 +39,13 @@ EACH = pytest.mark.parametrize("name", VARIANTS)
 def network(name, seed=0, scale=3.0):
     """The network and variables far from zero, so that it says something."""
     model = architectures.build("seq2seq", outputs=9, symbols=10, hidden=8, **VARIANTS[name])
-    variables = jax.jit(lambda key: model.init(key, INPUTS, MASK, train=False))(jax.random.key(seed))
+    variables = jax.jit(lambda key: model.init(key, INPUTS, MASK, train=False))(
+        jax.random.key(seed)
+    )
     return model, jax.tree.map(lambda p: p * scale, variables)
 
 
-@functools.partial(jax.jit, static_argnums=0)  # kept from call to call, as one test asks for hundreds
+# kept from call to call, as one test asks for hundreds
+@functools.partial(jax.jit, static_argnums=0)
 def logits(model, variables, inputs=INPUTS, mask=MASK):
     return model.apply(variables, inputs, mask, train=False)

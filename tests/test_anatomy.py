@@ -17,7 +17,10 @@ KEY = jax.random.key(0)
 
 def layers(name, outputs, levels=0, shape=None, **options):
     model = architectures.build(name, outputs=outputs, **options)
-    return {layer.name: layer for layer in anatomy.anatomy(model, shape or describe.default_shape(model), levels).layers}
+    return {
+        layer.name: layer
+        for layer in anatomy.anatomy(model, shape or describe.default_shape(model), levels).layers
+    }
 
 
 def sizes(found) -> dict:
@@ -47,19 +50,27 @@ def test_the_last_unit_of_resnet_50_sees_483_pixels_in_steps_of_32():
 
 
 class Crooked(nn.Module):
-    """Strides, dilation, uneven padding, branches, slices, a transposition: what receptive fields can trip over."""
+    """Strides, dilation, uneven padding, branches, slices, a transposition: what receptive fields
+    can trip over."""
 
     @nn.compact
     def __call__(self, x, mask, *, train):
         def conv(window, name, **options):
-            return convolution.Conv(2, window, kernel_init=nn.initializers.ones, name=name, **options)
+            return convolution.Conv(
+                2, window, kernel_init=nn.initializers.ones, name=name, **options
+            )
 
         x = conv((4, 5), "a", strides=(2, 1), padding=((2, 0), (1, 3)))(x)
-        one, other = conv((1, 3), "b", padding="SAME")(x), conv((3, 1), "c", padding="SAME", kernel_dilation=(2, 1))(x)
+        one, other = (
+            conv((1, 3), "b", padding="SAME")(x),
+            conv((3, 1), "c", padding="SAME", kernel_dilation=(2, 1))(x),
+        )
         x = pooling.avg_pool(jnp.concatenate([one, other], axis=-1), 3, 2, ((0, 1), (2, 0)))
         x = jnp.pad(x[:, 1:, ::2], ((0, 0), (0, 0), (1, 0), (0, 0))).transpose(0, 2, 1, 3)
         x = conv((2, 3), "d", padding="VALID")(x)
-        x = nn.Dense(2, kernel_init=nn.initializers.ones, name="e")(x) @ jnp.ones([2, 2]) + conv((3, 1), "f", padding="SAME")(x)
+        x = nn.Dense(2, kernel_init=nn.initializers.ones, name="e")(x) @ jnp.ones([2, 2]) + conv(
+            (3, 1), "f", padding="SAME"
+        )(x)
         return nn.Dense(1, name="g")(x.reshape(len(x), -1))
 
 
@@ -70,17 +81,26 @@ def test_the_pixels_in_a_receptive_field_are_those_with_a_gradient(side):
     variables = model.init(KEY, x, mask, train=False)
 
     def outputs(x):
-        return model.apply(variables, x, mask, train=False, capture_intermediates=True)[1]["intermediates"]
+        return model.apply(variables, x, mask, train=False, capture_intermediates=True)[1][
+            "intermediates"
+        ]
 
     found = {layer.name: layer for layer in anatomy.anatomy(model, shape).layers}
     assert list(found) == ["a", "b", "c", "avg_pool_1", "d", "e", "f", "g", "(model)"]
-    assert found["g"].fields == (None, None) and found["(model)"].multiply_adds == found["e"].multiply_adds
+    assert (
+        found["g"].fields == (None, None)
+        and found["(model)"].multiply_adds == found["e"].multiply_adds
+    )
     for name in "abcdef":
         field = found[name].fields[side]
         place = [0, *(n // 2 for n in found[name].output[:2]), 0]
-        slope = jax.grad(lambda x, name=name, place=place: outputs(x)[name]["__call__"][0][tuple(place)])(x)[0, ..., 0]
+        slope = jax.grad(
+            lambda x, name=name, place=place: outputs(x)[name]["__call__"][0][tuple(place)]
+        )(x)[0, ..., 0]
         first = field.low + place[field.axis] * field.stride
-        assert np.flatnonzero(np.abs(slope).sum(axis=1 - side)).tolist() == _inside(field, first, shape[side]), name
+        assert np.flatnonzero(np.abs(slope).sum(axis=1 - side)).tolist() == _inside(
+            field, first, shape[side]
+        ), name
 
 
 @pytest.mark.parametrize(
@@ -95,20 +115,30 @@ def test_the_pixels_in_a_receptive_field_are_those_with_a_gradient(side):
         lambda x: x + x.mean((1, 2), keepdims=True),
         lambda x: jnp.concatenate([x[:, 4:], x[:, :4]], axis=1),
         lambda x: x + x.swapaxes(1, 2),
-        lambda x: lax.scan(lambda above, row: (above + row, above + row), jnp.zeros([8]), x[0, :, :, 0])[1],
+        lambda x: lax.scan(
+            lambda above, row: (above + row, above + row), jnp.zeros([8]), x[0, :, :, 0]
+        )[1],
         lambda x: lax.reduce(x, 0.0, lambda a, b: a + 1.0 * b, (1,)),
     ],
 )
 def test_what_no_window_describes_is_said_to_see_all_at_least_along_the_height(function):
     jaxpr = jax.make_jaxpr(function)(jnp.ones([1, 8, 8, 1])).jaxpr
-    assert receptive_field.fields(jaxpr, jaxpr.invars[0])[id(jaxpr.eqns[-1])][0] is receptive_field.ALL
+    assert (
+        receptive_field.fields(jaxpr, jaxpr.invars[0])[id(jaxpr.eqns[-1])][0] is receptive_field.ALL
+    )
 
 
 @pytest.mark.parametrize(
     ("function", "height", "width"),
     [
         (lambda x: lax.reduce_precision(x, 8, 7), (1, 1), (1, 1)),
-        (lambda x: lax.reduce_window(x, 0.0, lambda a, b: a + 1.0 * b, (1, 3, 2, 1), (1, 2, 1, 1), "VALID"), (3, 2), (2, 1)),
+        (
+            lambda x: lax.reduce_window(
+                x, 0.0, lambda a, b: a + 1.0 * b, (1, 3, 2, 1), (1, 2, 1, 1), "VALID"
+            ),
+            (3, 2),
+            (2, 1),
+        ),
     ],
 )
 def test_what_a_window_describes_is_seen_in_jax_s_rarer_primitives_too(function, height, width):
@@ -133,7 +163,8 @@ def _inside(field, first: int, pixels: int) -> list[int]:
 )
 def test_a_row_or_column_of_pixels_that_are_no_numbers_spoils_exactly_what_sees_it(name, options):
     model, side = architectures.build(name, outputs=2, **options), 24
-    rows = np.eye(side, dtype=bool)[:, :, None, None] & np.ones([1, side, side, 3], bool)  # row i of example i
+    # row i of example i
+    rows = np.eye(side, dtype=bool)[:, :, None, None] & np.ones([1, side, side, 3], bool)
     x = np.where(np.concatenate([rows, rows.swapaxes(1, 2)]), np.nan, 1.0).astype(np.float32)
     mask = jnp.ones([2 * side], bool)
 
@@ -142,9 +173,12 @@ def test_a_row_or_column_of_pixels_that_are_no_numbers_spoils_exactly_what_sees_
         variables = jax.tree.map(lambda v: jnp.full(v.shape, 0.01), shapes)
 
         def keep(module, method):
-            return method == "__call__" and "_rest" not in str(module.path)  # a loop's values have no one place
+            # a loop's values have no one place
+            return method == "__call__" and "_rest" not in str(module.path)
 
-        return model.apply(variables, x, mask, train=False, capture_intermediates=keep)[1]["intermediates"]
+        return model.apply(variables, x, mask, train=False, capture_intermediates=keep)[1][
+            "intermediates"
+        ]
 
     with convolution.stock():
         made = jax.jit(outputs)(x)
@@ -176,7 +210,9 @@ class Stacked(nn.Module):
                 x = nn.Conv(3, (3, 5), name=f"unit_{i}")(x)
             return x
         axes = dict(variable_axes=dict(params=0), split_rngs=dict(params=True), length=4)
-        return nn.scan(lambda unit, x, _: (unit(x), None), **axes)(nn.Conv(3, (3, 5), name="unit"), x, None)[0]
+        return nn.scan(lambda unit, x, _: (unit(x), None), **axes)(
+            nn.Conv(3, (3, 5), name="unit"), x, None
+        )[0]
 
 
 def test_a_loop_over_stacked_units_counts_what_the_units_one_by_one_do():
@@ -194,7 +230,10 @@ def test_the_layers_add_up_to_the_whole(name):
     shape = describe.default_shape(model)
     x = jnp.zeros((1, *shape))
     if name == "seq2seq":
-        x = {part: jnp.zeros((1, size), int) for part, size in zip(("source", "target"), shape, strict=True)}
+        x = {
+            part: jnp.zeros((1, size), int)
+            for part, size in zip(("source", "target"), shape, strict=True)
+        }
     mask = jnp.ones([1] if len(shape) == 3 else [1, shape[0]], bool)
     variables = jax.eval_shape(lambda: model.init(KEY, x, mask, train=False))
     with convolution.stock():
@@ -203,7 +242,9 @@ def test_the_layers_add_up_to_the_whole(name):
     for found in anatomy.anatomy(model, shape), anatomy.anatomy(model, shape, levels=1):
         assert found.multiply_adds == whole == sum(layer.multiply_adds for layer in found.layers)
         assert found.parameters == everything == sum(layer.parameters for layer in found.layers)
-        assert found.training_only == sum(layer.parameters for layer in found.layers if layer.training_only)
+        assert found.training_only == sum(
+            layer.parameters for layer in found.layers if layer.training_only
+        )
 
 
 def test_layers_that_evaluation_does_not_run_are_training_only():

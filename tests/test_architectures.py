@@ -1,4 +1,5 @@
-"""What holds of every network, and the heads, dropout and pools of AlexNet, VGG, GoogLeNet and Inception."""
+"""What holds of every network, and the heads, dropout and pools of AlexNet, VGG, GoogLeNet and
+Inception."""
 
 import contextlib
 import functools
@@ -29,7 +30,10 @@ PLAIN = (str, int, float, bool, tuple, str | None, float | None, tuple[float, ..
 def test_a_constructor_shows_plain_types_and_a_default_for_every_hyperparameter(name):
     parameters = dict(inspect.signature(architectures.MODELS[name]).parameters)
     assert parameters.pop("outputs").default is inspect.Parameter.empty
-    assert parameters.pop("dtype").default == jnp.float32 and parameters.pop("axis_name").default is None
+    assert (
+        parameters.pop("dtype").default == jnp.float32
+        and parameters.pop("axis_name").default is None
+    )
     for key in set(parameters) - {"parent", "name", "symbols"}:
         assert parameters[key].annotation in PLAIN and type(parameters[key].default) in PLAIN, key
 
@@ -72,21 +76,53 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
     ("name", "options", "line"),
     [
         ("alexnet", dict(dropout=1.0), "dropout: 1.0 is outside [0, 1)"),
-        ("alexnet", dict(groups=3), "maps: (96, 256, 384, 384, 256) must be multiples of groups=3, the first above 0"),
+        (
+            "alexnet",
+            dict(groups=3),
+            "maps: (96, 256, 384, 384, 256) must be multiples of groups=3, the first above 0",
+        ),
         ("alexnet", dict(maps=(96, 256, -3, 384, 256)), "must be 5 whole numbers from 0 up"),
-        ("alexnet", dict(conv1_padding=(0, -3)), "conv1_padding: (0, -3) must be 2 whole numbers from 0 up"),
+        (
+            "alexnet",
+            dict(conv1_padding=(0, -3)),
+            "conv1_padding: (0, -3) must be 2 whole numbers from 0 up",
+        ),
         ("alexnet_cifar", dict(width=0.0), "width: 0.0 must be above 0"),
-        ("alexnet_cifar", dict(width=1e30), "width: 1e+30 must be above 0, and 64 times it below 2**31"),
+        (
+            "alexnet_cifar",
+            dict(width=1e30),
+            "width: 1e+30 must be above 0, and 64 times it below 2**31",
+        ),
         ("vgg", dict(width=-1.0), "width: -1.0 must be at least 0"),
         ("vgg", dict(bn_momentum=7.0), "bn_momentum: 7.0 is outside [0, 1)"),
         ("googlenet", dict(auxiliary_dropout=1.0), "auxiliary_dropout: 1.0 is outside [0, 1)"),
-        ("googlenet", dict(auxiliary_pool="paper"), "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 2 x 2"),
+        (
+            "googlenet",
+            dict(auxiliary_pool="paper"),
+            "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 2 x 2",
+        ),
         ("resnet", dict(bn_epsilon=-1.0), "bn_epsilon: -1.0 must be at least 0"),
         ("resnet_cifar", dict(scan_from=0), "scan_from: 0 must be at least 1"),
-        ("plain_cifar", dict(gate="exclusive"), "shortcut: 'none' leaves nothing for gate, shortcut_dropout"),
-        ("plain_cifar", dict(shortcut_scale=0.5), "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C"),
-        ("plain_cifar", dict(branch_scale=0.5), "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C"),
-        ("resnet_v2", dict(order="original", activate="after_pool"), "'after_pool' does nothing with order='original'"),
+        (
+            "plain_cifar",
+            dict(gate="exclusive"),
+            "shortcut: 'none' leaves nothing for gate, shortcut_dropout",
+        ),
+        (
+            "plain_cifar",
+            dict(shortcut_scale=0.5),
+            "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C",
+        ),
+        (
+            "plain_cifar",
+            dict(branch_scale=0.5),
+            "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C",
+        ),
+        (
+            "resnet_v2",
+            dict(order="original", activate="after_pool"),
+            "'after_pool' does nothing with order='original'",
+        ),
         ("googlenet", dict(pool4=1), "pool4: 1 must be at least 2"),
         (
             "resnet_cifar",
@@ -95,14 +131,28 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         ),
         ("lstm1997", dict(blocks=0), "blocks: 0 must be at least 1"),
         ("sequence_readout", dict(hidden=10**10), "hidden: 10000000000 must be below 2**31"),
-        ("sequence_readout", dict(layers=2, residual=True), "residual: the last layer's state is read, so 2 have no shortcut"),
-        ("tagger", dict(init_scale=0.1), "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform"),
+        (
+            "sequence_readout",
+            dict(layers=2, residual=True),
+            "residual: the last layer's state is read, so 2 have no shortcut",
+        ),
+        (
+            "tagger",
+            dict(init_scale=0.1),
+            "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform",
+        ),
         ("seq2seq", dict(window=0, local="predictive"), "window: 0 must be at least 1"),
-        ("seq2seq", dict(attention="none", local="monotonic"), "local: 'monotonic' needs attention"),
+        (
+            "seq2seq",
+            dict(attention="none", local="monotonic"),
+            "local: 'monotonic' needs attention",
+        ),
         ("seq2seq", dict(maxout=5), "maxout: 5 needs attend='before'"),
     ],
 )
-def test_a_number_or_combination_that_cannot_work_is_answered_in_one_line_with_its_name(name, options, line):
+def test_a_number_or_combination_that_cannot_work_is_answered_in_one_line_with_its_name(
+    name, options, line
+):
     symbols = dict(symbols=10) if name == "seq2seq" else {}
     model, (x, mask) = architectures.build(name, outputs=10, **options, **symbols), example(name)
     with pytest.raises(ValueError) as error:
@@ -110,13 +160,22 @@ def test_a_number_or_combination_that_cannot_work_is_answered_in_one_line_with_i
     assert line in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "alexnet_cifar", "googlenet", "googlenet_torchvision", "bn_inception", "resnet"])
+@pytest.mark.parametrize(
+    "name",
+    ["alexnet", "alexnet_cifar", "googlenet", "googlenet_torchvision", "bn_inception", "resnet"],
+)
 @pytest.mark.parametrize("stock", [False, True])
 def test_images_that_are_smaller_than_a_window_are_answered_in_one_line(name, stock):
     model, x = architectures.build(name, outputs=10), jnp.ones([2, 1, 1, 3])
-    with convolution.stock() if stock else contextlib.nullcontext(), pytest.raises(ValueError) as error:
+    with (
+        convolution.stock() if stock else contextlib.nullcontext(),
+        pytest.raises(ValueError) as error,
+    ):
         jax.eval_shape(lambda: model.init(KEY, x, jnp.ones([2], bool), train=False))
-    assert re.match(r"the images are too small: windows of (\d+) x \1 do not fit maps of 1 x 1", str(error.value))
+    assert re.match(
+        r"the images are too small: windows of (\d+) x \1 do not fit maps of 1 x 1",
+        str(error.value),
+    )
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -142,11 +201,15 @@ def test_fully_connected_layers_average_the_class_scores_of_every_window_of_a_la
         @nn.compact
         def __call__(self, x):
             init = (nn.initializers.normal(1.0), nn.initializers.normal(1.0))
-            return fully_connected(self, x, 2, train=False, activation=nn.relu, init=lambda name: init)
+            return fully_connected(
+                self, x, 2, train=False, activation=nn.relu, init=lambda name: init
+            )
 
     module, x = Head(), jax.random.normal(KEY, (1, 3, 3, 5))
     variables = module.init(KEY, x)
-    windows = [module.apply(variables, x[:, i : i + 2, j : j + 2]) for i in range(2) for j in range(2)]
+    windows = [
+        module.apply(variables, x[:, i : i + 2, j : j + 2]) for i in range(2) for j in range(2)
+    ]
     close(module.apply(variables, x), sum(windows) / 4)
 
 
@@ -155,7 +218,9 @@ def test_auxiliary_heads_answer_in_training_alone(name):
     model, variables, x, mask = initialised(name)
 
     def run(train):
-        return model.apply(variables, x, mask, train=train, rngs={"dropout": KEY}, mutable=["batch_stats"])[0]
+        return model.apply(
+            variables, x, mask, train=train, rngs={"dropout": KEY}, mutable=["batch_stats"]
+        )[0]
 
     answers = jax.eval_shape(functools.partial(run, True))
     assert [a.shape for a in answers] == [(3, 10)] * (3 if name == "googlenet" else 2)
@@ -179,7 +244,9 @@ def test_dropout_is_there_in_training_and_gone_at_rate_0(name, rate, others):
 
         @jax.jit
         def answer(key, model=model, variables=variables, x=x, mask=mask):
-            answers, _ = model.apply(variables, x, mask, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+            answers, _ = model.apply(
+                variables, x, mask, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+            )
             return jnp.concatenate(jax.tree.leaves(answers))
 
         assert bool((answer(jax.random.key(1)) != answer(jax.random.key(2))).any()) == differs
@@ -193,14 +260,25 @@ def test_an_average_pool_to_a_grid_takes_pytorchs_windows():
 
 def test_the_bias_that_alexnet_starts_with_is_in_conv2_conv4_conv5_and_the_hidden_layers():
     params = initialised("alexnet", bias=1.0)[1]["params"]
-    assert {name for name, layer in params.items() if np.all(layer["bias"] == 1)} == {"conv2", "conv4", "conv5", "fc6", "fc7"}
+    assert {name for name, layer in params.items() if np.all(layer["bias"] == 1)} == {
+        "conv2",
+        "conv4",
+        "conv5",
+        "fc6",
+        "fc7",
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "side", "fields", "expected"),
     [
         ("alexnet", 40, {}, "the images are too small"),
-        ("alexnet", 64, dict(image_size=30), "image_size: 30 is too small for AlexNet's three pools"),
+        (
+            "alexnet",
+            64,
+            dict(image_size=30),
+            "image_size: 30 is too small for AlexNet's three pools",
+        ),
         ("vgg", 16, {}, "image_size: .* at least 32 x 32"),
         ("inception_v3", 8, {}, "stem: .*at least 15 "),
     ],

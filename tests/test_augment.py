@@ -1,4 +1,5 @@
-"""Augmentation and views: each is what a transcription in plain numpy makes of the same drawn numbers."""
+"""Augmentation and views: each is what a transcription in plain numpy makes of the same drawn
+numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +28,12 @@ def triangle(length, scale, corner, side):
 
 
 def resampled(image, scale, corner, side):
-    rows, columns = (triangle(n, s, c, side) for n, s, c in zip(image.shape[:2], scale, corner, strict=True))
-    return np.stack([rows @ image[..., c].astype(float) @ columns.T for c in range(image.shape[2])], axis=-1)
+    rows, columns = (
+        triangle(n, s, c, side) for n, s, c in zip(image.shape[:2], scale, corner, strict=True)
+    )
+    return np.stack(
+        [rows @ image[..., c].astype(float) @ columns.T for c in range(image.shape[2])], axis=-1
+    )
 
 
 def bilinear(image, y, x, fill):
@@ -49,7 +54,10 @@ def drawn(function, *arguments):
 def test_flip_mirrors_left_and_right_for_about_half_of_the_keys():
     images = np.asarray(jax.vmap(lambda key: augment.flip(SMALL, key))(KEYS))
     mirrored = np.array([[[SMALL[i, 8 - j] for j in range(9)] for i in range(13)]])[0]
-    kinds = [0 if np.array_equal(image, SMALL) else 1 if np.array_equal(image, mirrored) else 2 for image in images]
+    kinds = [
+        0 if np.array_equal(image, SMALL) else 1 if np.array_equal(image, mirrored) else 2
+        for image in images
+    ]
     assert 2 not in kinds and 0.4 < np.mean(kinds) < 0.6
 
 
@@ -69,8 +77,12 @@ def test_pad_crop_is_a_window_of_the_image_in_a_frame_of_the_fill():
 def test_random_crop_is_a_square_window_that_reaches_every_corner_of_the_image():
     corners = drawn(augment.draw_corner, np.array([3, 7]))
     assert {tuple(corner) for corner in corners} == {(i, j) for i in range(4) for j in range(8)}
-    for key, (top, left) in zip(KEYS[:20], drawn(augment.draw_corner, np.array([6, 2])), strict=False):
-        assert np.array_equal(augment.random_crop(SMALL, key, side=7), SMALL[top : top + 7, left : left + 7])
+    for key, (top, left) in zip(
+        KEYS[:20], drawn(augment.draw_corner, np.array([6, 2])), strict=False
+    ):
+        assert np.array_equal(
+            augment.random_crop(SMALL, key, side=7), SMALL[top : top + 7, left : left + 7]
+        )
     assert augment.random_crop(PHOTOGRAPH, KEYS[0], side=224).shape == (224, 224, 3)
 
 
@@ -83,7 +95,9 @@ def test_resampling_is_a_triangle_around_each_point_as_wide_as_an_output_pixel(s
 @pytest.mark.parametrize(("image", "side"), [(SMALL, 6), (WIDE, 20), (PHOTOGRAPH, 224)])
 def test_a_random_resized_crop_is_its_rectangle_resampled_to_the_square(image, side):
     corners, sizes = drawn(augment.draw_rectangle, *image.shape[:2], (0.08, 1.0), (3 / 4, 4 / 3))
-    for key, corner, size in list(zip(KEYS, corners, sizes, strict=True))[: 2 if side == 224 else 10]:
+    for key, corner, size in list(zip(KEYS, corners, sizes, strict=True))[
+        : 2 if side == 224 else 10
+    ]:
         scale = side / size
         made = augment.random_resized_crop(image, key, side=side)
         np.testing.assert_allclose(made, resampled(image, scale, corner * scale, side), atol=0.02)
@@ -97,7 +111,9 @@ def test_the_rectangles_have_the_area_and_aspect_they_are_to_have_and_lie_inside
     assert 0.74 < aspect.min() < 0.78 and 1.29 < aspect.max() < 1.345
     assert 0.4 < (aspect > 1).mean() < 0.65
     free = (375, 500) - sizes
-    assert (corners[free.min(1) > 100].min(0) < 10).all() and ((free - corners)[free.min(1) > 100].min(0) < 10).all()
+    assert (corners[free.min(1) > 100].min(0) < 10).all() and (
+        (free - corners)[free.min(1) > 100].min(0) < 10
+    ).all()
 
 
 def rectangle_by_loop(key, height, width, area, aspect):
@@ -112,7 +128,9 @@ def rectangle_by_loop(key, height, width, area, aspect):
         if swap[i]:
             w, h = h, w
         if h <= height and w <= width:
-            return np.asarray(jax.random.randint(place, [2], 0, np.array([height - h + 1, width - w + 1]))), (h, w)
+            return np.asarray(
+                jax.random.randint(place, [2], 0, np.array([height - h + 1, width - w + 1]))
+            ), (h, w)
     short = min(height, width)
     return np.array([(height - short) // 2, (width - short) // 2]), (short, short)
 
@@ -128,17 +146,24 @@ def test_the_first_rectangle_of_ten_that_fits_is_taken_and_else_the_square_in_th
     assert squares == {0.75: 0, 2.5: squares, 90.0: 60}[aspect[0]]
 
 
-@pytest.mark.parametrize(("image", "side", "low", "high"), [(SMALL, 8, 8, 20), (WIDE, 5, 5, 9), (PHOTOGRAPH, 224, 256, 512)])
+@pytest.mark.parametrize(
+    ("image", "side", "low", "high"),
+    [(SMALL, 8, 8, 20), (WIDE, 5, 5, 9), (PHOTOGRAPH, 224, 256, 512)],
+)
 def test_scale_jitter_is_a_window_of_the_rescaled_image(image, side, low, high):
     height, width = image.shape[:2]
     shorter, corners = drawn(augment.draw_jitter, height, width, side, low, high)
-    for key, length, corner in list(zip(KEYS, shorter, corners, strict=True))[: 2 if side == 224 else 10]:
+    for key, length, corner in list(zip(KEYS, shorter, corners, strict=True))[
+        : 2 if side == 224 else 10
+    ]:
         scale = length / min(height, width)
         made = augment.scale_jitter(image, key, side=side, low=low, high=high)
         np.testing.assert_allclose(made, resampled(image, (scale, scale), corner, side), atol=0.02)
     assert shorter.min() < low + 0.1 * (high - low) and shorter.max() > high - 0.1 * (high - low)
     assert low <= shorter.min() and shorter.max() <= high
-    rescaled = np.stack([height * shorter // min(height, width), width * shorter // min(height, width)], axis=1)
+    rescaled = np.stack(
+        [height * shorter // min(height, width), width * shorter // min(height, width)], axis=1
+    )
     assert (corners >= 0).all() and (corners + side <= rescaled).all()
     assert (corners + side == rescaled).any() and (corners == 0).any()
 
@@ -156,9 +181,12 @@ def test_pca_noise_adds_one_colour_to_all_pixels_of_an_image():
         made = np.asarray(augment.pca_noise(SMALL, key, unit=unit))
         for channel in range(3):
             noise = sum(vectors[channel][k] * alpha[k] * values[k] for k in range(3))
-            np.testing.assert_allclose(made[..., channel], SMALL[..., channel] + unit[channel] * noise, rtol=1e-5)
+            np.testing.assert_allclose(
+                made[..., channel], SMALL[..., channel] + unit[channel] * noise, rtol=1e-5
+            )
     assert alphas.std() == pytest.approx(0.1, rel=0.1) and abs(alphas.mean()) < 0.02
-    np.testing.assert_allclose(np.array(vectors).T @ vectors, np.eye(3), atol=2e-3)  # the constants are orthonormal
+    # the constants are orthonormal
+    np.testing.assert_allclose(np.array(vectors).T @ vectors, np.eye(3), atol=2e-3)
 
 
 def test_lenet_distortions_read_each_pixel_where_the_inverse_affine_map_says():
@@ -167,21 +195,36 @@ def test_lenet_distortions_read_each_pixel_where_the_inverse_affine_map_says():
     shifts, scales, squeezes, shears = drawn(augment.draw_affine, *limits)
     for n, key in enumerate(KEYS[:6]):
         made = augment.lenet_distortions(SMALL, key, *limits, fill=fill)
-        # from the centre: (y, x) -> (scale / squeeze * y + down, scale * squeeze * (x + shear * y) + right)
-        forward = np.array([[scales[n] / squeezes[n], 0], [scales[n] * squeezes[n] * shears[n], scales[n] * squeezes[n]]])
+        # from the centre: (y, x) -> (scale / squeeze * y + down,
+        # scale * squeeze * (x + shear * y) + right)
+        forward = np.array(
+            [
+                [scales[n] / squeezes[n], 0],
+                [scales[n] * squeezes[n] * shears[n], scales[n] * squeezes[n]],
+            ]
+        )
         expected = np.empty([13, 9, 3])
         for i in range(13):
             for j in range(9):
-                y, x = np.array([6, 4]) + np.linalg.solve(forward, np.array([i - 6, j - 4]) - shifts[n])
+                y, x = np.array([6, 4]) + np.linalg.solve(
+                    forward, np.array([i - 6, j - 4]) - shifts[n]
+                )
                 expected[i, j] = [bilinear(SMALL[..., c], y, x, fill[c]) for c in range(3)]
         np.testing.assert_allclose(made, expected, atol=0.02)
-    for numbers, middle, limit in ((shifts, 0, 2), (scales, 1, 0.2), (squeezes, 1, 0.3), (shears, 0, 0.5)):
+    for numbers, middle, limit in (
+        (shifts, 0, 2),
+        (scales, 1, 0.2),
+        (squeezes, 1, 0.3),
+        (shears, 0, 0.5),
+    ):
         assert 0.9 * limit < abs(numbers - middle).max() <= limit * 1.00001
         assert abs(numbers.mean() - middle) < 0.15 * limit
 
 
 def test_lenet_distortions_of_size_nothing_change_nothing():
-    np.testing.assert_allclose(augment.lenet_distortions(SMALL, KEYS[0], 0.0, 0.0, 0.0, 0.0), SMALL, atol=1e-3)
+    np.testing.assert_allclose(
+        augment.lenet_distortions(SMALL, KEYS[0], 0.0, 0.0, 0.0, 0.0), SMALL, atol=1e-3
+    )
 
 
 def test_ten_views_are_the_corners_and_the_centre_and_their_mirror_images():
@@ -212,7 +255,11 @@ def test_squares_are_googlenets_36_crops_of_three_squares(upright):
     for s, first in enumerate((0, 10, 21)):
         square = image[:, first : first + 40]
         for n, (top, left) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8), (4, 4), (None, None)]):
-            crop = np.einsum("ih,hwc,jw->ijc", whole, square, whole) if n == 5 else square[top : top + 32, left : left + 32]
+            crop = (
+                np.einsum("ih,hwc,jw->ijc", whole, square, whole)
+                if n == 5
+                else square[top : top + 32, left : left + 32]
+            )
             if upright:  # the corners come row by row in either case
                 crop, n = np.swapaxes(crop, 0, 1), {1: 2, 2: 1}.get(n, n)
             np.testing.assert_allclose(made[6 * s + n], crop, atol=1e-3)
@@ -220,15 +267,23 @@ def test_squares_are_googlenets_36_crops_of_three_squares(upright):
 
 
 def test_the_centre_view_leaves_as_much_on_either_side_to_a_pixel():
-    assert np.array_equal(views.centre(PHOTOGRAPH, 224)[0], PHOTOGRAPH[75 : 75 + 224, 138 : 138 + 224])
+    assert np.array_equal(
+        views.centre(PHOTOGRAPH, 224)[0], PHOTOGRAPH[75 : 75 + 224, 138 : 138 + 224]
+    )
 
 
 def test_dense_views_are_the_whole_image_and_its_mirror_image():
     made = np.asarray(views.dense(SMALL, 0))
-    assert np.array_equal(made[0], SMALL) and np.array_equal(made[1], SMALL[:, ::-1]) and len(made) == 2
+    assert (
+        np.array_equal(made[0], SMALL)
+        and np.array_equal(made[1], SMALL[:, ::-1])
+        and len(made) == 2
+    )
 
 
-@pytest.mark.parametrize(("image", "shorter", "size"), [(SMALL, 8, (12, 8)), (WIDE, 14, (14, 20)), (SMALL, 9, (13, 9))])
+@pytest.mark.parametrize(
+    ("image", "shorter", "size"), [(SMALL, 8, (12, 8)), (WIDE, 14, (14, 20)), (SMALL, 9, (13, 9))]
+)
 def test_rescaling_makes_the_shorter_side_as_long_as_said(image, shorter, size):
     made = views.rescale(image.astype(np.float32), shorter)
     rows, columns = (triangle(a, b / a, 0, b) for a, b in zip(image.shape, size, strict=False))
@@ -241,7 +296,10 @@ def test_several_views_come_as_one_array_for_each_size_and_a_single_one_as_an_im
     image = SMALL.astype(np.float32)
     assert views.see(image, "whole", 0, ()).shape == (13, 9, 3)
     assert views.see(image, "centre", 6, (9,)).shape == (6, 6, 3)
-    assert [v.shape for v in views.see(image, "whole", 0, (9, 18))] == [(1, 13, 9, 3), (1, 26, 18, 3)]
+    assert [v.shape for v in views.see(image, "whole", 0, (9, 18))] == [
+        (1, 13, 9, 3),
+        (1, 26, 18, 3),
+    ]
     assert [v.shape for v in views.see(image, "dense", 0, ())] == [(2, 13, 9, 3)]
     assert [v.shape for v in views.see(image, "ten", 6, (7, 8))] == [(10, 6, 6, 3)] * 2
     both = views.see(image, "grid+dense", 6, (9, 18))

@@ -11,17 +11,33 @@ import pytest
 from hypothesis import strategies as st
 
 from configs import base, load
-from scripts import bench, describe, generate, length_figure, prepare_data, report, sweep, torture, transduce, weights
+from scripts import (
+    bench,
+    describe,
+    generate,
+    length_figure,
+    prepare_data,
+    report,
+    sweep,
+    torture,
+    transduce,
+    weights,
+)
 from train import __main__ as command
 from train.errors import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent
 VOWELS, TABLE = "configs/lstm_japanese_vowels.py", "configs/papers/lstm1997/temporal_order.py"
 FLAT = base.flatten(load.load(VOWELS)[1])
-KINDS = {kind: sorted(k for k, v in FLAT.items() if type(v) is kind) for kind in (int, float, bool, tuple)}
+KINDS = {
+    kind: sorted(k for k, v in FLAT.items() if type(v) is kind)
+    for kind in (int, float, bool, tuple)
+}
 WORDS = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=12)
 NO_NUMBER = WORDS.filter(
-    lambda text: not text.lower().strip("+-.").replace("_", "").replace(".", "").replace("e", "").isdigit()
+    lambda text: (
+        not text.lower().strip("+-.").replace("_", "").replace(".", "").replace("e", "").isdigit()
+    )
 )
 NO_NUMBER = NO_NUMBER.filter(lambda text: text.lower() not in ("none", "true", "false"))
 JUNK = st.binary(max_size=60)
@@ -40,21 +56,30 @@ def keys():
         WORDS.filter(lambda w: w not in FLAT).map(lambda w: train(f"--config.{w}=1")),
         st.tuples(numbers, NO_NUMBER).map(lambda kv: train(f"--config.{kv[0]}={kv[1]}")),
         st.sampled_from(KINDS[float]).map(lambda k: train(f"--config.{k}=nan")),
-        st.tuples(st.sampled_from(KINDS[bool]), NO_NUMBER).map(lambda kv: train(f"--config.{kv[0]}={kv[1]}")),
-        outside.map(lambda k: train(f"--config.{k}=-3")),
-        st.tuples(names, WORDS.map("x{}y".format)).map(lambda kv: train(f"--config.{kv[0]}={kv[1]}")),
-        WORDS.map(lambda w: train(f"--{w}z")),
-        st.lists(NO_NUMBER, min_size=1).map(lambda seeds: train(f"--config.seeds={','.join(seeds)}")),
-        NO_NUMBER.map(lambda w: train(f"--config.optim.steps={w}")),
-        st.tuples(st.sampled_from(["process_id", "num_processes", "heartbeat", "watchdog"]), NO_NUMBER).map(
-            lambda kv: train(f"--{kv[0]}={kv[1]}")
+        st.tuples(st.sampled_from(KINDS[bool]), NO_NUMBER).map(
+            lambda kv: train(f"--config.{kv[0]}={kv[1]}")
         ),
+        outside.map(lambda k: train(f"--config.{k}=-3")),
+        st.tuples(names, WORDS.map("x{}y".format)).map(
+            lambda kv: train(f"--config.{kv[0]}={kv[1]}")
+        ),
+        WORDS.map(lambda w: train(f"--{w}z")),
+        st.lists(NO_NUMBER, min_size=1).map(
+            lambda seeds: train(f"--config.seeds={','.join(seeds)}")
+        ),
+        NO_NUMBER.map(lambda w: train(f"--config.optim.steps={w}")),
+        st.tuples(
+            st.sampled_from(["process_id", "num_processes", "heartbeat", "watchdog"]), NO_NUMBER
+        ).map(lambda kv: train(f"--{kv[0]}={kv[1]}")),
     )
 
 
 def files():
-    """Config files, tables and workdirs with anything in them: {path: contents} is there beforehand."""
-    run = {"run/config.json": b'{"model": {"name": "language_model"}, "data": {"name": "kjv"}, "seeds": [0]}'}
+    """Config files, tables and workdirs with anything in them: {path: contents} is there
+    beforehand."""
+    run = {
+        "run/config.json": b'{"model": {"name": "language_model"}, "data": {"name": "kjv"}, "seeds": [0]}'
+    }
     readers = st.sampled_from(
         [
             (command.main, [f"--config={VOWELS}", "--workdir=run"]),
@@ -74,10 +99,18 @@ def files():
         ),
         JUNK.map(lambda b: (report.main, ["run"], {"run/result.json": b})),
         st.tuples(ends, JUNK).map(
-            lambda eb: (weights.main, ["torchvision/resnet18", f"in{eb[0]}", "out.npz"], {f"in{eb[0]}": eb[1]})
+            lambda eb: (
+                weights.main,
+                ["torchvision/resnet18", f"in{eb[0]}", "out.npz"],
+                {f"in{eb[0]}": eb[1]},
+            )
         ),
         st.tuples(ends, JUNK).map(
-            lambda eb: (weights.main, ["torchvision/resnet18", f"in{eb[0]}", "out.npz", "--reverse"], {f"in{eb[0]}": eb[1]})
+            lambda eb: (
+                weights.main,
+                ["torchvision/resnet18", f"in{eb[0]}", "out.npz", "--reverse"],
+                {f"in{eb[0]}": eb[1]},
+            )
         ),
     )
 
@@ -100,8 +133,12 @@ def flags():
         st.integers(-9, 0).map("--seeds={}".format).map(of(sweep.main, TABLE)),
         WORDS.map("no_run_{}".format).map(of(report.main)),
         WORDS.map("no_table_{}.py".format).map(of(report.main)),
-        WORDS.map("x/{}".format).map(lambda w: (weights.main, [w, "in.npz", "out.npz"], {"in.npz": b""})),
-        NO_NUMBER.map("--seed={}".format).map(of(weights.main, "torchvision/resnet18", "in.npz", "out.npz")),
+        WORDS.map("x/{}".format).map(
+            lambda w: (weights.main, [w, "in.npz", "out.npz"], {"in.npz": b""})
+        ),
+        NO_NUMBER.map("--seed={}".format).map(
+            of(weights.main, "torchvision/resnet18", "in.npz", "out.npz")
+        ),
         WORDS.map("--workdir=no_run_{}".format).map(of(generate.main)),
         st.integers(-9, 0).map("--tokens={}".format).map(of(generate.main, "--workdir=run")),
         NO_NUMBER.map("--temperature=x{}".format).map(of(generate.main, "--workdir=run")),
@@ -113,7 +150,8 @@ def flags():
 
 
 def refusal(main, arguments: list[str]) -> str:
-    """What stands on standard error in the end, as exit_with prints it. Raises whatever else ends the command."""
+    """What stands on standard error in the end, as exit_with prints it. Raises whatever else ends
+    the command."""
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
@@ -138,7 +176,8 @@ def test_a_bad_input_is_refused_in_one_line_and_nothing_is_written(kind):
                 pathlib.Path(path).write_bytes(contents)
             before = sorted(pathlib.Path().rglob("*"))
             lines = refusal(main, arguments).splitlines()
-            passed_over = [line for line in lines if line.startswith("checkpoint 7 in")]  # is said of each, then it is refused
+            # is said of each, then it is refused
+            passed_over = [line for line in lines if line.startswith("checkpoint 7 in")]
             assert len(lines) == 1 + len(passed_over) and "Traceback" not in lines[-1], lines
             assert sorted(pathlib.Path().rglob("*")) == before
 
@@ -150,8 +189,16 @@ def test_a_bad_input_is_refused_in_one_line_and_nothing_is_written(kind):
     [
         (prepare_data, [], "name a data set: brown, "),
         (length_figure, ["x.png", "one"], "one: must be LABEL=FILE.csv"),
-        (length_figure, ["x.jpeg", "one=x.csv"], "x.jpeg: must be a .png in a folder that is there"),
-        (length_figure, ["x.png", "one=pyproject.toml"], "pyproject.toml is no table of errors by length ('length')"),
+        (
+            length_figure,
+            ["x.jpeg", "one=x.csv"],
+            "x.jpeg: must be a .png in a folder that is there",
+        ),
+        (
+            length_figure,
+            ["x.png", "one=pyproject.toml"],
+            "pyproject.toml is no table of errors by length ('length')",
+        ),
         (torture, ["--runs=lstm,gru"], "--runs: unknown 'gru'; have lenet, lstm"),
         (bench, ["loop", "--rounds=0"], "--rounds: 0 must be at least 1"),
         (bench, ["rnn", "--models=lenet5"], "--models: of cnn, not of rnn"),

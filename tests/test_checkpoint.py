@@ -43,7 +43,8 @@ def test_what_is_restored_has_the_bits_and_the_structure_of_what_was_saved(tmp_p
     assert jax.tree.structure(found) == jax.tree.structure(state) and not warnings
     expected = state.replace(step=np.full_like(state.step, 7))
     assert all(
-        np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True)
+        np.array_equal(a, b) and a.dtype == b.dtype
+        for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True)
     )
     assert all(np.array_equal(sums[name], SUMS[name], equal_nan=True) for name in SUMS)
     assert (meta["seconds"], meta["data"]) == (1.5, "d")
@@ -54,22 +55,35 @@ def test_an_empty_folder_restores_nothing(tmp_path, state):
 
 
 @pytest.mark.parametrize(
-    "error", [PermissionError(13, "Permission denied"), ValueError("UNAVAILABLE: the bucket"), MemoryError()]
+    "error",
+    [
+        PermissionError(13, "Permission denied"),
+        ValueError("UNAVAILABLE: the bucket"),
+        MemoryError(),
+    ],
 )
-def test_a_checkpoint_that_cannot_be_read_for_now_is_neither_passed_over_nor_called_broken(tmp_path, state, monkeypatch, error):
+def test_a_checkpoint_that_cannot_be_read_for_now_is_neither_passed_over_nor_called_broken(
+    tmp_path, state, monkeypatch, error
+):
     def restored(*_, **__):
         raise error
 
     save(tmp_path, state, [3, 7])
     monkeypatch.setattr(ocp.CheckpointManager, "restore", restored)
-    with pytest.raises(NotRead, match="cannot read checkpoint 7 in .* now .*; it may be sound: try again"):
+    with pytest.raises(
+        NotRead, match="cannot read checkpoint 7 in .* now .*; it may be sound: try again"
+    ):
         restore(tmp_path, state)
     monkeypatch.undo()
     assert restore(tmp_path, state)[0][1]["step"] == 7
 
 
 def test_the_latest_and_the_best_are_kept(tmp_path, state):
-    assert save(tmp_path, state, [1, 2, 3, 4, 5], keep=2, scores=[0.5, 0.1, 0.4, 0.3, 0.2]) == [2, 4, 5]
+    assert save(tmp_path, state, [1, 2, 3, 4, 5], keep=2, scores=[0.5, 0.1, 0.4, 0.3, 0.2]) == [
+        2,
+        4,
+        5,
+    ]
 
 
 def test_a_score_that_is_no_number_is_never_the_best(tmp_path, state):
@@ -94,14 +108,20 @@ def test_a_truncated_file_or_an_empty_step_folder_falls_back_too(tmp_path, state
     assert found.step.tolist() == [1, 1] and len(warnings) == 2
 
 
-def test_a_checkpoint_under_the_number_of_another_step_or_with_other_notes_is_not_taken(tmp_path, state):
+def test_a_checkpoint_under_the_number_of_another_step_or_with_other_notes_is_not_taken(
+    tmp_path, state
+):
     save(tmp_path, state, [1, 2])
     shutil.copytree(tmp_path / "1", tmp_path / "99")
     notes = tmp_path / "2" / "meta" / "metadata"
     notes.write_text(notes.read_text().replace("1.5", "7.5"))
     (((found, _), meta), warnings) = restore(tmp_path, state)
     assert (meta["step"], meta["seconds"]) == (1, 1.5) and found.step.tolist() == [1, 1]
-    assert ["checkpoint 99" in warnings[0], "checkpoint 2 " in warnings[1], len(warnings)] == [True, True, 2]
+    assert ["checkpoint 99" in warnings[0], "checkpoint 2 " in warnings[1], len(warnings)] == [
+        True,
+        True,
+        2,
+    ]
 
 
 def test_after_a_fallback_the_broken_step_can_be_saved_anew(tmp_path, state):

@@ -1,4 +1,5 @@
-"""scripts/slurm.sh without a Slurm and scripts/ssh_sweep.sh without hosts: what they run, and how they end."""
+"""scripts/slurm.sh without a Slurm and scripts/ssh_sweep.sh without hosts: what they run, and how
+they end."""
 
 import os
 import pathlib
@@ -27,7 +28,8 @@ echo "$@" >"$REQUEUED"
 
 @pytest.fixture
 def place(tmp_path):
-    """A repository with a python that notes what it is told, and stubs of ssh and scontrol; and the environment for them."""
+    """A repository with a python that notes what it is told, and stubs of ssh and scontrol; and the
+    environment for them."""
     for name, text in (
         ("canon/.venv/bin/python", PYTHON),
         ("bin/ssh", SSH),
@@ -40,8 +42,17 @@ def place(tmp_path):
     (tmp_path / "canon" / "scripts").mkdir()
     for name in ("slurm.sh", "ssh_sweep.sh", "sweep.py"):
         shutil.copy(SCRIPTS / name, tmp_path / "canon" / "scripts")
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("SLURM") and key != "VENV"}
-    own = dict(PATH=f"{tmp_path / 'bin'}:/usr/bin:/bin", FAKE_HOME=str(tmp_path), TOLD=str(tmp_path / "told"), HOST="")
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("SLURM") and key != "VENV"
+    }
+    own = dict(
+        PATH=f"{tmp_path / 'bin'}:/usr/bin:/bin",
+        FAKE_HOME=str(tmp_path),
+        TOLD=str(tmp_path / "told"),
+        HOST="",
+    )
     return tmp_path, inherited | own | dict(REQUEUED=str(tmp_path / "requeued"))
 
 
@@ -60,14 +71,21 @@ def test_a_task_of_an_array_job_runs_its_shard_and_ends_with_the_code_of_the_swe
     for code in (0, 2):
         job = slurm(place, *SWEEP, **TASK, CODE=str(code))
         assert (job.communicate()[1], job.returncode) == ("", code)
-        assert (folder / "told.").read_text().splitlines()[1:] == ["-m", "scripts.sweep", *SWEEP, "--shard=3/8"]
+        assert (folder / "told.").read_text().splitlines()[1:] == [
+            "-m",
+            "scripts.sweep",
+            *SWEEP,
+            "--shard=3/8",
+        ]
     assert not (folder / "requeued").exists()
     slurm(place, *SWEEP, **TASK | {"SLURM_ARRAY_TASK_COUNT": "1"}, SHARDS="5").wait()
     assert (folder / "told.").read_text().splitlines()[-1] == "--shard=3/5"
 
 
 @pytest.mark.parametrize(("at_term", "requeued"), [(75, True), (143, True), (0, False), (1, False)])
-def test_a_task_that_is_told_to_stop_waits_for_its_checkpoint_and_is_queued_again_if_work_is_left(place, at_term, requeued):
+def test_a_task_that_is_told_to_stop_waits_for_its_checkpoint_and_is_queued_again_if_work_is_left(
+    place, at_term, requeued
+):
     folder, _ = place
     job = slurm(place, *SWEEP, **TASK, WAIT="600", AT_TERM=str(at_term))
     assert job.stdout.readline() == "ready\n"
@@ -95,7 +113,11 @@ def test_a_sweep_that_ends_with_75_by_itself_is_queued_again(place):
 def test_a_job_that_cannot_work_is_refused_in_one_line(place, arguments, variables, words):
     job = slurm(place, *arguments, **variables)
     error = job.communicate()[1]
-    assert job.returncode == 2 and error.startswith(f"scripts/slurm.sh: {words}") and error.count("\n") == 1
+    assert (
+        job.returncode == 2
+        and error.startswith(f"scripts/slurm.sh: {words}")
+        and error.count("\n") == 1
+    )
 
 
 # plain ssh
@@ -113,16 +135,32 @@ def test_each_host_sweeps_its_shard_in_the_folder_of_its_repository(place):
     shutil.copytree(folder / "canon", folder / "my work")
     run = ssh(place, "--dir=my work", "a", "b", "c", "--", *SWEEP)
     out, error = run.communicate()
-    assert (run.returncode, error, sorted(out.splitlines())) == (0, "", ["a: ready", "b: ready", "c: ready"])
+    assert (run.returncode, error, sorted(out.splitlines())) == (
+        0,
+        "",
+        ["a: ready", "b: ready", "c: ready"],
+    )
     for i, host in enumerate("abc"):
         told = (folder / f"told.{host}").read_text().splitlines()
-        assert told == [str(folder / "my work"), "-u", "-m", "scripts.sweep", *SWEEP, f"--shard={i}/3"]
+        assert told == [
+            str(folder / "my work"),
+            "-u",
+            "-m",
+            "scripts.sweep",
+            *SWEEP,
+            f"--shard={i}/3",
+        ]
 
 
 def test_the_code_is_the_largest_of_a_hosts_and_each_that_failed_is_named(place):
     run = ssh(place, "a", "b", "c", "--", *SWEEP, CODE_a="75", CODE_c="2")
     error = run.communicate()[1]
-    assert run.returncode == 75 and "a ended with 75" in error and "c ended with 2" in error and "b ended" not in error
+    assert (
+        run.returncode == 75
+        and "a ended with 75" in error
+        and "c ended with 2" in error
+        and "b ended" not in error
+    )
 
 
 def test_ctrl_c_ends_ssh_on_all_hosts(place):
@@ -146,5 +184,9 @@ def test_ctrl_c_ends_ssh_on_all_hosts(place):
 def test_a_wrong_call_is_one_line_and_no_host_is_asked(place, arguments, words):
     run = ssh(place, *arguments)
     error = run.communicate()[1]
-    assert run.returncode == 2 and error.startswith(f"scripts/ssh_sweep.sh: {words}") and error.count("\n") == 1
+    assert (
+        run.returncode == 2
+        and error.startswith(f"scripts/ssh_sweep.sh: {words}")
+        and error.count("\n") == 1
+    )
     assert not list(place[0].glob("told.*"))

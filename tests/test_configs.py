@@ -1,4 +1,5 @@
-"""The config: every key read, every typo refused, one mechanism for files, rows and the command line."""
+"""The config: every key read, every typo refused, one mechanism for files, rows and the command
+line."""
 
 import contextlib
 import inspect
@@ -31,22 +32,36 @@ def test_a_config_is_what_its_golden_dump_says(config):
 
 
 def dump(config: str) -> str:
-    return "".join(f"{key}: {value!r}\n" for key, value in sorted(base.flatten(load.load(config)[1]).items()))
+    return "".join(
+        f"{key}: {value!r}\n" for key, value in sorted(base.flatten(load.load(config)[1]).items())
+    )
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, table in base.TABLES.items() for name in table])
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, table in base.TABLES.items() for name in table]
+)
 def test_the_docstring_of_what_a_section_names_says_each_of_its_keys(kind, name):
     constructor = base.TABLES[kind][name]
     made = getattr(constructor, "func", constructor)
     bases = made.__mro__ if inspect.isclass(made) else [made]
-    words = set(re.findall(r"\w+", " ".join(of.__doc__ or "" for of in bases if of.__module__.split(".")[0] != "flax")))
-    assert set(inspect.signature(constructor).parameters) - {"name", *base.SUPPLIED.get(kind, ())} <= words
+    words = set(
+        re.findall(
+            r"\w+",
+            " ".join(of.__doc__ or "" for of in bases if of.__module__.split(".")[0] != "flax"),
+        )
+    )
+    assert (
+        set(inspect.signature(constructor).parameters) - {"name", *base.SUPPLIED.get(kind, ())}
+        <= words
+    )
 
 
 @pytest.mark.parametrize(("config", "key"), KEYS)
 def test_a_typo_in_any_key_on_the_command_line_is_refused_with_that_key_as_suggestion(config, key):
     typo = key + key[-1]
-    assert f"unknown key {typo!r}; did you mean {key!r}?" in refused_command(f"--config={config}", f"--config.{typo}=1")
+    assert f"unknown key {typo!r}; did you mean {key!r}?" in refused_command(
+        f"--config={config}", f"--config.{typo}=1"
+    )
 
 
 @pytest.mark.parametrize(("config", "key"), KEYS)
@@ -54,10 +69,13 @@ def test_a_typo_in_any_key_in_a_file_is_refused_with_that_key_as_suggestion(tmp_
     last = key.rsplit(".", 1)[-1]
     file = tmp_path / "typo.py"
     file.write_text(
-        f"from configs import load\n\ndef get_config():\n    c = load.load({config!r})[1]\n    c.{key + last[-1]} = 1\n"
+        f"from configs import load\n\ndef get_config():\n    c = load.load({config!r})[1]\n    "
+        f"c.{key + last[-1]} = 1\n"
     )
     line = refused_command(f"--config={file}")
-    assert line.startswith(f"{file}:5: unknown key {last + last[-1]!r}") and last in line.split(";")[1]
+    assert (
+        line.startswith(f"{file}:5: unknown key {last + last[-1]!r}") and last in line.split(";")[1]
+    )
 
 
 class Recorder:
@@ -85,14 +103,18 @@ def test_no_key_goes_unread(config, monkeypatch, tmp_path):
     if resolved.data.name == "imagenet2012":
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
         base.override(resolved, {"eval.every": 1})  # not epochs, which have less than a batch here
-        folders.prepare_photographs({split: [(folders.jpeg(folders.photograph(0)), 0)] for split in ("train", "validation")})
+        folders.prepare_photographs(
+            {split: [(folders.jpeg(folders.photograph(0)), 0)] for split in ("train", "validation")}
+        )
     if resolved.data.name == "wmt14_translate":
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
         folders.prepare_tfds_text(
-            "wmt14_translate/fr-en", {split: [dict(en="a cat", fr="un chat")] for split in tfds_text.SPLITS}
+            "wmt14_translate/fr-en",
+            {split: [dict(en="a cat", fr="un chat")] for split in tfds_text.SPLITS},
         )
     monkeypatch.setattr(texts, "load", helpers.or_a_little_text(texts.load))
-    if resolved.data.name.startswith("cifar"):  # not in the repository; one builder reads all image sets
+    # not in the repository; one builder reads all image sets
+    if resolved.data.name.startswith("cifar"):
         base.override(resolved, {"data.name": "fashion_mnist"})
     experiment.build(Recorder(resolved, read))
     assert sorted(set(base.flatten(resolved)) - read) == []
@@ -115,7 +137,10 @@ def test_choosing_another_name_brings_its_keys_and_keeps_the_common_ones():
         ("del c.eval", "eval.batch_size: is missing"),
         ("del c.model", "model is no section with a name"),
         ("c.optim = dict(c.optim, lr='big')", "optim.lr: 'big' is a str, must be a number"),
-        ("c.eval = dict(every=1.5, batch_size=5, ensemble=1)", "eval.every: 1.5 is a float, must be a duration"),
+        (
+            "c.eval = dict(every=1.5, batch_size=5, ensemble=1)",
+            "eval.every: 1.5 is a float, must be a duration",
+        ),
     ],
 )
 def test_what_a_file_does_to_an_unlocked_config_is_checked_all_the_same(tmp_path, change, words):
@@ -128,7 +153,10 @@ def test_what_a_file_does_to_an_unlocked_config_is_checked_all_the_same(tmp_path
 def test_the_name_that_a_section_has_already_changes_nothing():
     config = load.load(LENET)[1]
     before = base.flatten(config)
-    assert base.flatten(base.override(config, {"model.name": "lenet5", "data.name": "fashion_mnist"})) == before
+    assert (
+        base.flatten(base.override(config, {"model.name": "lenet5", "data.name": "fashion_mnist"}))
+        == before
+    )
 
 
 def test_a_name_set_past_override_is_refused():

@@ -1,5 +1,5 @@
-"""What holds for every image network and recurrent cell: devices, seeds, bfloat16 and recomputing change nothing they should
-not."""
+"""What holds for every image network and recurrent cell: devices, seeds, bfloat16 and recomputing
+change nothing they should not."""
 
 import dataclasses
 import functools
@@ -21,27 +21,41 @@ from train.data.source import Dataset, Source
 from train.loop import fresh_state
 
 NAMES = [name for name in architectures.MODELS if "image" in architectures.takes(name)]
-QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")  # one of each family; others with --full
-EACH = pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in NAMES])
+# one of each family; others with --full
+QUICK = ("alexnet", "googlenet", "lenet5", "resnet_cifar", "resnet_v2_cifar", "vgg")
+EACH = pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in NAMES]
+)
 LENET = "configs/lenet_fashion_mnist.py"
-TRAINING = {"data__batch_size": 16, "optim__name": "momentum", "optim__lr": 0.01, "steps_per_dispatch": 1}
+TRAINING = {
+    "data__batch_size": 16,
+    "optim__name": "momentum",
+    "optim__lr": 0.01,
+    "steps_per_dispatch": 1,
+}
 
 
 def experiment(name, *, seeds=(0,), devices=1, how="map", **hyperparameters):
-    e = helpers.build(LENET, seeds=seeds, parallel__devices=devices, parallel__seeds=how, **TRAINING)
+    e = helpers.build(
+        LENET, seeds=seeds, parallel__devices=devices, parallel__seeds=how, **TRAINING
+    )
     return helpers.on_random_images(e, name, **hyperparameters)
 
 
 def recomputing(name) -> dict:
     """remat=True for a model that has blocks to recompute."""
-    return {"remat": True} if "remat" in inspect.signature(architectures.MODELS[name]).parameters else {}
+    return (
+        {"remat": True}
+        if "remat" in inspect.signature(architectures.MODELS[name]).parameters
+        else {}
+    )
 
 
 def learned_in_float64(name, **changes):
     """The loss of a step, and the float32 parameters and float64 statistics after it.
 
-    The network computes in float64: in float32 rounding takes a ReLU across its kink, which in maps of one pixel and 16 images
-    moves a parameter by 0.01 (bn_inception).
+    The network computes in float64: in float32 rounding takes a ReLU across its kink, which in maps
+    of one pixel and 16 images moves a parameter by 0.01 (bn_inception).
     """
 
     def to(dtype, tree):
@@ -64,10 +78,14 @@ def test_eight_devices_that_recompute_activations_learn_what_one_that_keeps_them
 
 @EACH
 def test_four_seeds_learn_as_one_batched_program_in_bfloat16(name):
-    e = experiment(name, seeds=(0, 1, 2, 3), devices=2, how="vmap", dtype="bfloat16", **recomputing(name))
+    e = experiment(
+        name, seeds=(0, 1, 2, 3), devices=2, how="vmap", dtype="bfloat16", **recomputing(name)
+    )
     curve, program, carry = helpers.losses(e, 2)
     assert np.isfinite(curve).all() and len(set(curve[-1].tolist())) == 4
-    assert {leaf.dtype for leaf in jax.tree.leaves(program.state(carry).params)} == {np.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(program.state(carry).params)} == {
+        np.dtype("float32")
+    }
 
 
 def gradient_cost(e) -> int:
@@ -87,15 +105,26 @@ def test_recomputing_activations_costs_multiply_adds_in_the_gradient(name):
 
 
 def test_only_networks_without_blocks_cannot_recompute_activations():
-    assert {name for name in NAMES if not recomputing(name)} == {"lenet1", "lenet4", "lenet5", "lenet5_1998", "alexnet_cifar"}
+    assert {name for name in NAMES if not recomputing(name)} == {
+        "lenet1",
+        "lenet4",
+        "lenet5",
+        "lenet5_1998",
+        "alexnet_cifar",
+    }
 
 
 # recurrent cells
 
 
-CELLS = {name: cells.make(name, 6, initialiser=None if name == "irnn" else "torch") for name in cells.CELLS} | {
+CELLS = {
+    name: cells.make(name, 6, initialiser=None if name == "irnn" else "torch")
+    for name in cells.CELLS
+} | {
     "lstm1997": LSTM1997Cell(6, size=2),
-    "lstm1997, inputs only": LSTM1997Cell(6, connections="inputs", bias="none", output_gate=False, squash_output="identity"),
+    "lstm1997, inputs only": LSTM1997Cell(
+        6, connections="inputs", bias="none", output_gate=False, squash_output="identity"
+    ),
 }
 LENGTHS = np.array([7, 4, 1, 6] * 4)
 
@@ -112,11 +141,21 @@ class Answer(nn.Module):
         return nn.Dense(3)(jnp.concatenate([self.cell.operand(carry), y.sum(axis=1)], axis=-1))
 
 
-def learned(cell, *, dtype="float32", padding=(0, 0), flip=False, options=None, seeds=(0,), devices=1, how="map"):
+def learned(
+    cell,
+    *,
+    dtype="float32",
+    padding=(0, 0),
+    flip=False,
+    options=None,
+    seeds=(0,),
+    devices=1,
+    how="map",
+):
     """The loss of two steps on 16 sequences of 1 to 7 steps, [2, S], and the parameters after them.
 
-    padding: steps of large numbers before and after, beside those that fill up short sequences.  flip: the last step first.
-    """
+    padding: steps of large numbers before and after, beside those that fill up short sequences.
+    flip: the last step first."""
     before, after = padding
     x = np.random.default_rng(0).normal(size=(16, 7, 4)).astype(np.float32)
     mask = np.arange(7) < LENGTHS[:, None]
@@ -125,22 +164,35 @@ def learned(cell, *, dtype="float32", padding=(0, 0), flip=False, options=None, 
     x = np.where(mask[..., None], x, 1e3 if before or after else 0).astype(np.float32)
     if flip:
         x, mask = x[:, ::-1], mask[:, ::-1]
-    arrays = dict(x=x, mask=mask, target=np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32))
+    arrays = dict(
+        x=x, mask=mask, target=np.random.default_rng(1).normal(size=(16, 3)).astype(np.float32)
+    )
 
     def make(arrays, index, keys):
-        return dict(input=arrays["x"][index], mask=arrays["mask"][index], target=arrays["target"][index])
+        return dict(
+            input=arrays["x"][index], mask=arrays["mask"][index], target=arrays["target"][index]
+        )
 
     source = Source(16, arrays, make)
-    changes = dict(optim__name="momentum", optim__lr=0.1, seeds=seeds, parallel__devices=devices, parallel__seeds=how)
+    changes = dict(
+        optim__name="momentum",
+        optim__lr=0.1,
+        seeds=seeds,
+        parallel__devices=devices,
+        parallel__seeds=how,
+    )
     e = helpers.build(data__batch_size=16, **changes)
     dataset = Dataset("sequence", "real", 3, source, {"test": source}, "random", {})
-    e = dataclasses.replace(e, model=Answer(CELLS[cell].clone(dtype=dtype), options or {}), dataset=dataset)
+    e = dataclasses.replace(
+        e, model=Answer(CELLS[cell].clone(dtype=dtype), options or {}), dataset=dataset
+    )
     curve, program, state = helpers.losses(e, 2)
     return curve, program.state(state).params
 
 
 once = functools.cache(learned)
-CONTRACT = {  # what may be done -> the arguments of `learned`, and how near it is to what is learned without
+# what may be done -> the arguments of `learned`, and how near it is to what is learned without
+CONTRACT = {
     "mask": (dict(padding=(2, 3)), 1e-5),
     "reverse": (dict(flip=True, options=dict(reverse=True)), 1e-5),
     "vmap over seeds": (dict(seeds=(0, 1, 2, 3), devices=2, how="vmap"), 1e-5),
@@ -152,7 +204,9 @@ CONTRACT = {  # what may be done -> the arguments of `learned`, and how near it 
 
 @pytest.mark.parametrize("way", CONTRACT)
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_cell_learns_the_same_whatever_the_padding_direction_seeds_precision_devices_and_recomputing(cell, way):
+def test_every_cell_learns_the_same_whatever_the_padding_direction_seeds_precision_devices_and_recomputing(
+    cell, way
+):
     changes, tolerance = CONTRACT[way]
     curve, params = learned(cell, **changes)
     expected, plain = once(cell)
@@ -162,6 +216,9 @@ def test_every_cell_learns_the_same_whatever_the_padding_direction_seeds_precisi
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float32")}
     cell = CELLS[cell].clone(dtype=changes.get("dtype", "float32"))
     (carry, _), _ = jax.eval_shape(
-        Recurrent(cell).init_with_output, jax.random.key(0), np.ones([1, 2, 4]), np.ones([1, 2], bool)
+        Recurrent(cell).init_with_output,
+        jax.random.key(0),
+        np.ones([1, 2, 4]),
+        np.ones([1, 2], bool),
     )
     assert {leaf.dtype for leaf in jax.tree.leaves(carry)} == {np.dtype("float32")}

@@ -1,4 +1,5 @@
-"""Weights in and out: every network's table of names is whole, what does not fit is named, the script, runs."""
+"""Weights in and out: every network's table of names is whole, what does not fit is named, the
+script, runs."""
 
 import json
 import pathlib
@@ -29,12 +30,16 @@ def variables_of(source, outputs=3, **fields):
     """Random variables of a network, as a training run leaves them."""
     rng = np.random.default_rng(0)
     shapes = convert._shapes(convert.build(source, outputs, **fields))
-    return unflatten_dict({path: rng.standard_normal(shape, np.float32) for path, shape in shapes.items()})
+    return unflatten_dict(
+        {path: rng.standard_normal(shape, np.float32) for path, shape in shapes.items()}
+    )
 
 
 def same(a, b):
     a, b = flatten_dict(a, sep="/"), flatten_dict(b, sep="/")
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+    return a.keys() == b.keys() and all(
+        np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,9 @@ def test_each_leaf_of_each_network_has_one_name_and_no_name_has_two(source):
     assert sum(np.prod(tensor.shape) for tensor in tensors) == sum(map(np.prod, shapes.values()))
 
 
-@pytest.mark.parametrize("source", [SMALL, "torchvision/googlenet", "timm/resnetv2_50", "keras/ResNet50V2"])
+@pytest.mark.parametrize(
+    "source", [SMALL, "torchvision/googlenet", "timm/resnetv2_50", "keras/ResNet50V2"]
+)
 def test_variables_that_went_out_and_in_have_the_same_bits(source):
     variables = variables_of(source)
     module, back = convert.load(source, convert.save(source, variables))
@@ -64,7 +71,9 @@ def test_variables_that_went_out_and_in_have_the_same_bits(source):
 
 def test_pytorchs_batch_counters_are_written_and_passed_over(state):
     counters = [name for name in state if name.endswith("num_batches_tracked")]
-    assert len(counters) == 20 and all(state[name].dtype == np.int64 and state[name].shape == () for name in counters)
+    assert len(counters) == 20 and all(
+        state[name].dtype == np.int64 and state[name].shape == () for name in counters
+    )
     without = {name: value for name, value in state.items() if name not in counters}
     assert same(convert.load(SMALL, without)[1], convert.load(SMALL, state)[1])
 
@@ -72,7 +81,9 @@ def test_pytorchs_batch_counters_are_written_and_passed_over(state):
 def test_a_googlenet_without_auxiliary_heads_is_loaded_without_them():
     source = "torchvision/googlenet"
     state = convert.save(source, variables_of(source))
-    module, variables = convert.load(source, {name: v for name, v in state.items() if not name.startswith("aux")})
+    module, variables = convert.load(
+        source, {name: v for name, v in state.items() if not name.startswith("aux")}
+    )
     assert not module.auxiliary and not any("auxiliary" in name for name in variables["params"])
     assert not any(name.startswith("aux") for name in convert.save(source, variables))
 
@@ -85,7 +96,11 @@ def test_inception_v3_of_keras_may_be_numbered_from_any_number_on():
     def later(name):
         layer, _, variable = name.rpartition("/")
         kind, _, number = layer.rpartition("_") if layer[-1].isdigit() else (layer, "", "0")
-        return name if layer == "predictions" else f"{kind}_{int(number) + (94 if kind == 'conv2d' else 7)}/{variable}"
+        return (
+            name
+            if layer == "predictions"
+            else f"{kind}_{int(number) + (94 if kind == 'conv2d' else 7)}/{variable}"
+        )
 
     renamed = {later(name): value for name, value in state.items()}
     assert "conv2d_94/kernel" in renamed and "conv2d/kernel" not in renamed
@@ -109,21 +124,33 @@ def test_of_many_wrong_names_the_first_three_are_named_and_the_others_counted(st
     with pytest.raises(ValueError) as error:
         convert.load(SMALL, cut)
     assert str(error.value) == (
-        "torchvision/resnet18: missing: layer4.1.conv1.weight, layer4.1.bn1.weight, layer4.1.bn1.bias and 7 more"
+        "torchvision/resnet18: missing: layer4.1.conv1.weight, layer4.1.bn1.weight, "
+        "layer4.1.bn1.bias and 7 more"
     )
 
 
 def torch_lstm(**shapes):
     """The state of torch.nn.LSTM(3, 2), some arrays of other shapes."""
-    return {name: np.zeros(shape) for name, shape in (dict(weight_ih_l0=[8, 3], weight_hh_l0=[8, 2]) | shapes).items()}
+    return {
+        name: np.zeros(shape)
+        for name, shape in (dict(weight_ih_l0=[8, 3], weight_hh_l0=[8, 2]) | shapes).items()
+    }
 
 
 @pytest.mark.parametrize(
     "source, state, expected",
     [
-        ("torchvision/resnet19", {}, "unknown network 'torchvision/resnet19'; have torchvision/alexnet"),
+        (
+            "torchvision/resnet19",
+            {},
+            "unknown network 'torchvision/resnet19'; have torchvision/alexnet",
+        ),
         (SMALL, {}, "torchvision/resnet18: no fc.weight among 0 names"),
-        ("keras/ResNet50", {"a/kernel": np.zeros([3])}, "keras/ResNet50: no predictions/kernel among 1 names, as a/kernel"),
+        (
+            "keras/ResNet50",
+            {"a/kernel": np.zeros([3])},
+            "keras/ResNet50: no predictions/kernel among 1 names, as a/kernel",
+        ),
         (
             "torch.nn/LSTM",
             torch_lstm(weight_hh_l0=[8]),
@@ -154,7 +181,8 @@ def test_what_is_no_state_of_the_network_is_one_line(source, state, expected):
 
 def test_variables_of_another_network_are_not_written_and_named():
     with pytest.raises(
-        ValueError, match=r"^torchvision/resnet34: misshapen: \S*/conv2_x_rest/bn1/mean is \[1, 64\], must be \[2, 64\], "
+        ValueError,
+        match=r"^torchvision/resnet34: misshapen: \S*/conv2_x_rest/bn1/mean is \[1, 64\], must be \[2, 64\], ",
     ):
         convert.save("torchvision/resnet34", variables_of(SMALL))
 
@@ -163,7 +191,11 @@ def test_variables_of_another_network_are_not_written_and_named():
     ("source", "variables", "expected"),
     [
         ("torch.nn/LSTM", {}, "torch.nn/LSTM: needs layer_1, ... of a Stack, not nothing"),
-        ("torch.nn/LSTM", {"params": {"conv1": {}}}, "torch.nn/LSTM: needs layer_1, ... of a Stack, not conv1"),
+        (
+            "torch.nn/LSTM",
+            {"params": {"conv1": {}}},
+            "torch.nn/LSTM: needs layer_1, ... of a Stack, not conv1",
+        ),
         (
             "torchvision/googlenet",
             {"params": {"classifier": {"kernel": np.zeros([2, 3])}}, "x": np.zeros(1)},
@@ -183,7 +215,11 @@ def test_variables_of_nothing_of_the_kind_are_refused_in_one_line(source, variab
 
 
 def script(*arguments):
-    return subprocess.run([sys.executable, "-m", "scripts.weights", *map(str, arguments)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.weights", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_the_script_brings_weights_in_and_out(state, tmp_path):
@@ -191,9 +227,14 @@ def test_the_script_brings_weights_in_and_out(state, tmp_path):
     done = script(SMALL, tmp_path / "theirs.npz", tmp_path / "ours.npz")
     assert done.returncode == 0, done.stderr
     ours = weight_files.read(tmp_path / "ours.npz")
-    assert ours["params/conv3_x_rest/conv1/kernel"].shape == (1, 3, 3, 128, 128) and "batch_stats/bn1/mean" in ours
+    assert (
+        ours["params/conv3_x_rest/conv1/kernel"].shape == (1, 3, 3, 128, 128)
+        and "batch_stats/bn1/mean" in ours
+    )
     done = script(SMALL, tmp_path / "ours.npz", tmp_path / "back.npz", "--reverse")
-    assert done.returncode == 0 and same(weight_files.read(tmp_path / "back.npz"), state), done.stderr
+    assert done.returncode == 0 and same(weight_files.read(tmp_path / "back.npz"), state), (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,7 +245,10 @@ def test_the_script_brings_weights_in_and_out(state, tmp_path):
             ("torchvision/resnet5", "{}/none.npz", "{}/out.npz"),
             "unknown network 'torchvision/resnet5'; have torchvision/alexnet",
         ),
-        (("torchvision/resnet5", "{}/none.npz", "{}/out.npz", "--reverse"), "unknown network 'torchvision/resnet5'; have"),
+        (
+            ("torchvision/resnet5", "{}/none.npz", "{}/out.npz", "--reverse"),
+            "unknown network 'torchvision/resnet5'; have",
+        ),
         ((SMALL, "{}/none.npz", "{}/no/out.npz", "--reverse"), "/no; make it first"),
         ((SMALL, "{}/theirs.npz", "{}/out.weights.h5"), "our own weights are .npz or .safetensors"),
         ((SMALL, "{}/theirs.npz", "{}/out.npz", "--seed=1"), "--seed: only a run's workdir"),
@@ -213,25 +257,34 @@ def test_the_script_brings_weights_in_and_out(state, tmp_path):
         ((SMALL,), "SOURCE, IN and OUT are needed"),
     ],
 )
-def test_a_mistake_on_the_scripts_command_line_is_one_line_and_exit_code_2(arguments, expected, state, tmp_path):
+def test_a_mistake_on_the_scripts_command_line_is_one_line_and_exit_code_2(
+    arguments, expected, state, tmp_path
+):
     weight_files.write(tmp_path / "theirs.npz", state)
     done = script(*(argument.format(tmp_path) for argument in arguments))
-    assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1, (
+        done.stderr
+    )
     assert not done.stdout and not list(tmp_path.glob("out*"))
 
 
 @pytest.fixture
 def run(tmp_path):
-    """The workdir of a run of two seeds whose network is torchvision's resnet18, and the variables it ended with."""
+    """The workdir of a run of two seeds whose network is torchvision's resnet18, and the variables
+    it ended with."""
     variables = [variables_of(SMALL), jax.tree.map(np.negative, variables_of(SMALL))]
     averages = jax.tree.map(lambda *leaves: 2 * np.stack(leaves), *(v["params"] for v in variables))
     both = jax.tree.map(lambda *leaves: np.stack(leaves), *variables)
     statistics = {"batch_stats": both["batch_stats"]}
-    state = TrainState(np.zeros(2, np.int32), both["params"], statistics, {"inner": {}, "average": averages})
+    state = TrainState(
+        np.zeros(2, np.int32), both["params"], statistics, {"inner": {}, "average": averages}
+    )
     with Checkpoints(epath.Path(tmp_path / "run" / "checkpoints"), 1) as checkpoints:
         checkpoints.save(7, (state, {}), {})
     model = dict(name="resnet", depth=18, stride_in="3x3", pool="padded", scan_from=4)
-    (tmp_path / "run" / "config.json").write_text(json.dumps(dict(seeds=[5, 9], model=model, data={})))
+    (tmp_path / "run" / "config.json").write_text(
+        json.dumps(dict(seeds=[5, 9], model=model, data={}))
+    )
     return tmp_path / "run", variables
 
 
@@ -239,30 +292,47 @@ def test_the_parameters_that_a_run_evaluates_are_taken_of_the_seed_asked_for(run
     workdir, variables = run
     found = weights.from_run(SMALL, epath.Path(workdir), 1)
     assert same(
-        found, {"params": jax.tree.map(lambda x: 2 * x, variables[1]["params"]), "batch_stats": variables[1]["batch_stats"]}
+        found,
+        {
+            "params": jax.tree.map(lambda x: 2 * x, variables[1]["params"]),
+            "batch_stats": variables[1]["batch_stats"],
+        },
     )
 
 
 @pytest.mark.parametrize(
     "change, seed, expected",
     [
-        (dict(stride_in="1x1"), 0, "with model.stride_in=1x1; to export a run, train it with --config.model.stride_in=3x3"),
+        (
+            dict(stride_in="1x1"),
+            0,
+            "with model.stride_in=1x1; to export a run, train it with --config.model.stride_in=3x3",
+        ),
         (
             dict(bn_epsilon=1e-3),
             0,
-            "with model.bn_epsilon=0.001; to export a run, train it with --config.model.bn_epsilon=1e-05",
+            "with model.bn_epsilon=0.001; to export a run, train it with "
+            "--config.model.bn_epsilon=1e-05",
         ),
         (
             dict(depth=50, pool="ceil", stride_in="1x1"),
             0,
-            ": computes something else than torchvision/resnet18, with model.depth=50, model.pool=ceil, model.stride_in=1x1; "
-            "to export a run, train it with --config.model.depth=18 --config.model.pool=padded --config.model.stride_in=3x3",
+            ": computes something else than torchvision/resnet18, with model.depth=50, "
+            "model.pool=ceil, model.stride_in=1x1; "
+            "to export a run, train it with --config.model.depth=18 --config.model.pool=padded "
+            "--config.model.stride_in=3x3",
         ),
-        (dict(name="vgg"), 0, "run: its network is a VGG, torchvision/resnet18 is a ResNet (model.name=resnet)"),
+        (
+            dict(name="vgg"),
+            0,
+            "run: its network is a VGG, torchvision/resnet18 is a ResNet (model.name=resnet)",
+        ),
         (dict(), 2, "--seed: 2 is none of the run's, 0 to 1"),
     ],
 )
-def test_a_run_that_computes_something_else_than_the_library_is_refused(run, change, seed, expected):
+def test_a_run_that_computes_something_else_than_the_library_is_refused(
+    run, change, seed, expected
+):
     workdir, _ = run
     config = json.loads((workdir / "config.json").read_text())
     model = change if "name" in change else config["model"] | change
@@ -275,7 +345,11 @@ def test_a_run_that_computes_something_else_than_the_library_is_refused(run, cha
 @pytest.mark.parametrize("source", convert.SOURCES)
 def test_the_flags_of_a_refused_run_make_the_network_that_is_taken(source):
     theirs = convert.build(source, outputs=1)
-    own = [name for name, make in architectures.MODELS.items() if getattr(make, "func", make) is type(theirs)]
+    own = [
+        name
+        for name, make in architectures.MODELS.items()
+        if getattr(make, "func", make) is type(theirs)
+    ]
     for name in own:
         config = base.override(base.get_config(), {"model.name": name})
 
@@ -284,7 +358,9 @@ def test_the_flags_of_a_refused_run_make_the_network_that_is_taken(source):
             return architectures.build(config.model.name, outputs=1, **options)
 
         differ = weights.differences(network(), theirs)
-        base.override(config, {f"model.{key}": weights.as_flag(wanted) for key, (_, wanted) in differ.items()})
+        base.override(
+            config, {f"model.{key}": weights.as_flag(wanted) for key, (_, wanted) in differ.items()}
+        )
         assert not weights.differences(network(), theirs)
         if convert.SOURCES[source].auxiliary is None:
             assert not getattr(network(), "auxiliary", False)
@@ -292,9 +368,13 @@ def test_the_flags_of_a_refused_run_make_the_network_that_is_taken(source):
 
 @pytest.mark.parametrize("source", ["torchvision/resnet50", "keras/ResNet50"])
 def test_the_keys_that_the_readme_names_make_a_resnet_that_can_be_exported(source):
-    (flags,) = re.findall(rf"`{source}`: ((?:`--config\.\S+`[, ]*)+)", README.read_text().replace("\n", " "))
+    (flags,) = re.findall(
+        rf"`{source}`: ((?:`--config\.\S+`[, ]*)+)", README.read_text().replace("\n", " ")
+    )
     changes = dict(re.findall(r"--config\.([\w.]+)=([\w.-]+)", flags))
     config = base.override(base.override(base.get_config(), recipe("resnet")), changes)
     options = {key: value for key, value in config.model.items() if key != "name"}
     ours = architectures.build(config.model.name, outputs=1, **options)
-    assert not weights.differences(ours, convert.build(source, outputs=1)) and set(changes) >= {"model.pool"}
+    assert not weights.differences(ours, convert.build(source, outputs=1)) and set(changes) >= {
+        "model.pool"
+    }

@@ -1,4 +1,5 @@
-"""scripts/counts.csv, parameters and multiply-adds counted elsewhere, against what our models are traced to have."""
+"""scripts/counts.csv, parameters and multiply-adds counted elsewhere, against what our models are
+traced to have."""
 
 import functools
 
@@ -31,13 +32,19 @@ def of(row):
 
 
 def named(row) -> str:
-    return " ".join(filter(None, (row["model"], row["hyperparameters"], row["outputs"], row["layer"])))
+    return " ".join(
+        filter(None, (row["model"], row["hyperparameters"], row["outputs"], row["layer"]))
+    )
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row["layer"] and row["source"]], ids=named)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if not row["layer"] and row["source"]], ids=named
+)
 def test_a_model_has_exactly_the_parameters_and_multiply_adds_counted_elsewhere(row):
     found = of(row)
-    assert found.parameters == int(row["parameters"]) and found.training_only == int(row["training_only"] or 0)
+    assert found.parameters == int(row["parameters"]) and found.training_only == int(
+        row["training_only"] or 0
+    )
     if row["multiply_adds"] and not row["note"]:
         assert found.multiply_adds == int(row["multiply_adds"])
 

@@ -28,7 +28,11 @@ def test_a_square_of_its_own_size_has_the_pixels_of_the_photograph(how):
     drawn = []
 
     def box(height, width):
-        drawn.append(crops.draw_jitter(np.random.default_rng([5, 77]), height, width, 40, 60, 60, central=False))
+        drawn.append(
+            crops.draw_jitter(
+                np.random.default_rng([5, 77]), height, width, 40, 60, 60, central=False
+            )
+        )
         return drawn[0]
 
     rng = np.random.default_rng([5, 77])
@@ -50,7 +54,9 @@ def test_pillow_weighs_pixels_also_beside_the_square_by_a_triangle_as_wide_as_th
         return weight / weight.sum(axis=1, keepdims=True)
 
     expected = np.einsum("yi,xj,ijc->yxc", weights(10, 60), weights(20, 90), PIXELS.astype(float))
-    np.testing.assert_allclose(cut(JPEG, lambda *_: (10, 20, 40, 40), 20, "pillow"), expected, atol=1.01)
+    np.testing.assert_allclose(
+        cut(JPEG, lambda *_: (10, 20, 40, 40), 20, "pillow"), expected, atol=1.01
+    )
 
 
 def test_opencv_and_pillow_decode_alike_and_rescale_alike_to_a_grey_level():
@@ -64,7 +70,11 @@ def test_opencv_and_pillow_decode_alike_and_rescale_alike_to_a_grey_level():
 def test_a_rectangle_is_the_first_of_ten_that_fits(seed):
     height, width, area, aspect = 60, 90, (0.08, 1.0), (3 / 4, 4 / 3)
     rng = np.random.default_rng(seed)
-    shares, ratios, inverted = rng.uniform(0.08, 1, 10), rng.uniform(3 / 4, 4 / 3, 10), rng.random(10) < 0.5
+    shares, ratios, inverted = (
+        rng.uniform(0.08, 1, 10),
+        rng.uniform(3 / 4, 4 / 3, 10),
+        rng.random(10) < 0.5,
+    )
     expected = (0, 15, 60, 60)
     for share, ratio, swap in zip(shares, ratios, inverted, strict=True):
         ratio = 1 / ratio if swap else ratio
@@ -72,21 +82,31 @@ def test_a_rectangle_is_the_first_of_ten_that_fits(seed):
         if h <= 60 and w <= 90:
             expected = (*rng.integers([60 - h + 1, 90 - w + 1]), h, w)
             break
-    assert crops.draw_rectangle(np.random.default_rng(seed), height, width, area, aspect) == expected
+    assert (
+        crops.draw_rectangle(np.random.default_rng(seed), height, width, area, aspect) == expected
+    )
 
 
 def test_where_no_rectangle_fits_it_is_the_square_in_the_middle():
     rng = np.random.default_rng(0)
-    assert crops.draw_rectangle(rng, 20, 100, (0.9, 1.0), (0.9, 1.0)) == crops.central_square(20, 100) == (0, 40, 20, 20)
+    assert (
+        crops.draw_rectangle(rng, 20, 100, (0.9, 1.0), (0.9, 1.0))
+        == crops.central_square(20, 100)
+        == (0, 40, 20, 20)
+    )
 
 
 def test_rectangles_of_the_host_and_of_the_device_are_of_the_same_sizes():
     import jax
 
-    draw = jax.jit(jax.vmap(lambda key: augment.draw_rectangle(key, 60, 90, (0.08, 1.0), (3 / 4, 4 / 3))[1]))
+    draw = jax.jit(
+        jax.vmap(lambda key: augment.draw_rectangle(key, 60, 90, (0.08, 1.0), (3 / 4, 4 / 3))[1])
+    )
     device = np.asarray(draw(jax.random.split(jax.random.key(0), 4000)))
     rng = np.random.default_rng(0)
-    host = np.array([crops.draw_rectangle(rng, 60, 90, (0.08, 1.0), (3 / 4, 4 / 3))[2:] for _ in range(4000)])
+    host = np.array(
+        [crops.draw_rectangle(rng, 60, 90, (0.08, 1.0), (3 / 4, 4 / 3))[2:] for _ in range(4000)]
+    )
     np.testing.assert_allclose(device.mean(0), host.mean(0), rtol=0.03)
     np.testing.assert_allclose(device.std(0), host.std(0), rtol=0.05)
 
@@ -120,7 +140,9 @@ def test_grey_and_four_colour_photographs_become_rgb(how):
 def test_a_cameras_note_on_orientation_is_not_followed(how):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
-    assert np.array_equal(cut(jpeg(IMAGE, exif=exif), lambda *_: (0, 0, 40, 40), 40, how), PIXELS[:40, :40])
+    assert np.array_equal(
+        cut(jpeg(IMAGE, exif=exif), lambda *_: (0, 0, 40, 40), 40, how), PIXELS[:40, :40]
+    )
 
 
 @pytest.mark.parametrize("how", DECODERS)
@@ -133,4 +155,6 @@ def test_a_truncated_photograph_is_never_passed_over(how, cut_at):
 
 def test_bytes_after_the_end_of_a_photograph_do_no_harm():
     for how in DECODERS:
-        assert np.array_equal(cut(JPEG + b"\0\0", lambda *_: (0, 0, 40, 40), 40, how), PIXELS[:40, :40])
+        assert np.array_equal(
+            cut(JPEG + b"\0\0", lambda *_: (0, 0, 40, 40), 40, how), PIXELS[:40, :40]
+        )

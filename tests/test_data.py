@@ -17,7 +17,9 @@ SOURCE = Source(10, {}, None)
 def batch(_, source, index, key=0):
     index = jnp.asarray(index)
     arrays = {name: jnp.asarray(array) for name, array in source.arrays.items()}
-    return source.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index)))
+    return source.batch(
+        arrays, dict(index=index, valid=index >= 0), jax.random.key(key), jnp.arange(len(index))
+    )
 
 
 def index(*order, **named):
@@ -61,18 +63,32 @@ def test_shift_moves_an_image_by_whole_pixels_within_its_range_and_only_in_train
     data = DATASETS["fashion_mnist"](source="embedded", shift=2, scale="unit")
     plain = DATASETS["fashion_mnist"](source="embedded", scale="unit")
     index = [5] * 200
-    moved, still = batch(data, data.train, index)["input"], batch(plain, plain.train, [5])["input"][0]
-    rolled = {(dy, dx): np.roll(still, (dy, dx), (0, 1)) for dy in range(-2, 3) for dx in range(-2, 3)}
-    seen = {next(k for k, image in rolled.items() if np.array_equal(image, m)) for m in np.asarray(moved)}
+    moved, still = (
+        batch(data, data.train, index)["input"],
+        batch(plain, plain.train, [5])["input"][0],
+    )
+    rolled = {
+        (dy, dx): np.roll(still, (dy, dx), (0, 1)) for dy in range(-2, 3) for dx in range(-2, 3)
+    }
+    seen = {
+        next(k for k, image in rolled.items() if np.array_equal(image, m))
+        for m in np.asarray(moved)
+    }
     assert seen == set(rolled)
-    assert np.array_equal(batch(data, data.evals["test"], [5])["input"], batch(plain, plain.evals["test"], [5])["input"])
+    assert np.array_equal(
+        batch(data, data.evals["test"], [5])["input"],
+        batch(plain, plain.evals["test"], [5])["input"],
+    )
 
 
 def test_flip_mirrors_about_half_of_the_training_images():
     data = DATASETS["fashion_mnist"](source="embedded", flip=True)
     plain = DATASETS["fashion_mnist"](source="embedded")
     image = batch(plain, plain.train, [5])["input"][0]
-    flipped = [np.array_equal(m, image[:, ::-1]) for m in np.asarray(batch(data, data.train, [5] * 200)["input"])]
+    flipped = [
+        np.array_equal(m, image[:, ::-1])
+        for m in np.asarray(batch(data, data.train, [5] * 200)["input"])
+    ]
     assert 60 < sum(flipped) < 140
 
 
@@ -84,7 +100,11 @@ def test_augmentation_is_the_same_for_the_same_key_and_row_and_differs_between_k
 
 def test_held_out_images_are_not_trained_on():
     data = DATASETS["fashion_mnist"](source="embedded", validation=1000)
-    assert (data.train.examples, data.evals["validation"].examples, data.evals["test"].examples) == (5000, 1000, 1000)
+    assert (
+        data.train.examples,
+        data.evals["validation"].examples,
+        data.evals["test"].examples,
+    ) == (5000, 1000, 1000)
     assert data.examples == dict(train=5000, validation=1000, test=1000)
     train, held_out = hold_out(6000, 1000)
     assert sorted([*train, *held_out]) == list(range(6000))
@@ -116,11 +136,17 @@ def test_the_adding_problem_sums_one_marked_value_of_each_half():
 def test_generated_examples_differ_within_a_batch_between_steps_and_between_seeds():
     e = build(seeds=(0, 1), optim__lr=1e-12)
     program, state, curve = Program(e), fresh_state(e), []
-    carry = program.start(state.replace(params=jax.tree.map(lambda x: np.stack([x[0]] * 2), state.params)))  # one network
+    # one network
+    carry = program.start(
+        state.replace(params=jax.tree.map(lambda x: np.stack([x[0]] * 2), state.params))
+    )
     for step in range(3):
         carry, _ = program.train(carry, step, 1)
         carry, sums = program.take_sums(carry)
         curve += program.fetch(sums)["loss"].tolist()
     assert len(set(curve)) == 6
     data = DATASETS["adding"](T=20)
-    assert len({row.tobytes() for row in np.asarray(batch(data, data.train, range(50))["input"])}) == 50
+    assert (
+        len({row.tobytes() for row in np.asarray(batch(data, data.train, range(50))["input"])})
+        == 50
+    )

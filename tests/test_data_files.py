@@ -55,10 +55,15 @@ def test_embedded_fashion_mnist_has_600_training_and_100_test_images_of_each_cla
     arrays, origin = files.load("fashion_mnist", "embedded")
     assert np.bincount(arrays["train_label"]).tolist() == [600] * 10
     assert np.bincount(arrays["test_label"]).tolist() == [100] * 10
-    assert arrays["train_image"].shape == (6000, 28, 28) and arrays["test_image"].shape == (1000, 28, 28)
+    assert arrays["train_image"].shape == (6000, 28, 28) and arrays["test_image"].shape == (
+        1000,
+        28,
+        28,
+    )
     assert {array.dtype.name for array in arrays.values()} == {"uint8"}
     assert (origin.source, origin.examples) == ("embedded", dict(train=6000, test=1000))
-    assert "subset" in origin.note and origin.digest.startswith("711efba46d78")  # as train/data/embedded/README.md says
+    # as train/data/embedded/README.md says
+    assert "subset" in origin.note and origin.digest.startswith("711efba46d78")
 
 
 def test_no_embedded_image_is_drawn_twice():
@@ -69,10 +74,15 @@ def test_no_embedded_image_is_drawn_twice():
 
 def test_japanese_vowels_is_whole_with_lengths_7_to_29_and_zeros_only_after_the_end():
     arrays, origin = files.load("japanese_vowels")
-    assert (origin.source, origin.note, origin.examples) == ("embedded", "complete", dict(train=270, test=370))
+    assert (origin.source, origin.note, origin.examples) == (
+        "embedded",
+        "complete",
+        dict(train=270, test=370),
+    )
     assert origin.digest.startswith("315e14f13e48")
     assert np.bincount(arrays["train_label"]).tolist() == [30] * 9
-    assert np.bincount(arrays["test_label"]).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]  # UCI's description
+    # UCI's description
+    assert np.bincount(arrays["test_label"]).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
     for split, longest in dict(train=26, test=29).items():
         sequence, length = arrays[f"{split}_sequence"], arrays[f"{split}_length"]
         assert (sequence.dtype, length.dtype) == (np.float32, np.int32)
@@ -86,10 +96,17 @@ def test_auto_takes_tfds_before_prepared_files_before_the_embedded_set(empty):
     prepared = small(seed=1)
     path = place(prepared)
     arrays, origin = files.load("fashion_mnist")
-    assert (origin.source, origin.path, origin.examples) == ("files", str(path), dict(train=30, test=20))
+    assert (origin.source, origin.path, origin.examples) == (
+        "files",
+        str(path),
+        dict(train=30, test=20),
+    )
     assert all((arrays[key] == prepared[key]).all() for key in prepared)
     directory = prepare_tfds(small(seed=2))
-    assert (files.load("fashion_mnist")[1].source, files.load("fashion_mnist")[1].path) == ("tfds", str(directory))
+    assert (files.load("fashion_mnist")[1].source, files.load("fashion_mnist")[1].path) == (
+        "tfds",
+        str(directory),
+    )
     assert files.load("fashion_mnist", "embedded")[1].source == "embedded"
 
 
@@ -102,7 +119,8 @@ def test_a_tfds_folder_gives_the_arrays_of_the_original_files_in_their_order(emp
     info = directory / "dataset_info.json"
     info.write_text(json.dumps(json.loads(info.read_text()) | dict(description="prepared anew")))
     files.load("fashion_mnist", "tfds")
-    assert len(list(files.folder().iterdir())) == 2  # decoded again: what was kept belongs to another folder
+    # decoded again: what was kept belongs to another folder
+    assert len(list(files.folder().iterdir())) == 2
 
 
 def test_a_tfds_folder_is_not_taken_before_it_is_finished_or_as_tfrecord(empty):
@@ -134,7 +152,10 @@ def test_the_digest_changes_when_one_value_changes(key):
 
 def test_the_digest_changes_with_names_dtypes_and_shapes_of_the_same_bytes():
     a = np.arange(4, dtype=np.uint8)
-    digests = [files.digest(d) for d in (dict(a=a), dict(b=a), dict(a=a.view(np.int8)), dict(a=a.reshape(2, 2)))]
+    digests = [
+        files.digest(d)
+        for d in (dict(a=a), dict(b=a), dict(a=a.view(np.int8)), dict(a=a.reshape(2, 2)))
+    ]
     assert len(set(digests)) == 4
 
 
@@ -146,14 +167,16 @@ def test_no_truncated_file_and_no_flipped_bit_is_loaded_as_other_arrays(empty, c
     sound, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
     for trial in range(80):
         damaged = bytearray(sound)
-        position = int(rng.integers(len(sound) if trial % 2 else 300))  # half of them in the headers
+        # half of them in the headers
+        position = int(rng.integers(len(sound) if trial % 2 else 300))
         if trial % 4 == 0:
             damaged = damaged[: position * len(sound) // 300 if trial % 8 else position]
         else:
             damaged[position] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         try:
-            assert files.load("fashion_mnist")[1].digest == files.digest(arrays)  # a bit without meaning
+            # a bit without meaning
+            assert files.load("fashion_mnist")[1].digest == files.digest(arrays)
         except files.DataError as error:
             assert str(path) in str(error) and "\n" not in str(error)
             refused += 1
@@ -164,10 +187,14 @@ WRONG = {
     "a key is missing": lambda a: {key: a[key] for key in a if key != "test_label"},
     "a key is unknown": lambda a: a | dict(extra=a["test_label"]),
     "the images are of another shape": lambda a: a | dict(train_image=a["train_image"][:, :27]),
-    "the labels are of another type": lambda a: a | dict(train_label=a["train_label"].astype(np.int32)),
+    "the labels are of another type": lambda a: (
+        a | dict(train_label=a["train_label"].astype(np.int32))
+    ),
     "a label is missing": lambda a: a | dict(train_label=a["train_label"][1:]),
     "a label is out of range": lambda a: a | dict(train_label=a["train_label"] + np.uint8(1)),
-    "there are no examples": lambda a: a | dict(test_image=a["test_image"][:0], test_label=a["test_label"][:0]),
+    "there are no examples": lambda a: (
+        a | dict(test_image=a["test_image"][:0], test_label=a["test_label"][:0])
+    ),
     "an array holds objects": lambda a: a | dict(train_label=np.array([None] * 30)),
 }
 
@@ -180,9 +207,14 @@ def test_a_prepared_file_is_refused_where(empty, what):
 
 
 def test_a_source_that_is_not_there_is_refused_with_where_it_was_sought_and_the_command(empty):
-    for source, where, flag in (("files", files.folder(), ""), ("tfds", files.tfds_folder(), " --origin=tfds")):
+    for source, where, flag in (
+        ("files", files.folder(), ""),
+        ("tfds", files.tfds_folder(), " --origin=tfds"),
+    ):
         line = refusal("fashion_mnist", source)
-        assert str(where) in line and line.endswith(f"python -m scripts.prepare_data fashion_mnist{flag}")
+        assert str(where) in line and line.endswith(
+            f"python -m scripts.prepare_data fashion_mnist{flag}"
+        )
     assert "have auto, embedded" in refusal("japanese_vowels", "tfds")
     assert "have auto, tfds, files, embedded" in refusal("fashion_mnist", "web")
     assert "have cifar10, cifar100, fashion_mnist, japanese_vowels" in refusal("fashion_mnits")
@@ -198,11 +230,17 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(empty, monkeypatch)
     assert list(files.folder().iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [(), ("mnits",), ("fashion_mnist", "--origin=web"), ("fashion_mnist", "--chekc")])
+@pytest.mark.parametrize(
+    "arguments", [(), ("mnits",), ("fashion_mnist", "--origin=web"), ("fashion_mnist", "--chekc")]
+)
 def test_bad_usage_of_prepare_data_is_one_line_and_exit_2(arguments):
     done = command(*arguments)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
-    choices = {(): "japanese_vowels", ("mnits",): "did you mean 'mnist'?", ("fashion_mnist", "--origin=web"): "debian"}
+    choices = {
+        (): "japanese_vowels",
+        ("mnits",): "did you mean 'mnist'?",
+        ("fashion_mnist", "--origin=web"): "debian",
+    }
     assert choices.get(arguments, "--chekc") in done.stderr
 
 
@@ -211,7 +249,12 @@ def test_check_exits_2_with_one_line_unless_the_whole_set_is_prepared(empty):
     place(small())
     partial = command("fashion_mnist", "--check")
     for done, said in ((nothing, "not prepared"), (partial, "examples")):
-        assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1 and said in done.stderr
+        assert (
+            done.returncode == 2
+            and done.stdout == ""
+            and done.stderr.count("\n") == 1
+            and said in done.stderr
+        )
 
 
 def test_a_set_of_the_right_size_with_one_pixel_changed_does_not_pass_the_check(empty, monkeypatch):
@@ -258,4 +301,8 @@ print(files.load("fashion_mnist")[1].source, "tensorflow_datasets" in sys.module
     run = [sys.executable, "-c", script]
     assert subprocess.check_output(run, text=True).split() == ["embedded", "False", "False"]
     prepare_tfds(small())
-    assert subprocess.check_output(run, text=True, stderr=subprocess.DEVNULL).split() == ["tfds", "True", "False"]
+    assert subprocess.check_output(run, text=True, stderr=subprocess.DEVNULL).split() == [
+        "tfds",
+        "True",
+        "False",
+    ]

@@ -1,4 +1,5 @@
-"""Decoding: greedy, drawn and by beam search find what they should, whatever else is in the batch."""
+"""Decoding: greedy, drawn and by beam search find what they should, whatever else is in the
+batch."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,9 @@ def test_one_beam_is_the_greedy_decode(name):
     np.testing.assert_array_equal(tokens[:, 0], greedy)
     for row in range(4):
         said = [int(t) for t in greedy[row] if t != PAD]
-        assert scores[row, 0] == pytest.approx(log_probability(model, variables, row, said), abs=1e-3)
+        assert scores[row, 0] == pytest.approx(
+            log_probability(model, variables, row, said), abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("name", ["Luong", "Bahdanau", "Sutskever"])
@@ -41,12 +44,16 @@ def test_a_beam_as_wide_as_all_outputs_finds_the_most_probable_one(name):
         every = [[EOS]] + [[a, b] for a in (3, 4, 5, 6, 7, 8) for b in (2, 3, 4, 5, 6, 7, 8)]
         best = max(every, key=lambda said: log_probability(model, variables, row, said))
         assert [int(t) for t in tokens[row, 0] if t != PAD] == best
-        assert scores[row, 0] == pytest.approx(log_probability(model, variables, row, best), abs=1e-3)
+        assert scores[row, 0] == pytest.approx(
+            log_probability(model, variables, row, best), abs=1e-3
+        )
 
 
 def test_outputs_come_best_first_are_all_different_and_scored_by_their_length():
     model, variables = network("Luong", scale=2.0)
-    plain, normed = (search(model, variables, beams=5, length=10, length_norm=alpha) for alpha in (0.0, 1.0))
+    plain, normed = (
+        search(model, variables, beams=5, length=10, length_norm=alpha) for alpha in (0.0, 1.0)
+    )
     for tokens, scores in (plain, normed):
         assert (np.diff(scores, axis=1) <= 0).all()
         assert all(len({row.tobytes() for row in np.asarray(of)}) == 5 for of in tokens)
@@ -63,7 +70,9 @@ def test_what_else_is_in_the_batch_does_not_change_a_decode(name):
     together = search(model, variables, beams=3)
     for row in (1, 3):
         n = LENGTHS[row]
-        alone = search(model, variables, SOURCE[row : row + 1, :n], MASK[row : row + 1, :n], beams=3)
+        alone = search(
+            model, variables, SOURCE[row : row + 1, :n], MASK[row : row + 1, :n], beams=3
+        )
         np.testing.assert_array_equal(alone[0][0], together[0][row][:, : 2 * n + 10])
         assert not together[0][row][:, 2 * n + 10 :].any()
         close(alone[1][0], together[1][row])
@@ -81,19 +90,31 @@ def test_an_ensemble_averages_probabilities():
 
     both = (first(one) + first(other)) / 2
     close(first((one, other)), both)
-    np.testing.assert_array_equal(search(model, (one, one), beams=3)[0], search(model, one, beams=3)[0])
+    np.testing.assert_array_equal(
+        search(model, (one, one), beams=3)[0], search(model, one, beams=3)[0]
+    )
 
 
 def test_drawn_outputs_follow_the_distribution_and_the_row_key():
     model, variables = network("Luong", scale=1.0)
     source, mask = np.tile(SOURCE[:1], (4000, 1)), np.tile(MASK[:1], (4000, 1))
     keys = jax.random.split(KEY, 4000)
-    drawn = np.asarray(jax.jit(lambda k: decoding.sample(model, variables, source, mask, k, length=2))(keys))
+    drawn = np.asarray(
+        jax.jit(lambda k: decoding.sample(model, variables, source, mask, k, length=2))(keys)
+    )
     encoded = model.apply(variables, source[:1], mask[:1], method="encode")
     _, step, _ = model.apply(
-        variables, encoded, model.apply(variables, encoded, method="begin"), jnp.array([BOS]), method="step"
+        variables,
+        encoded,
+        model.apply(variables, encoded, method="begin"),
+        jnp.array([BOS]),
+        method="step",
     )
     p = np.array(jax.nn.softmax(step[0].at[: BOS + 1].set(-jnp.inf)))
     close(np.bincount(drawn[:, 0], minlength=9) / 4000, p, 0.03)
-    again = np.asarray(jax.jit(lambda k: decoding.sample(model, variables, source[:1], mask[:1], k, length=2))(keys[7:8]))
+    again = np.asarray(
+        jax.jit(lambda k: decoding.sample(model, variables, source[:1], mask[:1], k, length=2))(
+            keys[7:8]
+        )
+    )
     np.testing.assert_array_equal(again[0], drawn[7])

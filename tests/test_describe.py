@@ -15,8 +15,22 @@ from train.errors import BadInput
 def test_the_vectors_of_tokens_are_counted_and_a_tied_head_has_a_bias_alone(capsys):
     totals = []
     for tied in "false", "true":
-        describe.main(["language_model", "--tokens=35x100", "--hidden=20", "--layers=2", f"--tied={tied}", "--csv"])
-        totals.append(sum(int(row["parameters"]) for row in csv.DictReader(io.StringIO(capsys.readouterr().out))))
+        describe.main(
+            [
+                "language_model",
+                "--tokens=35x100",
+                "--hidden=20",
+                "--layers=2",
+                f"--tied={tied}",
+                "--csv",
+            ]
+        )
+        totals.append(
+            sum(
+                int(row["parameters"])
+                for row in csv.DictReader(io.StringIO(capsys.readouterr().out))
+            )
+        )
     cells = 2 * 4 * 20 * (20 + 20 + 1)
     assert totals == [100 * 20 + cells + 100 * 20 + 100, 100 * 20 + cells + 100]
 
@@ -27,7 +41,11 @@ def test_the_table_says_equal_where_it_is_and_the_difference_where_not(capsys):
     assert "total" in table and "60,965,224" in table and "724,406,816" in table
     assert table.splitlines()[-2].split() == ["layer", "definitions", "=", "="]
     describe.main(["lenet5_1998"])
-    assert "layer definitions" in (table := capsys.readouterr().out) and "+89,160" in table and "note: C3's" in table
+    assert (
+        "layer definitions" in (table := capsys.readouterr().out)
+        and "+89,160" in table
+        and "note: C3's" in table
+    )
 
 
 def test_a_hyperparameter_without_influence_is_compared_and_another_is_not(capsys):
@@ -39,7 +57,8 @@ def test_a_hyperparameter_without_influence_is_compared_and_another_is_not(capsy
 
 def test_multiply_adds_of_another_image_are_not_compared(capsys):
     describe.main(["resnet", "--depth=18", "--image=64x96x3"])
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["torchvision", "0.28", "="]  # nor with the paper's
+    # nor with the paper's
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["torchvision", "0.28", "="]
 
 
 def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
@@ -71,7 +90,10 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["tagger", "--sequence=3x3", "--tokens=3x3"], "have one of the two"),
         (["tagger", "--pair=3x3"], "--pair: tagger takes --sequence or --tokens"),
         (["language_model", "--tied=true"], "tied: needs tokens in and out"),
-        (["googlenet", "--image=8x8x3"], "the images are too small: windows of 3 x 3 do not fit maps of 1 x 1"),
+        (
+            ["googlenet", "--image=8x8x3"],
+            "the images are too small: windows of 3 x 3 do not fit maps of 1 x 1",
+        ),
         (
             ["bn_inception", "--image=40x40x3"],
             "maps of 5 x 5 do not halve; have images of a multiple of 32 pixels",

@@ -22,14 +22,20 @@ def stream(data, split="train"):
     return {k: np.asarray(v)[np.asarray(batch["mask"])] for k, v in batch.items() if k != "fresh"}
 
 
-@pytest.mark.parametrize("name", ["temporal_xor", "elman_letters", "elman_words", "elman_sentences"])
+@pytest.mark.parametrize(
+    "name", ["temporal_xor", "elman_letters", "elman_words", "elman_sentences"]
+)
 @pytest.mark.parametrize("window", [1, 7])
-def test_every_vector_but_the_last_is_given_once_with_the_next_one_as_target_whatever_the_window(name, window):
+def test_every_vector_but_the_last_is_given_once_with_the_next_one_as_target_whatever_the_window(
+    name, window
+):
     size = {"temporal_xor": "triples", "elman_letters": "consonants"}.get(name, "sentences")
     data = DATASETS[name](window=window, **{size: 50})
     batch = stream(data)
     assert len(batch["input"]) == len(data.train.arrays["symbol"]) - 1
-    assert (batch["input"][1:] == batch["target"][:-1]).all() and batch["target"].shape[1] == data.outputs
+    assert (batch["input"][1:] == batch["target"][:-1]).all() and batch["target"].shape[
+        1
+    ] == data.outputs
     assert (batch["input"] == stream(DATASETS[name](**{size: 50}))["input"]).all()
 
 
@@ -71,13 +77,16 @@ def test_words_of_15_are_spelt_by_places_in_the_alphabet_about_as_many_letters_a
     batch = stream(DATASETS["elman_words"]())
     letters = batch["input"].astype(int) @ [16, 8, 4, 2, 1]
     text = "".join(chr(ord("a") + n - 1) for n in letters)
-    codes = dict(a="00001", b="00010", d="00100", g="00111", m="01101", y="11001")  # printed in table 2
+    # printed in table 2
+    codes = dict(a="00001", b="00010", d="00100", g="00111", m="01101", y="11001")
     for letter, code in codes.items():
         assert (batch["input"][text.index(letter)] == list(map(int, code))).all()
     assert len(LEXICON) == len(set(LEXICON)) == 15
     reachable = {0}  # ends of words: the text is words of the lexicon without anything between
     for start in range(len(text)):
-        reachable |= {start + len(w) for w in LEXICON if start in reachable and text.startswith(w, start)}
+        reachable |= {
+            start + len(w) for w in LEXICON if start in reachable and text.startswith(w, start)
+        }
     assert max(reachable) >= len(text) - 8  # the last letter is only a target
     assert len(text) == pytest.approx(4963, rel=0.1)
 
@@ -88,7 +97,21 @@ def sentences():
 
 
 def test_29_words_have_the_bits_that_table_5_prints(sentences):
-    printed = dict(book=0, boy=1, bread=2, car=4, cat=5, dog=8, eat=10, girl=12, lion=15, man=16, mouse=18, move=19, plate=21)
+    printed = dict(
+        book=0,
+        boy=1,
+        bread=2,
+        car=4,
+        cat=5,
+        dog=8,
+        eat=10,
+        girl=12,
+        lion=15,
+        man=16,
+        mouse=18,
+        move=19,
+        plate=21,
+    )
     printed |= {"break": 3, "smash": 26, "woman": 29}
     assert {word: BITS[word] for word in printed} == printed
     batch = stream(sentences)
@@ -98,7 +121,10 @@ def test_29_words_have_the_bits_that_table_5_prints(sentences):
 
 def test_ten_thousand_sentences_are_about_27500_words_of_16_templates(sentences):
     assert len(TEMPLATES) == len(set(TEMPLATES)) == 16 and sum(map(len, TEMPLATES)) / 16 == 2.75
-    nouns, verbs = ({w for c, ws in CATEGORIES.items() if c.startswith(kind) for w in ws} for kind in ("NOUN", "VERB"))
+    nouns, verbs = (
+        {w for c, ws in CATEGORIES.items() if c.startswith(kind) for w in ws}
+        for kind in ("NOUN", "VERB")
+    )
     assert (len(nouns), len(verbs)) == (18, 11)
     for source in (sentences.train, sentences.evals["test"]):
         assert len(source.arrays["symbol"]) == pytest.approx(27_500, abs=4 * 43)
@@ -123,7 +149,13 @@ def product(template):
 
 
 def test_likelihoods_are_shares_of_the_words_after_the_same_beginning_of_a_sentence():
-    corpus = ["man eat bread".split(), "man move".split(), "man eat cookie".split(), "cat move".split(), "man move".split()]
+    corpus = [
+        "man eat bread".split(),
+        "man move".split(),
+        "man eat cookie".split(),
+        "cat move".split(),
+        "man move".split(),
+    ]
     rows = likelihoods(corpus)
     expected = [
         dict(eat=0.5, move=0.5),
@@ -148,8 +180,15 @@ def test_likelihoods_are_the_best_that_can_be_told_and_better_than_the_words_alo
     batch = stream(sentences)
     np.testing.assert_allclose(batch["likelihood"].sum(1), 1, rtol=1e-5)
     word = batch["input"].argmax(1)
-    alone = np.stack([batch["target"][word == w].mean(0) if (word == w).any() else np.zeros(31) for w in range(31)])[word]
-    told, told_alone = (np.square(batch["target"] - x).sum(1).mean() for x in (batch["likelihood"], alone))
+    alone = np.stack(
+        [
+            batch["target"][word == w].mean(0) if (word == w).any() else np.zeros(31)
+            for w in range(31)
+        ]
+    )[word]
+    told, told_alone = (
+        np.square(batch["target"] - x).sum(1).mean() for x in (batch["likelihood"], alone)
+    )
     assert told == pytest.approx(0.788, abs=0.01) and told_alone > told + 0.01  # all outputs off: 1
 
 
@@ -175,7 +214,9 @@ def test_what_is_random_and_what_can_be_told_are_judged_apart(name):
     x, target, scored = told["input"], told["target"], told["scored"].ravel()
     if name == "temporal_xor":
         before = x[:-1] != x[1:]  # of the two bits before a target
-        assert (before.ravel() == target[1:].ravel())[scored[1:]].all() and scored.mean() == pytest.approx(1 / 3, abs=0.01)
+        assert (before.ravel() == target[1:].ravel())[
+            scored[1:]
+        ].all() and scored.mean() == pytest.approx(1 / 3, abs=0.01)
     else:
         vowel = target[:, 1] == 1
         assert (vowel == scored).all()
@@ -184,8 +225,12 @@ def test_what_is_random_and_what_can_be_told_are_judged_apart(name):
 def test_each_letter_to_be_told_is_judged_as_the_first_of_a_word_or_as_one_inside():
     data = DATASETS["elman_words"](sentences=20)
     onsets, inside, whole = (stream(data, split) for split in ("onsets", "inside", "test"))
-    assert (onsets["scored"] ^ inside["scored"]).all() and (onsets["target"] == whole["target"]).all()
-    letters = "".join(chr(ord("a") + n - 1) for n in onsets["target"].astype(int) @ [16, 8, 4, 2, 1])
+    assert (onsets["scored"] ^ inside["scored"]).all() and (
+        onsets["target"] == whole["target"]
+    ).all()
+    letters = "".join(
+        chr(ord("a") + n - 1) for n in onsets["target"].astype(int) @ [16, 8, 4, 2, 1]
+    )
     starts = [0, *np.flatnonzero(onsets["scored"][1:]) + 1, len(letters)]
     words = [letters[a:b] for a, b in itertools.pairwise(starts)]
     assert set(words[1:]) <= set(LEXICON) and len(words) > 100

@@ -19,7 +19,9 @@ def test_a_convolution_counts_every_tap_of_every_output_padding_included(padding
 
 def test_a_grouped_convolution_counts_only_its_own_group():
     x, k = jnp.ones([1, 8, 8, 6]), jnp.ones([3, 3, 2, 12])
-    conv = lambda x, k: lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=NHWC, feature_group_count=3)  # noqa: E731
+    conv = lambda x, k: lax.conv_general_dilated(  # noqa: E731
+        x, k, (1, 1), "SAME", dimension_numbers=NHWC, feature_group_count=3
+    )
     assert multiply_adds(conv, x, k) == 64 * 9 * 2 * 12
 
 

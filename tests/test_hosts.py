@@ -33,9 +33,15 @@ VOWELS = (
 PATIENCE = 300  # s; a minute's work
 
 
-def start(processes: int, devices: int, *arguments, module="train", of_last=(), **environment) -> list[subprocess.Popen]:
-    """The same command in several processes; the last one has more arguments, or another environment."""
-    port, flags = host_flags.free_port(), f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+def start(
+    processes: int, devices: int, *arguments, module="train", of_last=(), **environment
+) -> list[subprocess.Popen]:
+    """The same command in several processes; the last one has more arguments, or another
+    environment."""
+    port, flags = (
+        host_flags.free_port(),
+        f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
+    )
     started = []
     for i in range(processes):
         other = i == processes - 1
@@ -59,8 +65,13 @@ def ended(started) -> tuple[list[int], list[str], list[str]]:
     finally:
         for process in started:
             process.kill()
-    ours = ["\n".join(line for line in errors.splitlines() if line.startswith("python -m")) for _, errors in texts]
-    outputs = ["\n".join(line for line in out.splitlines() if "peer rank" not in line) for out, _ in texts]
+    ours = [
+        "\n".join(line for line in errors.splitlines() if line.startswith("python -m"))
+        for _, errors in texts
+    ]
+    outputs = [
+        "\n".join(line for line in out.splitlines() if "peer rank" not in line) for out, _ in texts
+    ]
     return [process.returncode for process in started], outputs, ours
 
 
@@ -77,7 +88,13 @@ def final_arrays(workdir) -> dict:
 
 def curve(workdir) -> np.ndarray:
     """The loss of every training step."""
-    return np.array([record["loss"][0] for record in log.read(epath.Path(workdir)) if record["split"] == "train"])
+    return np.array(
+        [
+            record["loss"][0]
+            for record in log.read(epath.Path(workdir))
+            if record["split"] == "train"
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +113,9 @@ def test_two_hosts_and_four_give_the_same_bits_and_what_one_gives():
         text=True,
         timeout=2 * PATIENCE,
     )
-    assert done.returncode == 0 and done.stdout.count("the same bits") == 2, done.stdout + done.stderr
+    assert done.returncode == 0 and done.stdout.count("the same bits") == 2, (
+        done.stdout + done.stderr
+    )
 
 
 def test_process_0_alone_speaks_and_writes_the_result(finished):
@@ -106,7 +125,9 @@ def test_process_0_alone_speaks_and_writes_the_result(finished):
     assert json.loads((finished[0] / "result.json").read_text())["device"]["count"] == 4
 
 
-def test_a_signal_to_one_host_stops_all_at_the_same_step_and_all_go_on_to_the_same_bits(finished, tmp_path):
+def test_a_signal_to_one_host_stops_all_at_the_same_step_and_all_go_on_to_the_same_bits(
+    finished, tmp_path
+):
     started = start(2, 2, *VOWELS, f"--workdir={tmp_path}")
     wait_for(tmp_path / "metrics.jsonl", started)  # it compiles now
     started[1].send_signal(signal.SIGTERM)
@@ -120,14 +141,21 @@ def test_a_signal_to_one_host_stops_all_at_the_same_step_and_all_go_on_to_the_sa
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
-def test_a_host_that_is_killed_ends_the_others_with_its_name_and_the_store_listens_on_loopback_alone(tmp_path):
-    started = start(2, 1, *VOWELS, f"--workdir={tmp_path}", "--config.optim.steps=100000", "--heartbeat=3")
+def test_a_host_that_is_killed_ends_the_others_with_its_name_and_the_store_listens_on_loopback_alone(
+    tmp_path,
+):
+    started = start(
+        2, 1, *VOWELS, f"--workdir={tmp_path}", "--config.optim.steps=100000", "--heartbeat=3"
+    )
     wait_for(tmp_path / "checkpoints" / "20", started)
-    port = next(part for part in started[0].args if part.startswith("--coordinator")).rpartition(":")[2]
+    port = next(part for part in started[0].args if part.startswith("--coordinator")).rpartition(
+        ":"
+    )[2]
     with open("/proc/net/tcp") as four, open("/proc/net/tcp6") as six:
         rows = [line.split() for line in [*four, *six]]
     listening = [row[1] for row in rows if row[1].endswith(f":{int(port):04X}") and row[3] == "0A"]
-    assert len(listening) == 1 and listening[0].partition(":")[0].endswith("0100007F")  # 127.0.0.1, last byte first
+    # 127.0.0.1, last byte first
+    assert len(listening) == 1 and listening[0].partition(":")[0].endswith("0100007F")
     started[1].kill()
     codes, _, errors = ended(started)
     assert codes == [hosts.LOST, -signal.SIGKILL]
@@ -141,8 +169,12 @@ def test_a_host_that_is_killed_ends_the_others_with_its_name_and_the_store_liste
         (["--config.optim.lrr=0.5"], "ended: unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
     ],
 )
-def test_a_host_with_another_config_is_named_in_one_line_and_nothing_is_written(tmp_path, of_last, says):
-    codes, outputs, errors = ended(start(2, 1, *VOWELS, f"--workdir={tmp_path / 'run'}", of_last=of_last))
+def test_a_host_with_another_config_is_named_in_one_line_and_nothing_is_written(
+    tmp_path, of_last, says
+):
+    codes, outputs, errors = ended(
+        start(2, 1, *VOWELS, f"--workdir={tmp_path / 'run'}", of_last=of_last)
+    )
     assert codes == [2, 2] and outputs == ["", ""] and not (tmp_path / "run").exists()
     assert errors[0].startswith("python -m train: process 1 (") and errors[0].endswith(says)
     assert [text.count("\n") for text in errors] == [0, 0]
@@ -151,16 +183,27 @@ def test_a_host_with_another_config_is_named_in_one_line_and_nothing_is_written(
 def test_a_host_with_another_workdir_is_named(tmp_path):
     first, second = (f"--workdir={tmp_path / name}" for name in "ab")
     codes, _, errors = ended(start(2, 1, *VOWELS, first, of_last=[second]))
-    assert codes == [2, 2] and all("process 1 (" in text and "what process 0 wrote" in text for text in errors)
+    assert codes == [2, 2] and all(
+        "process 1 (" in text and "what process 0 wrote" in text for text in errors
+    )
 
 
 def test_a_host_with_other_data_is_named(tmp_path):
     arrays, _ = files.load("fashion_mnist", "embedded")
     (tmp_path / "data").mkdir()
-    files.write(tmp_path / "data" / "fashion_mnist.npz", arrays | {"train_label": arrays["train_label"][::-1]})
-    lenet = ("--config=configs/lenet_fashion_mnist.py", "--config.optim.steps=4", f"--workdir={tmp_path / 'run'}")
+    files.write(
+        tmp_path / "data" / "fashion_mnist.npz",
+        arrays | {"train_label": arrays["train_label"][::-1]},
+    )
+    lenet = (
+        "--config=configs/lenet_fashion_mnist.py",
+        "--config.optim.steps=4",
+        f"--workdir={tmp_path / 'run'}",
+    )
     codes, _, errors = ended(start(2, 1, *lenet, CANON_DATA=str(tmp_path / "data")))
-    assert codes == [2, 2] and all("process 1 (" in text and "the digest of the data is" in text for text in errors), errors
+    assert codes == [2, 2] and all(
+        "process 1 (" in text and "the digest of the data is" in text for text in errors
+    ), errors
 
 
 def test_a_host_that_is_alone_says_for_whom_it_waits(tmp_path):
@@ -192,7 +235,8 @@ time.sleep(600)
 
 @pytest.fixture
 def stuck(tmp_path, monkeypatch):
-    """Starts two processes of which each comes to a standstill, the second one two steps earlier."""
+    """Starts two processes of which each comes to a standstill, the second one two steps
+    earlier."""
     (tmp_path / "stuck.py").write_text(STUCK)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.getcwd()}")
 
@@ -209,10 +253,15 @@ def stuck(tmp_path, monkeypatch):
         process.kill()
 
 
-def test_who_is_ahead_says_for_whom_it_waits_and_the_watchdog_ends_a_stuck_process_and_shows_where(stuck):
+def test_who_is_ahead_says_for_whom_it_waits_and_the_watchdog_ends_a_stuck_process_and_shows_where(
+    stuck,
+):
     started = stuck("--watchdog=15")
     errors = [process.communicate(timeout=PATIENCE)[1] for process in started]
-    assert "python -m test: at step 4, waiting for process 1 (" in errors[0] and ") at step 2\n" in errors[0]
+    assert (
+        "python -m test: at step 4, waiting for process 1 (" in errors[0]
+        and ") at step 2\n" in errors[0]
+    )
     assert "at step 2, waiting for" not in errors[1]
     assert all("Timeout (0:00:15)!" in text and "stuck.py" in text for text in errors)
     assert all(process.returncode not in (0, None) for process in started)
@@ -232,7 +281,8 @@ def test_where_process_0_is_killed_the_other_ends_at_once_with_a_message(stuck):
 
 @pytest.fixture(scope="module")
 def on_eight_devices(tmp_path_factory):
-    """A run on eight devices: its workdir, with the checkpoint of step 20 as its newest, and its whole curve."""
+    """A run on eight devices: its workdir, with the checkpoint of step 20 as its newest, and its
+    whole curve."""
     workdir = tmp_path_factory.mktemp("elastic") / "run"
     assert command.main([*VOWELS, f"--workdir={workdir}"]) == 0
     whole = curve(workdir)
@@ -242,10 +292,14 @@ def on_eight_devices(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("processes", "devices"), [(1, 1), (1, 2), (1, 16), (2, 2)])
-def test_a_checkpoint_of_eight_devices_goes_on_by_the_same_curve(on_eight_devices, tmp_path, processes, devices):
+def test_a_checkpoint_of_eight_devices_goes_on_by_the_same_curve(
+    on_eight_devices, tmp_path, processes, devices
+):
     workdir, whole = on_eight_devices
     shutil.copytree(workdir, tmp_path / "run")
-    codes, outputs, errors = ended(start(processes, devices, *VOWELS, f"--workdir={tmp_path / 'run'}"))
+    codes, outputs, errors = ended(
+        start(processes, devices, *VOWELS, f"--workdir={tmp_path / 'run'}")
+    )
     assert codes == [0] * processes, errors
     assert "resuming at step 20" in outputs[0] and f"cpu x {processes * devices} of" in outputs[0]
     found = curve(tmp_path / "run")

@@ -17,12 +17,17 @@ from architectures.pooling import avg_pool, max_pool
 
 KEY = jax.random.key(0)
 stock = functools.partial(jax.lax.conv_general_dilated, dimension_numbers=convolution.NHWC)
-WIDE, FEW, NARROW = (2, 9, 31, 3), (2, 9, 11, 10), (2, 9, 11, 3)  # 93, 110 and 33 numbers in a row; FEW_MAPS in FEW alone
-SHAPES = pytest.mark.parametrize("shape", [WIDE, FEW, NARROW], ids=["canonical", "product_gradient", "banded"])
+# 93, 110 and 33 numbers in a row; FEW_MAPS in FEW alone
+WIDE, FEW, NARROW = (2, 9, 31, 3), (2, 9, 11, 10), (2, 9, 11, 3)
+SHAPES = pytest.mark.parametrize(
+    "shape", [WIDE, FEW, NARROW], ids=["canonical", "product_gradient", "banded"]
+)
 
 
 def operands(shape, side=(3, 2), outputs=4):
-    return jax.random.normal(KEY, shape), jax.random.normal(jax.random.key(1), (*side, shape[-1], outputs))
+    return jax.random.normal(KEY, shape), jax.random.normal(
+        jax.random.key(1), (*side, shape[-1], outputs)
+    )
 
 
 def with_gradients(conv, x, kernel, *how):
@@ -32,10 +37,15 @@ def with_gradients(conv, x, kernel, *how):
 
 @SHAPES
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)])
-@pytest.mark.parametrize("padding", ["SAME", "VALID", "SAME_LOWER", ((1, 2), (0, 3)), ((2, 0), (1, 1))])
+@pytest.mark.parametrize(
+    "padding", ["SAME", "VALID", "SAME_LOWER", ((1, 2), (0, 3)), ((2, 0), (1, 1))]
+)
 def test_a_convolution_and_both_its_gradients_equal_stock(shape, strides, padding):
     x, kernel = operands(shape)
-    close(with_gradients(convolve, x, kernel, strides, padding), with_gradients(stock, x, kernel, strides, padding))
+    close(
+        with_gradients(convolve, x, kernel, strides, padding),
+        with_gradients(stock, x, kernel, strides, padding),
+    )
 
 
 @pytest.mark.parametrize(("width", "tiles"), [(16, 4), (13, 1)])
@@ -43,23 +53,33 @@ def test_a_banded_product_of_several_tiles_and_of_one_equals_stock(width, tiles)
     x, kernel = operands((2, 9, width, 3), side=(3, 4))
     how = (1, 1), ((1, 1), (1, 2))  # as many columns as there are
     close(with_gradients(convolve, x, kernel, *how), with_gradients(stock, x, kernel, *how))
-    *_, product = equations(jax.make_jaxpr(lambda *a: convolve(*a, *how))(x, kernel).jaxpr, "dot_general")
+    *_, product = equations(
+        jax.make_jaxpr(lambda *a: convolve(*a, *how))(x, kernel).jaxpr, "dot_general"
+    )
     assert product.outvars[0].aval.shape == (2 * 9 * tiles, width // tiles * 4)
 
 
 @pytest.mark.parametrize(("strides", "groups"), [((1, 1), 3), ((2, 2), 2)])
 def test_a_gradient_summed_over_groups_of_images_equals_stock(strides, groups, monkeypatch):
-    monkeypatch.setattr(convolution, "GROUP", 2 * 4 * 7 * 12 * (2 * 8 + 3 * 4))  # bytes of two images at stride 1
+    # bytes of two images at stride 1
+    monkeypatch.setattr(convolution, "GROUP", 2 * 4 * 7 * 12 * (2 * 8 + 3 * 4))
     x, kernel = operands((6, 7, 12, 8))
-    close(with_gradients(convolve, x, kernel, strides, "SAME"), with_gradients(stock, x, kernel, strides, "SAME"))
-    traced = jax.make_jaxpr(lambda x, kernel: with_gradients(convolve, x, kernel, strides, "SAME"))(x, kernel)
+    close(
+        with_gradients(convolve, x, kernel, strides, "SAME"),
+        with_gradients(stock, x, kernel, strides, "SAME"),
+    )
+    traced = jax.make_jaxpr(lambda x, kernel: with_gradients(convolve, x, kernel, strides, "SAME"))(
+        x, kernel
+    )
     assert f"length={groups}" in str(traced)
 
 
 @SHAPES
 def test_a_convolution_mapped_over_seeds_equals_stock_one_by_one(shape):
     x, kernel = jax.random.normal(KEY, (3, *shape)), jax.random.normal(KEY, (3, 3, 2, shape[-1], 4))
-    mapped = jax.vmap(lambda x, kernel: with_gradients(convolve, x, kernel, (2, 1), "SAME"))(x, kernel)
+    mapped = jax.vmap(lambda x, kernel: with_gradients(convolve, x, kernel, (2, 1), "SAME"))(
+        x, kernel
+    )
     for seed in range(3):
         one = with_gradients(stock, x[seed], kernel[seed], (2, 1), "SAME")
         close(jax.tree.map(lambda a, seed=seed: a[seed], mapped), one)
@@ -70,12 +90,16 @@ def test_descent_inside_a_loop_equals_descent_with_stock_outside(shape):
     x, kernel = operands(shape)
 
     def descend(conv, kernel):
-        return kernel - 1e-3 * jax.grad(lambda k: jnp.square(conv(x, k, (2, 2), "SAME")).sum())(kernel)
+        return kernel - 1e-3 * jax.grad(lambda k: jnp.square(conv(x, k, (2, 2), "SAME")).sum())(
+            kernel
+        )
 
     outside = kernel
     for _ in range(3):
         outside = descend(stock, outside)
-    inside = jax.jit(lambda kernel: jax.lax.fori_loop(0, 3, lambda _, k: descend(convolve, k), kernel))(kernel)
+    inside = jax.jit(
+        lambda kernel: jax.lax.fori_loop(0, 3, lambda _, k: descend(convolve, k), kernel)
+    )(kernel)
     close(inside, outside)
 
 
@@ -97,21 +121,35 @@ def equations(jaxpr, primitive: str):
 
 
 def test_every_convolution_of_the_gradients_has_the_canonical_layout():
-    traced = jax.make_jaxpr(lambda x, kernel: with_gradients(convolve, x, kernel, (2, 2), "SAME"))(*operands(WIDE))
-    found = [eqn.params["dimension_numbers"] for eqn in equations(traced.jaxpr, "conv_general_dilated")]
+    traced = jax.make_jaxpr(lambda x, kernel: with_gradients(convolve, x, kernel, (2, 2), "SAME"))(
+        *operands(WIDE)
+    )
+    found = [
+        eqn.params["dimension_numbers"] for eqn in equations(traced.jaxpr, "conv_general_dilated")
+    ]
     assert len(found) == 3
-    assert {(d.lhs_spec, d.rhs_spec, d.out_spec) for d in found} == {((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))}
+    assert {(d.lhs_spec, d.rhs_spec, d.out_spec) for d in found} == {
+        ((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+    }
 
 
 @SHAPES
 def test_away_from_the_cpu_a_convolution_is_stock(shape, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     x, kernel = operands(shape)
-    traced = [str(jax.make_jaxpr(lambda x, k, c=c: c(x, k, (1, 1), "SAME"))(x, kernel)) for c in (convolve, stock)]
+    traced = [
+        str(jax.make_jaxpr(lambda x, k, c=c: c(x, k, (1, 1), "SAME"))(x, kernel))
+        for c in (convolve, stock)
+    ]
     assert traced[0] == traced[1]
 
 
-OPTIONS = [{"feature_group_count": 2}, {"kernel_dilation": 2}, {"input_dilation": 2, "padding": 0}, {"strides": 2}]
+OPTIONS = [
+    {"feature_group_count": 2},
+    {"kernel_dilation": 2},
+    {"input_dilation": 2, "padding": 0},
+    {"strides": 2},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -122,26 +160,49 @@ def test_the_shared_conv_layer_equals_flaxs_with_every_option(options):
     close(ours.apply(variables, x), flaxs.apply(variables, x))
 
 
-@pytest.mark.parametrize(("kernel", "strides"), [((1, 1, 6, 8), (1, 1)), ((1, 1, 6, 8), (2, 2)), ((9, 11, 6, 8), (1, 1))])
+@pytest.mark.parametrize(
+    ("kernel", "strides"), [((1, 1, 6, 8), (1, 1)), ((1, 1, 6, 8), (2, 2)), ((9, 11, 6, 8), (1, 1))]
+)
 def test_a_convolution_that_is_a_matrix_product_and_its_gradients_equal_stock(kernel, strides):
     x, kernel = jax.random.normal(KEY, (2, 9, 11, 6)), jax.random.normal(jax.random.key(1), kernel)
-    close(with_gradients(convolve, x, kernel, strides, "VALID"), with_gradients(stock, x, kernel, strides, "VALID"))
-    assert "conv_general" not in str(jax.make_jaxpr(lambda x, k: convolve(x, k, strides, "VALID"))(x, kernel))
+    close(
+        with_gradients(convolve, x, kernel, strides, "VALID"),
+        with_gradients(stock, x, kernel, strides, "VALID"),
+    )
+    assert "conv_general" not in str(
+        jax.make_jaxpr(lambda x, k: convolve(x, k, strides, "VALID"))(x, kernel)
+    )
 
 
 @pytest.mark.parametrize("groups", [2, 6])
 def test_a_grouped_convolution_and_its_gradients_equal_stock(groups):
-    x, kernel = jax.random.normal(KEY, (2, 9, 11, 6)), jax.random.normal(jax.random.key(1), (3, 3, 6 // groups, 12))
+    x, kernel = (
+        jax.random.normal(KEY, (2, 9, 11, 6)),
+        jax.random.normal(jax.random.key(1), (3, 3, 6 // groups, 12)),
+    )
     options = dict(feature_group_count=groups)
     ours, stocks = (functools.partial(c, **options) for c in (convolve, stock))
-    close(with_gradients(ours, x, kernel, (2, 2), "SAME"), with_gradients(stocks, x, kernel, (2, 2), "SAME"))
+    close(
+        with_gradients(ours, x, kernel, (2, 2), "SAME"),
+        with_gradients(stocks, x, kernel, (2, 2), "SAME"),
+    )
 
 
-POOLS = [(2, 2, 0), (3, 2, 0), (3, 2, 1), (3, 2, "ceil"), (3, 1, 1), (5, 3, 0), (3, 2, ((0, 1), (1, 0)))]
+POOLS = [
+    (2, 2, 0),
+    (3, 2, 0),
+    (3, 2, 1),
+    (3, 2, "ceil"),
+    (3, 1, 1),
+    (5, 3, 0),
+    (3, 2, ((0, 1), (1, 0))),
+]
 
 
 @pytest.mark.parametrize(("window", "stride", "padding"), POOLS)
-@pytest.mark.parametrize("pool", [max_pool, avg_pool, functools.partial(avg_pool, count_padding=False)])
+@pytest.mark.parametrize(
+    "pool", [max_pool, avg_pool, functools.partial(avg_pool, count_padding=False)]
+)
 def test_a_pool_by_slices_and_its_gradient_equal_stock(pool, window, stride, padding):
     def value_and_gradient(x):
         y, gradient = jax.vjp(lambda x: pool(x, window, stride, padding), x)
@@ -154,11 +215,19 @@ def test_a_pool_by_slices_and_its_gradient_equal_stock(pool, window, stride, pad
 
 
 def test_a_ceil_pool_has_a_window_wherever_one_begins_inside():
-    assert [max_pool(jnp.zeros([1, n, n, 1]), 3, 2, "ceil").shape[1] for n in (112, 55, 14, 7, 3)] == [56, 27, 7, 3, 1]
+    assert [
+        max_pool(jnp.zeros([1, n, n, 1]), 3, 2, "ceil").shape[1] for n in (112, 55, 14, 7, 3)
+    ] == [56, 27, 7, 3, 1]
 
 
 def test_response_normalisation_equals_the_printed_formula():
-    a, k, n, alpha, beta = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32) * 50, 2, 5, 1e-4, 0.75
+    a, k, n, alpha, beta = (
+        np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32) * 50,
+        2,
+        5,
+        1e-4,
+        0.75,
+    )
     expected = np.empty_like(a)
     for i in range(8):
         tower = range(0, 4) if i < 4 else range(4, 8)
@@ -187,9 +256,15 @@ def test_batch_norm_and_its_gradient_equal_flaxs():
 def test_batch_norm_at_evaluation_uses_the_moving_averages_alone():
     x = jax.random.normal(KEY, (4, 5, 5, 2))
     stats = dict(mean=jnp.array([1.0, -1.0]), var=jnp.array([4.0, 0.25]))
-    variables = dict(batch_stats=stats, params=dict(scale=jnp.array([2.0, 3.0]), bias=jnp.array([0.5, 0.0])))
+    variables = dict(
+        batch_stats=stats, params=dict(scale=jnp.array([2.0, 3.0]), bias=jnp.array([0.5, 0.0]))
+    )
     y, new = normalised(x, variables, train=False, epsilon=0.0)
-    close(y, (x - stats["mean"]) / jnp.sqrt(stats["var"]) * variables["params"]["scale"] + variables["params"]["bias"])
+    close(
+        y,
+        (x - stats["mean"]) / jnp.sqrt(stats["var"]) * variables["params"]["scale"]
+        + variables["params"]["bias"],
+    )
     close(new["batch_stats"], stats, 0)
 
 
@@ -206,7 +281,9 @@ def test_batch_norm_over_eight_devices_is_that_of_one_only_where_it_is_synchroni
 
 def test_subsampling_is_coefficient_times_the_sum_of_four_plus_bias():
     x = jnp.arange(32.0).reshape(1, 4, 4, 2)
-    y = Subsample().apply({"params": dict(coefficient=jnp.array([0.5, 2.0]), bias=jnp.array([1.0, -1.0]))}, x)
+    y = Subsample().apply(
+        {"params": dict(coefficient=jnp.array([0.5, 2.0]), bias=jnp.array([1.0, -1.0]))}, x
+    )
     assert y[0, 0, 0].tolist() == [0.5 * (0 + 2 + 8 + 10) + 1, 2 * (1 + 3 + 9 + 11) - 1]
 
 

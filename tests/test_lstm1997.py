@@ -1,4 +1,5 @@
-"""The tasks of Hochreiter & Schmidhuber 1997: the grammar, and what the paper says of lengths, lags and answers."""
+"""The tasks of Hochreiter & Schmidhuber 1997: the grammar, and what the paper says of lengths, lags
+and answers."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,12 @@ def lengths_and_ends(batch):
 
 # Reber strings: the graph of figure 3, written anew
 
-ARCS = {"": {"B": "a"}, "a": {"T": "b", "P": "c"}, "b": {"S": "b", "X": "d"}, "c": {"T": "c", "V": "e"}}
+ARCS = {
+    "": {"B": "a"},
+    "a": {"T": "b", "P": "c"},
+    "b": {"S": "b", "X": "d"},
+    "c": {"T": "c", "V": "e"},
+}
 ARCS |= {"d": {"X": "c", "S": "f"}, "e": {"P": "d", "V": "f"}, "f": {"E": "end"}, "end": {}}
 
 
@@ -50,7 +56,12 @@ def test_every_embedded_string_is_legal_and_ends_as_it_began(grammar):
     for source in (grammar.train, grammar.evals["test"]):
         for symbols, n in zip(source.arrays["symbol"], source.arrays["length"], strict=True):
             string = "".join(SYMBOLS[k] for k in symbols[:n])
-            assert string[0] == "B" and string[-1] == "E" and string[1] == string[-2] and string[1] in "TP"
+            assert (
+                string[0] == "B"
+                and string[-1] == "E"
+                and string[1] == string[-2]
+                and string[1] in "TP"
+            )
             legal(string[2:-2])
 
 
@@ -58,17 +69,22 @@ def test_256_strings_are_trained_on_and_256_others_tested_with_and_data_seed_cho
     train, test = ([spelt(s) for s in part] for part in strings(256, np.random.default_rng(0)))
     assert len(train) == len(test) == 256 and not set(train) & set(test)
     assert 100 < sum(s[1] == "T" for s in train) < 156
-    one, same, other = (DATASETS["embedded_reber"](data_seed=seed).train.arrays["symbol"] for seed in (0, 0, 1))
+    one, same, other = (
+        DATASETS["embedded_reber"](data_seed=seed).train.arrays["symbol"] for seed in (0, 0, 1)
+    )
     assert (one == same).all() and (one.shape != other.shape or (one != other).any())
 
 
 def test_strings_without_end_follow_each_other_with_nothing_between_and_the_legal_symbols_are_those_of_the_next_place():
     arrays = DATASETS["continual_reber"](examples=50).train.arrays
     stream = "".join(SYMBOLS[k] for k in arrays["symbol"])
-    ways = ["".join(s for s, may in zip(SYMBOLS, row, strict=True) if may) for row in arrays["legal"]]
+    ways = [
+        "".join(s for s, may in zip(SYMBOLS, row, strict=True) if may) for row in arrays["legal"]
+    ]
     place, found = 0, 0
     while place < len(stream):
-        kind, inner = stream[place + 1], stream.index("E", place) + 1  # the inner string ends with the first E
+        # the inner string ends with the first E
+        kind, inner = stream[place + 1], stream.index("E", place) + 1
         of_string = ["TP", "B", *legal(stream[place + 2 : inner])[:-1], kind, "E", "B"]
         assert [sorted(w) for w in ways[place : inner + 2]] == [sorted(w) for w in of_string]
         assert stream[place] == "B" and stream[inner : inner + 2] == kind + "E"
@@ -82,11 +98,17 @@ def test_a_reber_target_is_the_next_symbol_and_the_legal_ones_are_all_that_may_b
     batch = source.batch(arrays, dict(index=index, valid=index >= 0), jax.random.key(0), index)
     batch = {k: np.asarray(v) for k, v in batch.items()}
     assert (batch["mask"].sum(1) == source.arrays["length"] - 1).all()
-    for inputs, target, ways, mask in zip(*(batch[k] for k in ("input", "target", "legal", "mask")), strict=True):
-        said, following = ("".join(SYMBOLS[k] for k in x[mask].argmax(-1)) for x in (inputs, target))
+    for inputs, target, ways, mask in zip(
+        *(batch[k] for k in ("input", "target", "legal", "mask")), strict=True
+    ):
+        said, following = (
+            "".join(SYMBOLS[k] for k in x[mask].argmax(-1)) for x in (inputs, target)
+        )
         assert said[1:] == following[:-1]
         expected = ["TP", "B", *legal((said + "E")[2:-2])[:-1], said[1], "E"]
-        assert [{SYMBOLS[k] for k in np.flatnonzero(row)} for row in ways[mask]] == [set(w) for w in expected]
+        assert [{SYMBOLS[k] for k in np.flatnonzero(row)} for row in ways[mask]] == [
+            set(w) for w in expected
+        ]
 
 
 # experiment 2
@@ -97,19 +119,28 @@ def test_the_first_symbol_comes_again_after_p_steps(variant):
     batch = drawn("noise_free_long_lag", 1000, variant=variant, p=10)
     said, following = batch["input"].argmax(-1), batch["target"].argmax(-1)
     assert batch["input"].shape == (1000, 10, 11) and (said[:, 1:] == following[:, :-1]).all()
-    assert (said[:, 0] == following[:, -1]).all() and set(said[:, 0]) == {9, 10} and 400 < (said[:, 0] == 9).sum() < 600
+    assert (
+        (said[:, 0] == following[:, -1]).all()
+        and set(said[:, 0]) == {9, 10}
+        and 400 < (said[:, 0] == 9).sum() < 600
+    )
     assert set(said[:, 1:].ravel()) == set(range(9))
     if variant == "a":
         assert (said[:, 1:] == np.arange(9)).all() and batch["scored"].all()
     else:
-        assert len(np.unique(said[:, 1:], axis=0)) > 990 and (batch["scored"] == (np.arange(10) == 9)).all()
+        assert (
+            len(np.unique(said[:, 1:], axis=0)) > 990
+            and (batch["scored"] == (np.arange(10) == 9)).all()
+        )
 
 
 def test_a_trigger_comes_after_q_distractors_and_a_tail_of_9_in_the_mean():
     batch = drawn("noise_free_long_lag", variant="c", p=7, q=20)
     lengths, last = lengths_and_ends(batch)
     said = batch["input"]
-    assert DATASETS["noise_free_long_lag"](variant="c", p=7, q=20).symbols == 11 and said.max() == 10
+    assert (
+        DATASETS["noise_free_long_lag"](variant="c", p=7, q=20).symbols == 11 and said.max() == 10
+    )
     assert (said[:, 0] == 8).all() and set(said[:, 1]) == {9, 10}  # b, then x or y
     rows = np.arange(4000)
     assert (said[rows, last] == 7).all()  # e
@@ -119,7 +150,9 @@ def test_a_trigger_comes_after_q_distractors_and_a_tail_of_9_in_the_mean():
         lengths.min() == 23 and lengths.max() < 124 and lengths.mean() == pytest.approx(32, abs=0.5)
     )  # the last symbol is told
     assert (lengths == 23).mean() == pytest.approx(0.1, abs=0.02)
-    assert (batch["target"].argmax(-1) == said[:, 1] - 9).all() and (batch["target"].sum(-1) == 1).all()
+    assert (batch["target"].argmax(-1) == said[:, 1] - 9).all() and (
+        batch["target"].sum(-1) == 1
+    ).all()
 
 
 # experiments 3 to 6
@@ -132,7 +165,9 @@ def test_two_sequences_are_told_by_their_first_inputs_alone():
     assert set(lengths) == set(range(50, 56)) and 0.47 < one.mean() < 0.53
     assert (x[one, :3] == 1).all() and (x[~one, :3] == -1).all()
     noise = x[:, 3:50]
-    assert noise.var() == pytest.approx(0.2, rel=0.03) and noise[one].mean() == pytest.approx(0, abs=0.01)
+    assert noise.var() == pytest.approx(0.2, rel=0.03) and noise[one].mean() == pytest.approx(
+        0, abs=0.01
+    )
     assert set(batch["target"].ravel()) == {0, 1}
 
 
@@ -143,9 +178,13 @@ def test_noise_is_added_to_what_tells_the_classes_in_3b_and_to_the_targets_in_3c
     batch = drawn("two_sequence", variant="c", T=50, N=3)
     one, target = batch["input"][:, 0, 0] == 1, batch["target"][:, 0]
     for mean, targets in ((0.2, target[one]), (0.8, target[~one])):
-        assert targets.mean() == pytest.approx(mean, abs=0.03) and targets.var() == pytest.approx(0.1, rel=0.1)
+        assert targets.mean() == pytest.approx(mean, abs=0.03) and targets.var() == pytest.approx(
+            0.1, rel=0.1
+        )
     test = drawn("two_sequence", split="test", variant="c", T=50, N=3)
-    np.testing.assert_allclose(test["target"][:, 0], np.where(test["input"][:, 0, 0] == 1, 0.2, 0.8), rtol=1e-6)
+    np.testing.assert_allclose(
+        test["target"][:, 0], np.where(test["input"][:, 0, 0] == 1, 0.2, 0.8), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,12 +201,17 @@ def test_marked_values_make_the_target_and_lie_at_least_half_of_the_sequence_bef
     lengths, last = lengths_and_ends(batch)
     value, marker = np.moveaxis(batch["input"], -1, 0)
     assert set(lengths) == set(range(100, 111))
-    assert (marker[:, 0] == -1).all() and (marker[np.arange(8000), last] == -1).all() and ((marker == -1).sum(1) == 2).all()
+    assert (
+        (marker[:, 0] == -1).all()
+        and (marker[np.arange(8000), last] == -1).all()
+        and ((marker == -1).sum(1) == 2).all()
+    )
     assert low <= value.min() < low + 0.01 and 0.99 < value.max() < 1
     on_first, target = (marker == 1).sum(1) == 1, batch["target"][:, 0]
     assert on_first.mean() == pytest.approx(0.1 + 0.9 / 49, abs=0.012)
     both = np.array([np.flatnonzero(row == 1) for row in marker[~on_first]])
-    assert both.min() == 1 and both[:, 0].max() == 9 and both.max() == 49  # pair 50 is the last that can be marked
+    # pair 50 is the last that can be marked
+    assert both.min() == 1 and both[:, 0].max() == 9 and both.max() == 49
     a, b = np.take_along_axis(value[~on_first], both, axis=1).T
     np.testing.assert_allclose(target[~on_first], answer(a, b), rtol=1e-5, atol=1e-6)
     alone = (value * (marker == 1)).sum(1)[on_first]
@@ -176,7 +220,11 @@ def test_marked_values_make_the_target_and_lie_at_least_half_of_the_sequence_bef
     assert target[~on_first].var() == pytest.approx(mse_elsewhere, rel=0.05)
 
 
-@pytest.mark.parametrize(("bits", "times"), [(2, ((10, 20), (50, 60))), (3, ((10, 20), (33, 43), (66, 76)))], ids=["6a", "6b"])
+@pytest.mark.parametrize(
+    ("bits", "times"),
+    [(2, ((10, 20), (50, 60))), (3, ((10, 20), (33, 43), (66, 76)))],
+    ids=["6a", "6b"],
+)
 def test_the_class_is_the_order_of_x_and_y_at_the_papers_times(bits, times):
     batch = drawn("lstm_temporal_order", bits=bits)
     lengths, last = lengths_and_ends(batch)

@@ -17,9 +17,18 @@ from train.errors import NonFinite
 from train.loop import fresh_state
 from train.parallel import Program
 
-VOWELS = ("--config=configs/lstm_japanese_vowels.py", "--config.optim.steps=45", "--config.checkpoint.every=10")
+VOWELS = (
+    "--config=configs/lstm_japanese_vowels.py",
+    "--config.optim.steps=45",
+    "--config.checkpoint.every=10",
+)
 BAD = 5  # the training example with a value that is no number
-LENET = dict(spec="configs/lenet_fashion_mnist.py", data__source="embedded", data__batch_size=24, steps_per_dispatch=4)
+LENET = dict(
+    spec="configs/lenet_fashion_mnist.py",
+    data__source="embedded",
+    data__batch_size=24,
+    steps_per_dispatch=4,
+)
 
 
 @pytest.fixture
@@ -41,16 +50,27 @@ def a_bad_example(monkeypatch):
 
     def step(seed: int) -> int:
         train = built[-1].dataset.train
-        return next(s for s in range(45) if BAD in training_order(train, seed, s, 1, 30)[0]["index"])
+        return next(
+            s for s in range(45) if BAD in training_order(train, seed, s, 1, 30)[0]["index"]
+        )
 
     return step
 
 
 @pytest.mark.parametrize("seeds", [(0,), (3, 0)])
-def test_a_run_ends_at_a_loss_that_is_no_number_says_where_and_keeps_what_was_good(tmp_path, a_bad_example, seeds):
+def test_a_run_ends_at_a_loss_that_is_no_number_says_where_and_keeps_what_was_good(
+    tmp_path, a_bad_example, seeds
+):
     numbers = ",".join(map(str, seeds))
     with pytest.raises(NonFinite) as ending:
-        main([*VOWELS, f"--workdir={tmp_path}", f"--config.seeds={numbers}", "--config.checkpoint.every=2"])
+        main(
+            [
+                *VOWELS,
+                f"--workdir={tmp_path}",
+                f"--config.seeds={numbers}",
+                "--config.checkpoint.every=2",
+            ]
+        )
     step = min(map(a_bad_example, seeds))
     whose = f" of seed {min(seeds, key=a_bad_example)}" if len(seeds) > 1 else ""
     assert ending.value.code == 3
@@ -61,7 +81,14 @@ def test_a_run_ends_at_a_loss_that_is_no_number_says_where_and_keeps_what_was_go
 
 
 def test_updates_that_are_not_finite_can_be_left_out_and_are_counted(tmp_path, a_bad_example):
-    main([*VOWELS, f"--workdir={tmp_path}", "--config.optim.skip_nonfinite=true", "--config.log.every=9"])
+    main(
+        [
+            *VOWELS,
+            f"--workdir={tmp_path}",
+            "--config.optim.skip_nonfinite=true",
+            "--config.log.every=9",
+        ]
+    )
     records = [r for r in log.read(epath.Path(tmp_path)) if r["split"] == "train"]
     assert sum(r.get("skipped", [0])[0] for r in records) == 5  # in each epoch, of nine steps, once
     assert all(np.isfinite(r["loss"]).all() for r in records)
@@ -69,7 +96,13 @@ def test_updates_that_are_not_finite_can_be_left_out_and_are_counted(tmp_path, a
 
 
 def test_a_step_left_out_does_not_move_the_learning_rate_on(tmp_path, a_bad_example):
-    keys = ("optim.skip_nonfinite=true", "log.every=1", "schedule.name=constant", "schedule.warmup=45", "optim.lr=0.45")
+    keys = (
+        "optim.skip_nonfinite=true",
+        "log.every=1",
+        "schedule.name=constant",
+        "schedule.warmup=45",
+        "optim.lr=0.45",
+    )
     main([*VOWELS, f"--workdir={tmp_path}", *(f"--config.{key}" for key in keys)])
     records = [r for r in log.read(epath.Path(tmp_path)) if r["split"] == "train"]
     lr = [r["lr"][0] for r in records if not r.get("skipped", [0])[0]]
@@ -78,11 +111,18 @@ def test_a_step_left_out_does_not_move_the_learning_rate_on(tmp_path, a_bad_exam
 
 
 def test_the_examples_of_a_step_left_out_are_wrong_for_the_stop():
-    rule = dict(stop__metric="train/sequence_error", stop__last=48, stop__at_most=50.0, optim__skip_nonfinite=True)
+    rule = dict(
+        stop__metric="train/sequence_error",
+        stop__last=48,
+        stop__at_most=50.0,
+        optim__skip_nonfinite=True,
+    )
     e = build(task__tolerance=0.3, parallel__devices=1, **rule)
     state, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
     whole = jax.tree.map(lambda x: jnp.repeat(x[:1], 24, axis=0), batch)
-    new, sums = step.train_step(state, whole | dict(input=whole["input"] * jnp.nan), 0, experiment=e, axis=None)
+    new, sums = step.train_step(
+        state, whole | dict(input=whole["input"] * jnp.nan), 0, experiment=e, axis=None
+    )
     assert sums["skipped"] == 1 and new.step == 1
     assert new.stop.tolist() == [1] * 24 + [0]  # the steps of the latest 25 wrong ones
 
@@ -114,7 +154,8 @@ def test_a_gradient_that_is_not_finite_where_all_values_are_is_named_at_the_laye
     class Task:
         def sums(self, outputs, batch):
             sums = e.task.sums(outputs, batch)
-            return sums | {"loss": sums["loss"] + jnp.sqrt(0 * outputs.sum())}  # finite; its derivative, inf * 0, is not
+            # finite; its derivative, inf * 0, is not
+            return sums | {"loss": sums["loss"] + jnp.sqrt(0 * outputs.sum())}
 
     where = nonfinite.explain(Program(dataclasses.replace(e, task=Task())), fresh_state(e), 0, 4)
     assert where == "in step 1; first in the gradient of OUTPUT/bias"

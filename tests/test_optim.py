@@ -13,7 +13,15 @@ from train.optim import OPTIMIZERS, SCHEDULES
 from train.parallel import Program
 
 PLAIN = dict(optim__name="sgd", optim__clip_norm=None, optim__lr=0.1)
-BARE = dict(warmup=0, warmup_factor=0.0, weight_decay=0.0, decay="coupled", decay_mask="all", clip_norm=None, clip_value=None)
+BARE = dict(
+    warmup=0,
+    warmup_factor=0.0,
+    weight_decay=0.0,
+    decay="coupled",
+    decay_mask="all",
+    clip_norm=None,
+    clip_value=None,
+)
 
 
 def rates(schedule: str, steps: int, **options) -> np.ndarray:
@@ -41,44 +49,73 @@ def test_a_schedule_follows_its_rule(schedule, options, expected):
 
 
 def test_lr_per_scales_the_learning_rate_with_the_batch():
-    assert build(optim__lr=0.1, optim__lr_per=256, data__batch_size=64).optimizer.lr(0) == pytest.approx(0.025)
+    assert build(optim__lr=0.1, optim__lr_per=256, data__batch_size=64).optimizer.lr(
+        0
+    ) == pytest.approx(0.025)
 
 
 def test_plateau_lowers_the_rate_when_the_loss_stops_falling_and_not_before():
-    rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1)
+    rule = SCHEDULES["plateau"](
+        duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1
+    )
     optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=1, ema=0.0, **BARE)
     params = jnp.zeros([1])
     state, seen = optimizer.update.init(params), []
     for loss in (5.0, 4.0, 4.0, 4.0, 4.0):
-        update, after = optimizer.update.update(jnp.ones([1]), state, params, value=jnp.asarray(loss))
+        update, after = optimizer.update.update(
+            jnp.ones([1]), state, params, value=jnp.asarray(loss)
+        )
         seen.append((float(-update[0]), float(optim.learning_rate(optimizer, state, after))))
         state = after
     used, said = zip(*seen, strict=True)
-    assert used == pytest.approx(said) and said[:3] == (1.0, 1.0, 1.0) and said[-1] == pytest.approx(0.1)
+    assert (
+        used == pytest.approx(said)
+        and said[:3] == (1.0, 1.0, 1.0)
+        and said[-1] == pytest.approx(0.1)
+    )
 
 
 def test_parameters_may_be_called_as_fields_of_the_optimizer_are():
-    params = {"scale": jnp.ones([2]), "rest": {"scale": jnp.ones([3]), "average": jnp.ones([1])}}  # as batch norm's is
-    common = dict(lr=0.5, warmup=0, warmup_factor=0.0, accumulate=1, weight_decay=0.0, decay="coupled", decay_mask="all")
+    # as batch norm's is
+    params = {"scale": jnp.ones([2]), "rest": {"scale": jnp.ones([3]), "average": jnp.ones([1])}}
+    common = dict(
+        lr=0.5,
+        warmup=0,
+        warmup_factor=0.0,
+        accumulate=1,
+        weight_decay=0.0,
+        decay="coupled",
+        decay_mask="all",
+    )
     for rule in (
         SCHEDULES["constant"](),
-        SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1),
+        SCHEDULES["plateau"](
+            duration=lambda key, steps: steps, accumulate=1, patience=2, factor=0.1, window=1
+        ),
     ):
-        optimizer = optim.build(OPTIMIZERS["adam"](), rule, clip_norm=None, clip_value=None, ema=0.0, **common)
+        optimizer = optim.build(
+            OPTIMIZERS["adam"](), rule, clip_norm=None, clip_value=None, ema=0.0, **common
+        )
         state = optimizer.update.init(params)
         assert float(optim.learning_rate(optimizer, state, state)) == 0.5
         assert optim.averaged(state, params) is params
 
 
 def test_plateau_counts_its_window_in_batches_also_where_an_update_is_of_two():
-    rule = SCHEDULES["plateau"](duration=lambda key, steps: steps, accumulate=2, patience=1, factor=0.1, window=4)
+    rule = SCHEDULES["plateau"](
+        duration=lambda key, steps: steps, accumulate=2, patience=1, factor=0.1, window=4
+    )
     optimizer = optim.build(OPTIMIZERS["sgd"](), rule, lr=1.0, accumulate=2, ema=0.0, **BARE)
     params, scales = jnp.zeros([1]), []
     state = optimizer.update.init(params)
     for _ in range(12):
         _, state = optimizer.update.update(jnp.ones([1]), state, params, value=jnp.asarray(5.0))
         scales.append(float(optax.tree_utils.tree_get(state, "scale")))
-    assert scales[:7] == [1.0] * 7 and scales[7:11] == pytest.approx([0.1] * 4) and scales[11] == pytest.approx(0.01)
+    assert (
+        scales[:7] == [1.0] * 7
+        and scales[7:11] == pytest.approx([0.1] * 4)
+        and scales[11] == pytest.approx(0.01)
+    )
 
 
 def test_a_dispatch_never_holds_more_steps_than_there_are_to_the_next_event():
@@ -88,7 +125,9 @@ def test_a_dispatch_never_holds_more_steps_than_there_are_to_the_next_event():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(name):
     lr = dict(sgd=0.1, momentum=0.03, nesterov=0.03, adadelta=1.0).get(name, 0.01)
-    curve, _, _ = losses(build(optim__name=name, optim__lr=lr, data__batch_size=24), 60, at_a_time=4)
+    curve, _, _ = losses(
+        build(optim__name=name, optim__lr=lr, data__batch_size=24), 60, at_a_time=4
+    )
     assert curve[-3:].mean() < 0.6 * curve[0].mean()
 
 
@@ -153,7 +192,9 @@ def test_accumulating_two_batches_is_one_update_of_their_mean_gradient():
 @pytest.mark.parametrize(("mask", "biases_shrink"), [("kernels", False), ("all", True)])
 @pytest.mark.parametrize("decay", ["coupled", "decoupled"])
 def test_weight_decay_shrinks_what_its_mask_says(decay, mask, biases_shrink):
-    decayed = trained(build(**PLAIN, optim__decay=decay, optim__decay_mask=mask, optim__weight_decay=0.5), 1)
+    decayed = trained(
+        build(**PLAIN, optim__decay=decay, optim__decay_mask=mask, optim__weight_decay=0.5), 1
+    )
     plain = trained(build(**PLAIN), 1)
     initial = losses(build(**PLAIN), 0)
     initial = initial[1].state(initial[2]).params
@@ -167,7 +208,9 @@ def _leaves(tree):
 
 
 def test_decoupled_and_coupled_decay_differ_under_adam():
-    one, other = (trained(build(optim__decay=d, optim__weight_decay=0.1), 3) for d in ("coupled", "decoupled"))
+    one, other = (
+        trained(build(optim__decay=d, optim__weight_decay=0.1), 3) for d in ("coupled", "decoupled")
+    )
     assert differ(one, other) > 1e-4
 
 
@@ -176,7 +219,12 @@ def test_clipping_by_norm_bounds_the_whole_step_and_by_value_each_element():
     initial = initial[1].state(initial[2]).params
     by_norm = trained(build(**PLAIN | dict(optim__clip_norm=1e-3)), 1)
     by_value = trained(build(**PLAIN, optim__clip_value=1e-3), 1)
-    norm = np.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(_leaves(by_norm), _leaves(initial), strict=True)))
+    norm = np.sqrt(
+        sum(
+            float(((a - b) ** 2).sum())
+            for a, b in zip(_leaves(by_norm), _leaves(initial), strict=True)
+        )
+    )
     assert norm == pytest.approx(0.1 * 1e-3, rel=1e-2)
     assert differ(by_value, initial) == pytest.approx(0.1 * 1e-3, rel=1e-2)
 

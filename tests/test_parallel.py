@@ -26,15 +26,23 @@ def test_devices_that_divide_the_batch_give_the_loss_curve_of_one_device_with_dr
 
 def test_a_network_of_many_parameters_and_a_small_batch_stays_on_one_device_of_a_cpu_unless_told():
     wide = {"model__hidden": 1500, "data__batch_size": 8}  # 9 million parameters
-    counts = [len(build(**wide | more).layout.devices) for more in ({}, {"data__batch_size": 16}, {"parallel__devices": 4})]
+    counts = [
+        len(build(**wide | more).layout.devices)
+        for more in ({}, {"data__batch_size": 16}, {"parallel__devices": 4})
+    ]
     assert counts == [1, 8, 4]
     e = build(**wide)
-    assert e.model.axis_name is None and _header(e, "wide")[1] == "device  cpu x 1 of 8; seeds by map"
+    assert (
+        e.model.axis_name is None and _header(e, "wide")[1] == "device  cpu x 1 of 8; seeds by map"
+    )
 
 
 @pytest.mark.parametrize("how", ["devices", "devices+vmap"])
 def test_devices_that_divide_the_seeds_give_what_one_device_gives(how):
-    one, many = (build(parallel__devices=n, parallel__seeds=h, seeds=tuple(range(8))) for n, h in ((1, "map"), (4, how)))
+    one, many = (
+        build(parallel__devices=n, parallel__seeds=h, seeds=tuple(range(8)))
+        for n, h in ((1, "map"), (4, how))
+    )
     np.testing.assert_allclose(losses(many, 20)[0], losses(one, 20)[0], rtol=1e-5)
 
 
@@ -42,11 +50,15 @@ def test_devices_that_divide_the_seeds_give_what_one_device_gives(how):
     "changes",
     [
         dict(model__activation="tanh", model__subsampling="average"),
-        dict(optim__name="momentum", optim__lr=0.02),  # under Adam the last bit of a ReLU or a maximum soon is a large step
+        # under Adam the last bit of a ReLU or a maximum soon is a large step
+        dict(optim__name="momentum", optim__lr=0.02),
     ],
 )
 def test_an_image_network_learns_the_same_on_eight_devices_as_on_one(changes):
-    one, many = (build("configs/lenet_fashion_mnist.py", parallel__devices=n, seeds=(0,), **changes) for n in (1, 8))
+    one, many = (
+        build("configs/lenet_fashion_mnist.py", parallel__devices=n, seeds=(0,), **changes)
+        for n in (1, 8)
+    )
     np.testing.assert_allclose(losses(many, 10)[0], losses(one, 10)[0], rtol=1e-5)
 
 
@@ -60,18 +72,25 @@ def test_replicas_are_bit_equal_on_every_device_after_three_steps():
 
 @pytest.mark.parametrize("at_a_time", [1, 4])
 def test_a_seed_alone_gives_the_bits_that_it_gives_in_a_group_by_map(at_a_time):
-    alone, group = (build(parallel__devices=1, model__dropout=0.3, seeds=s) for s in ((3,), (0, 3, 5)))
+    alone, group = (
+        build(parallel__devices=1, model__dropout=0.3, seeds=s) for s in ((3,), (0, 3, 5))
+    )
     alone, group = (trained(e, 8, at_a_time=at_a_time) for e in (alone, group))
     assert differ(alone, jax.tree.map(lambda x: x[1:2], group)) == 0
 
 
 def test_a_convolutional_seed_alone_gives_the_bits_that_it_gives_in_a_group_by_map():
-    alone, group = (build("configs/lenet_fashion_mnist.py", parallel__devices=1, seeds=s) for s in ((2,), (0, 1, 2)))
+    alone, group = (
+        build("configs/lenet_fashion_mnist.py", parallel__devices=1, seeds=s)
+        for s in ((2,), (0, 1, 2))
+    )
     assert differ(trained(alone, 4), jax.tree.map(lambda x: x[2:], trained(group, 4))) == 0
 
 
 def test_vmap_over_seeds_gives_what_map_gives():
-    by_map, by_vmap = (build(parallel__seeds=how, model__dropout=0.3, seeds=(0, 3, 5)) for how in ("map", "vmap"))
+    by_map, by_vmap = (
+        build(parallel__seeds=how, model__dropout=0.3, seeds=(0, 3, 5)) for how in ("map", "vmap")
+    )
     np.testing.assert_allclose(losses(by_vmap, 20)[0], losses(by_map, 20)[0], rtol=1e-5)
 
 
@@ -86,13 +105,16 @@ def test_dropout_differs_between_seeds_and_between_steps():
 
     @jax.jit
     def loss(at, seed):
-        return step.gradients(state.replace(step=at), batch, seed, experiment=e, axis=None)[1]["loss"]
+        return step.gradients(state.replace(step=at), batch, seed, experiment=e, axis=None)[1][
+            "loss"
+        ]
 
     assert len({float(loss(at, seed)) for at in (0, 1) for seed in (0, 1)}) == 4
 
 
 class Tagger(nn.Module):
-    """One logit vector per step, with batch statistics: the smallest network with all of the state's parts."""
+    """One logit vector per step, with batch statistics: the smallest network with all of the
+    state's parts."""
 
     @nn.compact
     def __call__(self, x, mask, *, train):
@@ -103,7 +125,8 @@ class Tagger(nn.Module):
 
 
 def tagging(devices: int):
-    """Sequences of very unequal length: the first half of the batch has one valid step, the second half twelve."""
+    """Sequences of very unequal length: the first half of the batch has one valid step, the second
+    half twelve."""
     rng = np.random.default_rng(0)
     arrays = dict(
         x=rng.normal(size=(16, 12, 5)).astype(np.float32),
@@ -112,10 +135,20 @@ def tagging(devices: int):
     )
 
     def make(arrays, index, keys):
-        return dict(input=arrays["x"][index], target=arrays["y"][index], mask=np.arange(12) < arrays["n"][index][:, None])
+        return dict(
+            input=arrays["x"][index],
+            target=arrays["y"][index],
+            mask=np.arange(12) < arrays["n"][index][:, None],
+        )
 
     source = Source(16, arrays, make)
-    e = build(data__batch_size=16, parallel__devices=devices, optim__name="sgd", optim__lr=1.0, optim__clip_norm=None)
+    e = build(
+        data__batch_size=16,
+        parallel__devices=devices,
+        optim__name="sgd",
+        optim__lr=1.0,
+        optim__clip_norm=None,
+    )
     data = Dataset("sequence", "classes", 4, source, {"test": source}, "", {})
     return dataclasses.replace(e, model=Tagger(), task=TASKS["classify"](), dataset=data), arrays
 
@@ -126,7 +159,9 @@ def test_sums_weigh_uneven_token_counts_by_tokens_and_not_by_device():
     valid = np.arange(12) < arrays["n"][:, None]
 
     def mean_over_tokens(params):
-        logits = e.model.apply({"params": params, **state.model_state}, arrays["x"], valid, train=False)
+        logits = e.model.apply(
+            {"params": params, **state.model_state}, arrays["x"], valid, train=False
+        )
         log_p = jnp.take_along_axis(nn.log_softmax(logits), arrays["y"][..., None], -1)[..., 0]
         return -(log_p * valid).sum() / valid.sum()
 
@@ -145,7 +180,9 @@ def test_batch_statistics_are_those_of_the_whole_batch_on_every_device():
     assert differ(*states) < 1e-6
 
 
-@pytest.mark.parametrize(("devices", "seeds"), [(1, "map"), (3, "vmap"), (8, "map"), (2, "devices")])
+@pytest.mark.parametrize(
+    ("devices", "seeds"), [(1, "map"), (3, "vmap"), (8, "map"), (2, "devices")]
+)
 def test_evaluation_counts_each_example_once_on_any_number_of_devices(devices, seeds):
     e = build(parallel__devices=devices, parallel__seeds=seeds, seeds=(0, 1), eval__batch_size=13)
     program = Program(e)
@@ -170,7 +207,12 @@ def test_a_step_without_the_reduction_over_devices_would_be_seen_by_these_tests(
     batch = jax.pmap(
         lambda state, index, key: step.train_step(
             jax.tree.map(lambda x: x[0], state),
-            e.dataset.train.batch({}, dict(index=index, valid=index == 0), key, jax.lax.axis_index(AXIS) * 3 + jnp.arange(3)),
+            e.dataset.train.batch(
+                {},
+                dict(index=index, valid=index == 0),
+                key,
+                jax.lax.axis_index(AXIS) * 3 + jnp.arange(3),
+            ),
             np.int32(0),
             experiment=e,
             axis=None,

@@ -1,4 +1,5 @@
-"""Paths that flags name: local ones, buckets, and what is no path, which every command refuses in one line."""
+"""Paths that flags name: local ones, buckets, and what is no path, which every command refuses in
+one line."""
 
 import json
 
@@ -35,12 +36,17 @@ def refused(main, arguments) -> str:
     [
         ("gs://my-canon/x", "--workdir: gs://my-canon/x: no such package; pip install -e '.[gcs]'"),
         ("s3://my-canon/x", "--workdir: s3://my-canon/x: no such package; pip install s3fs"),
-        ("foo://x", "--workdir: foo://x: unknown 'foo://'; have gs://, s3://, az://, hf:// and local paths"),
+        (
+            "foo://x",
+            "--workdir: foo://x: unknown 'foo://'; have gs://, s3://, az://, hf:// and local paths",
+        ),
         ("gs://", "--workdir: gs://: names no bucket"),
         ("", "--workdir: is empty"),
     ],
 )
-def test_a_workdir_that_cannot_be_opened_is_refused_in_one_line_by_every_command(of, arguments, workdir, says, monkeypatch):
+def test_a_workdir_that_cannot_be_opened_is_refused_in_one_line_by_every_command(
+    of, arguments, workdir, says, monkeypatch
+):
     def missing(*_, **__):
         raise ImportError("no such package")
 
@@ -52,7 +58,9 @@ def test_a_workdir_that_cannot_be_opened_is_refused_in_one_line_by_every_command
 @pytest.mark.parametrize(("of", "arguments"), [(generate, []), (transduce, ["canon"])])
 def test_a_run_in_a_bucket_is_read_there(of, arguments, monkeypatch):
     run = helpers.bucket(monkeypatch) / "run"
-    (run / "config.json").write_text(json.dumps(dict(model=dict(name="seq2seq"), data={}, seeds=[0])))
+    (run / "config.json").write_text(
+        json.dumps(dict(model=dict(name="seq2seq"), data={}, seeds=[0]))
+    )
     assert refused(of.main, [*arguments, f"--workdir={run}"]) == "gs://bucket/run: no checkpoint"
 
 
@@ -62,7 +70,9 @@ def test_a_bucket_that_does_not_answer_is_refused_with_what_its_package_says(mon
 
     monkeypatch.setattr(helpers.Bucket, "exists", unreachable)
     helpers.bucket(monkeypatch)
-    with pytest.raises(BadInput, match=r"gs://bucket/x: not reached \(Anonymous caller does not have access\)"):
+    with pytest.raises(
+        BadInput, match=r"gs://bucket/x: not reached \(Anonymous caller does not have access\)"
+    ):
         paths.path_of("gs://bucket/x")
 
 

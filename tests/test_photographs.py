@@ -1,4 +1,5 @@
-"""Streamed photographs: the same for any hosts and workers, and what cannot be read is said in one line."""
+"""Streamed photographs: the same for any hosts and workers, and what cannot be read is said in one
+line."""
 
 import json
 import os
@@ -57,7 +58,9 @@ def empty(tmp_path, monkeypatch):
 
 
 def experiment(**changes):
-    return build(CONFIG, **{key.replace(".", "__"): value for key, value in SMALL.items()} | changes)
+    return build(
+        CONFIG, **{key.replace(".", "__"): value for key, value in SMALL.items()} | changes
+    )
 
 
 def photographs(**options):
@@ -85,13 +88,16 @@ print(json.dumps([len(some), labels, name, "tensorflow" in sys.modules]))
 """
     done = subprocess.check_output([sys.executable, "-c", script], text=True)
     some, labels, name, imported = json.loads(done)
-    assert (some, len(labels), imported) == (TRAIN // 10, VALIDATION, False) and name.endswith(".JPEG")
+    assert (some, len(labels), imported) == (TRAIN // 10, VALIDATION, False) and name.endswith(
+        ".JPEG"
+    )
     read = taken(photographs().evals["validation"], steps=2, training=False)["label"].reshape(-1)
     assert read[:VALIDATION].tolist() == labels
 
 
 def test_0_1_and_4_worker_processes_give_the_same_batches(folder):
-    batches = [taken(photographs(workers=workers).train, 5, 3) for workers in (0, 1, 4)]  # an epoch ends in the second
+    # an epoch ends in the second
+    batches = [taken(photographs(workers=workers).train, 5, 3) for workers in (0, 1, 4)]
     assert same(batches[0], batches[1]) and same(batches[0], batches[2])
     assert len(np.unique(batches[0]["image"].reshape(120, -1), axis=0)) == 120
 
@@ -115,7 +121,9 @@ def test_8_devices_give_the_training_and_the_evaluation_of_1(folder):
     np.testing.assert_allclose(totals[0]["loss"], totals[1]["loss"], rtol=1e-5)
 
 
-def test_an_evaluation_that_is_stopped_before_its_first_batch_reads_nothing_and_the_next_one_is_whole(folder):
+def test_an_evaluation_that_is_stopped_before_its_first_batch_reads_nothing_and_the_next_one_is_whole(
+    folder,
+):
     e = experiment()
     program = Program(e)
     carry, sums = program.evaluate(program.start(fresh_state(e)), "validation", lambda: True)
@@ -144,14 +152,24 @@ def test_several_steps_a_dispatch_and_a_resumption_give_the_same_bits(folder):
 def test_a_run_trains_evaluates_and_imports_no_tensorflow(folder, tmp_path):
     flags = [f"--config.{key}={str(value).strip('()')}" for key, value in SMALL.items()]
     script = f"import sys; from train import __main__ as c; c.main({[f'--config={CONFIG}', f'--workdir={tmp_path}', *flags]})\n"
-    done = subprocess.run([sys.executable, "-c", script + "print('tensorflow' in sys.modules)"], text=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script + "print('tensorflow' in sys.modules)"],
+        text=True,
+        capture_output=True,
+    )
     assert done.stdout.endswith("False\n"), done.stderr
-    assert "imagenet2012, tfds" in done.stdout and f"{TRAIN} train, {VALIDATION} validation" in done.stdout
+    assert (
+        "imagenet2012, tfds" in done.stdout
+        and f"{TRAIN} train, {VALIDATION} validation" in done.stdout
+    )
     assert "validation/error" in (tmp_path / "result.json").read_text()
 
 
 def test_two_hosts_train_and_evaluate_as_one_does_on_as_many_devices(folder, tmp_path):
-    flags = [f"--config={CONFIG}", *(f"--config.{key}={str(value).strip('()')}" for key, value in SMALL.items())]
+    flags = [
+        f"--config={CONFIG}",
+        *(f"--config.{key}={str(value).strip('()')}" for key, value in SMALL.items()),
+    ]
     two = helpers.pod(2, *flags, f"--workdir={tmp_path / 'two'}")
     alone = helpers.train(*flags, f"--workdir={tmp_path / 'one'}")
     for host in two:
@@ -205,7 +223,9 @@ def test_a_damaged_folder_is_refused_in_one_line_that_names_it(empty):
 
 
 def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
-    prepare_tfds_text("imagenet2012", dict(train=[dict(text="none")], validation=[dict(text="none")]), "5.1.0")
+    prepare_tfds_text(
+        "imagenet2012", dict(train=[dict(text="none")], validation=[dict(text="none")]), "5.1.0"
+    )
     assert "needs train, validation and image, label" in refused()
 
 
@@ -214,7 +234,10 @@ def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
     [
         (dict(data__jitter=()), "data.jitter: one of jitter and area"),
         (dict(data__area=(0.1, 1.0)), "data.jitter: one of jitter and area"),
-        (dict(data__jitter=(), data__area=(0.1, 1.0), data__central=True), "data.central: does nothing with area"),
+        (
+            dict(data__jitter=(), data__area=(0.1, 1.0), data__central=True),
+            "data.central: does nothing with area",
+        ),
         (dict(data__crop=0), "data.crop: 0 must be at least 1"),
         (dict(data__eval_side=0), "data.eval_side: 0 must be at least 1"),
         (dict(data__crop=50), "data.jitter: 20 is outside [50, "),
@@ -231,7 +254,9 @@ def test_a_key_that_cannot_work_is_refused_before_anything_is_read(empty, change
 def test_a_damaged_photograph_ends_a_run_with_workers_in_one_line_and_code_2(empty):
     prepare_photographs(dict(train=[*GOOD, DAMAGED["is truncated"][0]], validation=GOOD))
     flags = [f"--config.{key}={str(value).strip('()')}" for key, value in SMALL.items()]
-    done = helpers.train(f"--config={CONFIG}", f"--workdir={empty / 'run'}", "--config.data.workers=2", *flags)
+    done = helpers.train(
+        f"--config={CONFIG}", f"--workdir={empty / 'run'}", "--config.data.workers=2", *flags
+    )
     last = done.stderr.strip().split("\n")[-1]
     assert done.returncode == 2 and "cannot be decoded" in last and "Traceback" not in done.stderr
 
@@ -253,7 +278,9 @@ def test_no_worker_outlives_a_process_that_is_killed(folder, tmp_path):
     (tmp_path / "reads.py").write_text(READS)
     paths = os.pathsep.join([os.getcwd(), os.path.dirname(__file__)])
     command = [sys.executable, str(tmp_path / "reads.py")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | dict(PYTHONPATH=paths))
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | dict(PYTHONPATH=paths)
+    )
     workers = [int(pid) for pid in process.stdout.readline().split()]
     assert len(workers) == 2
     for pid in workers:

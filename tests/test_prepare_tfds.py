@@ -1,4 +1,5 @@
-"""Preparing TFDS's folders: conversion from TFRecord without TensorFlow, and the check of what is there."""
+"""Preparing TFDS's folders: conversion from TFRecord without TensorFlow, and the check of what is
+there."""
 
 import json
 import pathlib
@@ -38,7 +39,9 @@ def as_tfrecord(folder, target) -> pathlib.Path:
     """The same folder in TFDS's other format."""
     target.mkdir(parents=True, exist_ok=True)
     for name, records in shards(folder).items():
-        framed = (struct.pack("<QI", len(record), 1) + record + struct.pack("<I", 2) for record in records)
+        framed = (
+            struct.pack("<QI", len(record), 1) + record + struct.pack("<I", 2) for record in records
+        )
         (target / name.replace("array_record", "tfrecord")).write_bytes(b"".join(framed))
     (target / "features.json").write_bytes((folder / "features.json").read_bytes())
     info = (folder / "dataset_info.json").read_text()
@@ -60,8 +63,12 @@ def test_a_converted_folder_has_the_same_records_and_needs_no_tensorflow(folder,
     shutil.rmtree(folder)
     command = ["imagenet2012", f"--tfrecord={old}"]
     script = f"import sys; from scripts import prepare_data; prepare_data.main({command}); print('tensorflow' in sys.modules)"
-    said = subprocess.check_output([sys.executable, "-c", script], text=True, stderr=subprocess.DEVNULL).split("\n")
-    assert said[-2] == "False" and said[-3].endswith("8 train, 4 validation; 100 records of each read")
+    said = subprocess.check_output(
+        [sys.executable, "-c", script], text=True, stderr=subprocess.DEVNULL
+    ).split("\n")
+    assert said[-2] == "False" and said[-3].endswith(
+        "8 train, 4 validation; 100 records of each read"
+    )
     assert any("2 of 2 shards" in line for line in said)
     assert shards(folder) == records and files.tfds_version("imagenet2012") == folder
 
@@ -98,7 +105,9 @@ def test_a_conversion_of_what_is_no_tfrecord_folder_is_refused(folder, tmp_path)
 
 def test_the_check_counts_records_and_reads_some_of_each_split(folder, capsys):
     prepare_data.main(["imagenet2012", "--check"])
-    assert capsys.readouterr().out.endswith(f"{folder}: 8 train, 4 validation; 100 records of each read\n")
+    assert capsys.readouterr().out.endswith(
+        f"{folder}: 8 train, 4 validation; 100 records of each read\n"
+    )
     info = json.loads((folder / "dataset_info.json").read_text())
     info["splits"][0]["shardLengths"] = ["9"]
     (folder / "dataset_info.json").write_text(json.dumps(info))
@@ -108,11 +117,15 @@ def test_the_check_counts_records_and_reads_some_of_each_split(folder, capsys):
 def test_the_check_finds_a_photograph_that_is_cut_short(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     image, label = EXAMPLES[0]
-    folder = prepare_photographs(dict(train=EXAMPLES[1:4], validation=[(image[: len(image) // 2], label)]))
+    folder = prepare_photographs(
+        dict(train=EXAMPLES[1:4], validation=[(image[: len(image) // 2], label)])
+    )
     assert refused("--check").startswith(f"{folder}: record 0 of validation cannot be decoded")
 
 
-def test_a_set_that_is_not_there_is_refused_with_the_command_and_one_that_needs_tensorflow_says_how(tmp_path, monkeypatch):
+def test_a_set_that_is_not_there_is_refused_with_the_command_and_one_that_needs_tensorflow_says_how(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert refused("--check").endswith("run python -m scripts.prepare_data imagenet2012")
     monkeypatch.setitem(sys.modules, "tensorflow", None)

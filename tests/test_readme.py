@@ -52,18 +52,23 @@ README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
 
 
 with report.RESULTS.open() as file:
-    RESULTS = {row["command"]: row for row in sorted(csv.DictReader(file), key=lambda row: row["finished"])}  # the newest
+    # the newest
+    RESULTS = {
+        row["command"]: row for row in sorted(csv.DictReader(file), key=lambda row: row["finished"])
+    }
 
 
 def commands() -> list[str]:
-    """Each training command of the README's blocks and of configs/results.csv, but those of files of one's own."""
+    """Each training command of the README's blocks and of configs/results.csv, but those of files
+    of one's own."""
     blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
     found = re.findall(r"^(python -m train --config=.*?)(?:  .*)?$", blocks, re.MULTILINE)
     return sorted({command for command in (*found, *RESULTS) if "mine/" not in command})
 
 
 def built(command: str, monkeypatch):
-    """The experiment of a training command, with data that stands in for what is not in the repository."""
+    """The experiment of a training command, with data that stands in for what is not in the
+    repository."""
     words = shlex.split(command)[3:]
     flags = [word for word in words[1:] if word.startswith("--config.")]
     config = load.load(words[0].removeprefix("--config="), load.from_command_line(flags))[1]
@@ -79,7 +84,9 @@ def test_a_command_that_the_readme_shows_is_of_a_config_that_can_be_built(comman
 OF_OTHER_SIZE = ("brown", "reina_valera")  # texts in whose place a few lines stand
 
 
-@pytest.mark.parametrize("command", [c for c in RESULTS if not any(text in c for text in OF_OTHER_SIZE)])
+@pytest.mark.parametrize(
+    "command", [c for c in RESULTS if not any(text in c for text in OF_OTHER_SIZE)]
+)
 def test_the_newest_result_of_a_command_is_of_the_steps_that_it_takes_today(command, monkeypatch):
     assert int(RESULTS[command]["steps"]) == built(command, monkeypatch).steps
 
@@ -90,8 +97,13 @@ def test_the_readmes_own_network_and_table_train_and_are_judged_in_a_folder_of_t
     table.parent.mkdir()
     table.write_text(block.replace("2 epochs", "2 steps"))
     assert sweep.main([str(table), runs, "--seeds=2"]) == 0 == report.main([str(table), runs])
-    results = [json.loads((tmp_path / "runs" / "small" / row / "result.json").read_text()) for row in ("10_units", "100_units")]
-    assert [result["parameters"] for result in results] == [(32 * 32 + 1) * units + (units + 1) * 10 for units in (10, 100)]
+    results = [
+        json.loads((tmp_path / "runs" / "small" / row / "result.json").read_text())
+        for row in ("10_units", "100_units")
+    ]
+    assert [result["parameters"] for result in results] == [
+        (32 * 32 + 1) * units + (units + 1) * 10 for units in (10, 100)
+    ]
     page = (table.parent / "README.md").read_text()
     assert "100 units are better than 10" in page and "paper" not in page
 
@@ -106,7 +118,9 @@ def own(tmp_path, monkeypatch):
     return f"--config={tmp_path / 'own.py'}", f"--workdir={tmp_path / 'run'}"
 
 
-def test_a_data_set_and_a_task_of_ones_own_train_and_are_judged_by_a_metric_of_their_own(own, tmp_path, capsys):
+def test_a_data_set_and_a_task_of_ones_own_train_and_are_judged_by_a_metric_of_their_own(
+    own, tmp_path, capsys
+):
     assert command.main([*own]) == 0 == command.main([*own])
     assert "is done" in capsys.readouterr().out
     result = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -116,7 +130,11 @@ def test_a_data_set_and_a_task_of_ones_own_train_and_are_judged_by_a_metric_of_t
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("task.name=lost", "task.name: 'lost' is judged by test/lost, but its sums give train/loss, train/error, train/sure,"),
+        (
+            "task.name=lost",
+            "task.name: 'lost' is judged by test/lost, but its sums give train/loss, train/error, "
+            "train/sure,",
+        ),
         ("model.name=no_default", "depth: a key needs a default"),
     ],
 )

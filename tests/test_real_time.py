@@ -1,4 +1,5 @@
-"""Real-time recurrent learning: an update a time step, and the gradient that back-propagation through time would give."""
+"""Real-time recurrent learning: an update a time step, and the gradient that back-propagation
+through time would give."""
 
 import dataclasses
 
@@ -18,12 +19,20 @@ NETWORKS = ("3 blocks of 2 at 0.1", "RTRL with 12 units at 0.1")
 
 def one_sequence(row, real_time: bool, lr: float, keep: int | None = None):
     """The state before and after a sequence, of which `keep` steps are valid, and its batch."""
-    keys = {"seeds": (3,), "optim.real_time": real_time, "parallel.devices": 1, "optim.lr": lr, "model.init_scale": 1.0}
+    keys = {
+        "seeds": (3,),
+        "optim.real_time": real_time,
+        "parallel.devices": 1,
+        "optim.lr": lr,
+        "model.init_scale": 1.0,
+    }
     e = build(TABLE + row, **keys)
     before, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
     if keep:
         batch |= dict(mask=batch["mask"] & (jnp.arange(batch["mask"].shape[1]) < keep))
-    after, sums = jax.jit(lambda s, b: step.train_step(s, b, 3, experiment=e, axis=None))(before, batch)
+    after, sums = jax.jit(lambda s, b: step.train_step(s, b, 3, experiment=e, axis=None))(
+        before, batch
+    )
     return before.params, after.params, batch, sums
 
 
@@ -33,8 +42,11 @@ def test_small_updates_add_up_to_the_gradient_of_back_propagation_through_time(r
     _, whole, _, of_whole = one_sequence(row, False, lr)
     start, after, _, sums = one_sequence(row, True, lr)
     for a, b, c in zip(*map(jax.tree.leaves, (start, whole, after)), strict=True):
-        np.testing.assert_allclose(c - a, b - a, rtol=0.05, atol=0.02 * lr)  # weights change on the way
-    assert sums["count"] == of_whole["count"] == 1 and float(sums["loss"]) == pytest.approx(float(of_whole["loss"]), rel=0.05)
+        # weights change on the way
+        np.testing.assert_allclose(c - a, b - a, rtol=0.05, atol=0.02 * lr)
+    assert sums["count"] == of_whole["count"] == 1 and float(sums["loss"]) == pytest.approx(
+        float(of_whole["loss"]), rel=0.05
+    )
 
 
 def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_before_left():
@@ -46,7 +58,8 @@ def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_befor
     W, U, b = (np.asarray(cell[name], float) for name in ("input", "recurrent", "bias"))
     V, c = (np.asarray(head[name], float) for name in ("kernel", "bias"))
     units = len(b)
-    h, p = np.zeros(units), np.zeros([units, len(W) + units + 1, units])  # p: dh_k by the weight from row i to unit j
+    # p: dh_k by the weight from row i to unit j
+    h, p = np.zeros(units), np.zeros([units, len(W) + units + 1, units])
 
     def sigma(net):
         return 1 / (1 + np.exp(-net))
@@ -61,7 +74,12 @@ def test_each_step_learns_from_its_own_error_with_the_weights_that_the_one_befor
         V, c = V - lr * np.outer(h, delta), c - lr * delta
         W, U, b = W - lr * of_all[: len(W)], U - lr * of_all[len(W) : -1], b - lr * of_all[-1]
     found = after["layers"]["layer_1"]["cell"], after["head"]
-    for mine, theirs in ((W, found[0]["input"]), (U, found[0]["recurrent"]), (V, found[1]["kernel"]), (c, found[1]["bias"])):
+    for mine, theirs in (
+        (W, found[0]["input"]),
+        (U, found[0]["recurrent"]),
+        (V, found[1]["kernel"]),
+        (c, found[1]["bias"]),
+    ):
         np.testing.assert_allclose(theirs, mine, atol=1e-4)
 
 
@@ -76,12 +94,21 @@ def test_dropout_draws_anew_at_each_time_step_unless_it_is_variational(variation
     }
     e = build(TABLE + NETWORKS[1], **keys)
     state, batch = jax.tree.map(lambda x: jnp.asarray(x[0]), fresh_state(e)), e.example_batch()
-    alike = batch | dict(input=jnp.ones_like(batch["input"]), mask=jnp.ones_like(batch["mask"]), target=batch["target"] * 0)
+    alike = batch | dict(
+        input=jnp.ones_like(batch["input"]),
+        mask=jnp.ones_like(batch["mask"]),
+        target=batch["target"] * 0,
+    )
     still = dataclasses.replace(e, optimizer=e.optimizer._replace(update=optax.set_to_zero()))
-    without_recurrence = jax.tree_util.tree_map_with_path(lambda path, x: x * (path[-1].key != "recurrent"), state.params)
-    state = state.replace(params=without_recurrence, opt_state=still.optimizer.update.init(state.params))
+    without_recurrence = jax.tree_util.tree_map_with_path(
+        lambda path, x: x * (path[-1].key != "recurrent"), state.params
+    )
+    state = state.replace(
+        params=without_recurrence, opt_state=still.optimizer.update.init(state.params)
+    )
     *_, outputs = real_time.updates(state, alike, jnp.int32(3), experiment=still)
-    assert (np.ptp(np.asarray(outputs[0, 1:]), axis=0).min() > 1e-3) != variational  # nothing else of a step is another
+    # nothing else of a step is another
+    assert (np.ptp(np.asarray(outputs[0, 1:]), axis=0).min() > 1e-3) != variational
 
 
 @pytest.mark.parametrize(
@@ -91,10 +118,15 @@ def test_dropout_draws_anew_at_each_time_step_unless_it_is_variational(variation
         ("schedule.name=cosine", "needs schedule.name='constant'"),
         ("model.name=sequence_readout", "cannot go one step at a time; have lstm1997, tagger"),
         ("model.directions=both", "one step at a time goes 'forward' and without a delay alone"),
-        ("task.criterion=cross_entropy", "is of logits, not of 'logistic' outputs; have model.output='linear'"),
+        (
+            "task.criterion=cross_entropy",
+            "is of logits, not of 'logistic' outputs; have model.output='linear'",
+        ),
         ("data.name=two_sequence", "needs a target every time step"),
     ),
 )
 def test_what_cannot_go_one_step_at_a_time_or_has_no_logits_is_refused(changes, says):
     row = NETWORKS["model.dir" in changes]
-    assert says in refused(f"--config={TABLE}{row}", "--config.optim.real_time=true", f"--config.{changes}")
+    assert says in refused(
+        f"--config={TABLE}{row}", "--config.optim.real_time=true", f"--config.{changes}"
+    )

@@ -1,4 +1,5 @@
-"""Recurrence: a scan equals a loop, its own gradient equals autodiff's, layers and directions are what they are made of."""
+"""Recurrence: a scan equals a loop, its own gradient equals autodiff's, layers and directions are
+what they are made of."""
 
 import json
 import pathlib
@@ -22,9 +23,14 @@ KEY = jax.random.key(0)
 
 LENGTHS = np.array([7, 4, 1])
 CELL = LSTMCell(5)
-CELLS = {name: cells.make(name, 6, initialiser=None if name == "irnn" else "torch") for name in cells.CELLS} | {
+CELLS = {
+    name: cells.make(name, 6, initialiser=None if name == "irnn" else "torch")
+    for name in cells.CELLS
+} | {
     "lstm1997": LSTM1997Cell(6, size=2),
-    "lstm1997, inputs only": LSTM1997Cell(6, connections="inputs", bias="none", output_gate=False, squash_output="identity"),
+    "lstm1997, inputs only": LSTM1997Cell(
+        6, connections="inputs", bias="none", output_gate=False, squash_output="identity"
+    ),
 }
 
 
@@ -58,7 +64,9 @@ def test_a_cell_step_by_step_gives_what_its_scan_gives(name):
     x = sequences()[0] / 1e3
     carry, outputs = CELLS[name].initial_carry(3), []
     for t in range(7):
-        carry, y = CELLS[name].apply({"params": variables["params"].get("cell", {})}, carry, x[:, t])
+        carry, y = CELLS[name].apply(
+            {"params": variables["params"].get("cell", {})}, carry, x[:, t]
+        )
         outputs.append(y)
     close(layer.apply(variables, x, jnp.ones([3, 7], bool)), (carry, jnp.stack(outputs, axis=1)))
 
@@ -74,28 +82,43 @@ def loss_and_gradients(layer, variables, x, mask):
 @pytest.mark.parametrize("scan", ["fused", "plain"])
 def test_recomputing_chunks_of_time_costs_multiply_adds_in_the_gradient(scan):
     x, mask = sequences()
-    layers = [Recurrent(GRUCell(5), scan=scan, remat=remat) for remat in (0, 7)]  # of 7 steps, so none is padded
+    # of 7 steps, so none is padded
+    layers = [Recurrent(GRUCell(5), scan=scan, remat=remat) for remat in (0, 7)]
     variables = layers[0].init(KEY, x, mask)
-    kept, again = (flops.multiply_adds(jax.grad(lambda v, f=f: f.apply(v, x, mask)[1].sum()), variables) for f in layers)
+    kept, again = (
+        flops.multiply_adds(jax.grad(lambda v, f=f: f.apply(v, x, mask)[1].sum()), variables)
+        for f in layers
+    )
     assert again > kept
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("name", CELLS)
-def test_the_fused_gradient_and_the_recomputed_one_are_those_of_autodiff_through_the_plain_scan(name, reverse):
+def test_the_fused_gradient_and_the_recomputed_one_are_those_of_autodiff_through_the_plain_scan(
+    name, reverse
+):
     x, mask = sequences()
     x = jnp.where(mask[..., None], x, 1.0)
     for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.float64, 1e-10)):
         with jax.enable_x64(dtype == jnp.float64):
             cell = CELLS[name].clone(dtype=dtype)
             plain, variables = recurrent(cell, reverse, scan="plain")
-            variables, inputs = jax.tree.map(lambda a, dtype=dtype: np.asarray(a, dtype), (variables, x))
+            variables, inputs = jax.tree.map(
+                lambda a, dtype=dtype: np.asarray(a, dtype), (variables, x)
+            )
             expected = loss_and_gradients(plain, variables, inputs, mask)
-            for options in (dict(scan="fused"), dict(scan="fused", remat=3), dict(scan="plain", remat=3)):
-                found = loss_and_gradients(Recurrent(cell, reverse, **options), variables, inputs, mask)
+            for options in (
+                dict(scan="fused"),
+                dict(scan="fused", remat=3),
+                dict(scan="plain", remat=3),
+            ):
+                found = loss_and_gradients(
+                    Recurrent(cell, reverse, **options), variables, inputs, mask
+                )
                 for a, b in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
                     assert a.dtype == dtype and (
-                        not a.size or float(abs(a - b).max()) < tolerance * max(1, float(abs(b).max()))
+                        not a.size
+                        or float(abs(a - b).max()) < tolerance * max(1, float(abs(b).max()))
                     )
 
 
@@ -120,7 +143,11 @@ def test_an_lstm_starts_with_its_forget_bias_and_a_recurrent_matrix_orthogonal_p
 
 def test_an_irnn_starts_as_the_identity_and_pytorchs_weights_within_one_over_the_root_of_h():
     p = recurrent(cells.make("irnn", 5))[1]["params"]["cell"]
-    assert (p["recurrent"] == np.eye(5)).all() and not p["bias"].any() and 0 < float(abs(p["input"]).max()) < 0.01
+    assert (
+        (p["recurrent"] == np.eye(5)).all()
+        and not p["bias"].any()
+        and 0 < float(abs(p["input"]).max()) < 0.01
+    )
     p = recurrent(GRUCell(5, initialiser="torch"))[1]["params"]["cell"]
     largest = max(float(abs(leaf).max()) for leaf in p.values())
     assert 0.95 * 5**-0.5 < largest <= 5**-0.5 and p["bias"].any()
@@ -129,8 +156,12 @@ def test_an_irnn_starts_as_the_identity_and_pytorchs_weights_within_one_over_the
 def test_each_cell_has_the_parameters_of_its_equations():
     inputs, hidden = 4, 6
     linear = hidden * (inputs + hidden + 1)
-    expected = dict.fromkeys(CELLS, 3 * linear) | dict.fromkeys(("elman", "elman_logistic", "elman_1990", "irnn"), linear)
-    expected |= dict(lstm=4 * linear, lstm_peephole=4 * linear + 3 * hidden, gru=3 * linear + hidden)
+    expected = dict.fromkeys(CELLS, 3 * linear) | dict.fromkeys(
+        ("elman", "elman_logistic", "elman_1990", "irnn"), linear
+    )
+    expected |= dict(
+        lstm=4 * linear, lstm_peephole=4 * linear + 3 * hidden, gru=3 * linear + hidden
+    )
     for name in cells.CELLS:
         params = recurrent(CELLS[name])[1]["params"]
         assert sum(p.size for p in jax.tree.leaves(params)) == expected[name], name
@@ -138,7 +169,9 @@ def test_each_cell_has_the_parameters_of_its_equations():
 
 def test_only_an_lstm_with_a_forget_gate_has_a_forget_bias():
     for name in ("gru", "elman", "lstm_no_forget_gate"):
-        with pytest.raises(ValueError, match="^forget_bias: .* no forget gate; have forget_bias=none$"):
+        with pytest.raises(
+            ValueError, match="^forget_bias: .* no forget gate; have forget_bias=none$"
+        ):
             cells.make(name, 4, forget_bias=1.0)
 
 
@@ -150,7 +183,10 @@ def test_the_context_of_1990_starts_at_one_half_and_no_gradient_goes_through_tim
     x, p = sequences()[0] / 1e3, variables["params"]["cell"]
     mask = jnp.ones([3, 7], bool)
     _, outputs = layer.apply(variables, x, mask)
-    close(outputs[:, 0], jax.nn.sigmoid(x[:, 0] @ p["input"] + 0.5 * p["recurrent"].sum(axis=0) + p["bias"]))
+    close(
+        outputs[:, 0],
+        jax.nn.sigmoid(x[:, 0] @ p["input"] + 0.5 * p["recurrent"].sum(axis=0) + p["bias"]),
+    )
     reach = jax.grad(lambda x: layer.apply(variables, x, mask)[1][:, -1].sum())(x)
     assert not reach[:, :-1].any() and reach[:, -1].all()
 
@@ -180,7 +216,9 @@ def test_symbols_do_to_an_lstm_of_1997_what_their_one_hot_vectors_do(every_step)
         y = model.apply(weights, x, mask, train=True)
         return (y**2).sum(), y
 
-    (_, expected), slopes = jax.value_and_grad(loss, has_aux=True)(weights, one_hot, np.eye(9, dtype=np.float32)[symbols])
+    (_, expected), slopes = jax.value_and_grad(loss, has_aux=True)(
+        weights, one_hot, np.eye(9, dtype=np.float32)[symbols]
+    )
     by_symbol = architectures.build("lstm1997", symbols=9, **options)
     (_, y), own = jax.value_and_grad(loss, has_aux=True)(weights, by_symbol, symbols)
     np.testing.assert_array_equal(y, expected)
@@ -196,10 +234,16 @@ def test_the_lstm_of_1997_has_as_many_weights_as_the_papers_table_10(row):
     options = {key: row[key] for key in ("blocks", "size", "bias")}
     if row["task"].startswith(("2a", "2b")):
         options |= dict(
-            output_gate=False, connections="inputs", shortcut=True, squash_output="identity", squash_input="sigmoid"
+            output_gate=False,
+            connections="inputs",
+            shortcut=True,
+            squash_output="identity",
+            squash_input="sigmoid",
         )
     model = architectures.build("lstm1997", outputs=row["outputs"], **options)
-    variables = model.init(KEY, jnp.zeros([1, 2, row["inputs"]]), jnp.ones([1, 2], bool), train=False)
+    variables = model.init(
+        KEY, jnp.zeros([1, 2, row["inputs"]]), jnp.ones([1, 2], bool), train=False
+    )
     assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == row["weights"]
 
 
@@ -242,7 +286,9 @@ def test_a_residual_stack_adds_what_its_upper_layer_is_given():
     x, mask = sequences()
     plain, residual = (Stack(LSTMCell(5), 2, residual=r) for r in (False, True))
     variables = plain.init(KEY, x, mask, train=False)
-    lower = Stack(LSTMCell(5), 1).apply({"params": {"layer_1": variables["params"]["layer_1"]}}, x, mask, train=False)[1]
+    lower = Stack(LSTMCell(5), 1).apply(
+        {"params": {"layer_1": variables["params"]["layer_1"]}}, x, mask, train=False
+    )[1]
     upper = plain.apply(variables, x, mask, train=False)[1]
     close(residual.apply(variables, x, mask, train=False)[1], lower + upper)
 
@@ -263,4 +309,6 @@ def test_a_delayed_network_answers_with_so_many_steps_of_what_is_to_come_and_no_
     mask = jnp.arange(9)[None] < 6
     np.testing.assert_allclose(answer(padded, slice(6), mask), answer(x, slice(6)), atol=1e-6)
     with pytest.raises(ValueError, match="delay: 2 must be 0, or more with directions='forward'"):
-        architectures.build("tagger", outputs=3, delay=2).init(jax.random.key(0), x, jnp.ones([1, 6], bool), train=False)
+        architectures.build("tagger", outputs=3, delay=2).init(
+            jax.random.key(0), x, jnp.ones([1, 6], bool), train=False
+        )

@@ -54,7 +54,10 @@ def test_a_run_becomes_a_row_and_a_line_and_the_rest_of_the_readme_stays(page):
     assert script.main([str(page / "run")]) == 0
     text = (page / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert "| test/error 8.50 +- 0.71% (N=2) | 1,200 in 1 s | cpu x 2, 2 cores, jax 1.2, 2026-01-01, `bbbbbbb` |" in text
+    assert (
+        "| test/error 8.50 +- 0.71% (N=2) | 1,200 in 1 s | cpu x 2, 2 cores, jax 1.2, 2026-01-01, "
+        "`bbbbbbb` |" in text
+    )
     assert script.main(["--check"]) == 0
 
 
@@ -62,7 +65,9 @@ def test_a_run_is_entered_once_and_a_newer_one_of_the_same_command_takes_its_lin
     script.main([str(page / "run")])
     script.main([str(page / "run")])
     assert len((page / "results.csv").read_text().splitlines()) == 2
-    (page / "run" / "result.json").write_text(json.dumps(result(finished="2026-02-02T00:00:00+00:00", values=(1.0, 1.0))))
+    (page / "run" / "result.json").write_text(
+        json.dumps(result(finished="2026-02-02T00:00:00+00:00", values=(1.0, 1.0)))
+    )
     script.main([str(page / "run")])
     assert len((page / "results.csv").read_text().splitlines()) == 3
     text = (page / "README.md").read_text()
@@ -82,19 +87,28 @@ def test_a_folder_without_a_result_is_named(page):
 
 @pytest.mark.parametrize(
     ("values", "text"),
-    [([8.612], "8.61"), ([8.5, 8.7], "8.60 +- 0.14"), ([0.0012, 0.0014], "0.0013 +- 0.0001"), ([float("nan")], "nan")],
+    [
+        ([8.612], "8.61"),
+        ([8.5, 8.7], "8.60 +- 0.14"),
+        ([0.0012, 0.0014], "0.0013 +- 0.0001"),
+        ([float("nan")], "nan"),
+    ],
 )
 def test_a_summary_is_the_mean_and_for_several_seeds_the_sample_deviation(values, text):
     assert summary(values) == text
 
 
 def test_what_is_no_number_becomes_null_in_json():
-    assert nan_to_none(dict(a=[float("nan"), 1.0], b=(float("inf"), "x"))) == dict(a=[None, 1.0], b=[None, "x"])
+    assert nan_to_none(dict(a=[float("nan"), 1.0], b=(float("inf"), "x"))) == dict(
+        a=[None, 1.0], b=[None, "x"]
+    )
 
 
 def test_curves_draw_one_panel_a_metric_also_where_a_value_is_missing_and_where_ensembles_follow_seeds():
     records = [
-        dict(step=s, split=split, loss=[1.0 / s, None], error=[50.0, 40.0]) for s in (1, 2) for split in ("train", "test")
+        dict(step=s, split=split, loss=[1.0 / s, None], error=[50.0, 40.0])
+        for s in (1, 2)
+        for split in ("train", "test")
     ]
     png = report.curves([*records, dict(step=3, split="test", loss=[0.3], error=[45.0])])
     width, height = np.frombuffer(png[16:24], ">u4")
@@ -111,6 +125,8 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
 
 def test_in_a_figure_a_seed_that_was_done_keeps_its_last_value_so_the_median_is_of_all_seeds():
     nan = np.nan
-    points = table_figure._held(np.array([[nan, 9.0, 9.0], [1.0, 9.0, 8.0], [nan, 9.0, 2.0], [nan, 9.0, nan]]))
+    points = table_figure._held(
+        np.array([[nan, 9.0, 9.0], [1.0, 9.0, 8.0], [nan, 9.0, 2.0], [nan, 9.0, nan]])
+    )
     assert np.ma.median(points, axis=1).tolist() == [9.0, 8.0, 2.0, 2.0]
     assert points.mask.tolist() == [[True, False, False]] + [[False] * 3] * 3

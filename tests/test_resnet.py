@@ -1,4 +1,5 @@
-"""ResNets: the units of both papers by their equations, loops over stacked units, shortcuts and gates."""
+"""ResNets: the units of both papers by their equations, loops over stacked units, shortcuts and
+gates."""
 
 import functools
 
@@ -18,9 +19,31 @@ KEY = jax.random.key(0)
 relu = jax.nn.relu
 
 
-def unit(width=4, *, stride=1, order="original", shortcut="identity", start="same", block="basic", **options):
-    defaults = dict(stride_in="1x1", shortcut_scale=1.0, branch_scale=1.0, gate="none", gate_bias=0.0, shortcut_dropout=0.0)
-    fixed = dict(biases="none", norm=BatchNorm, kernel_init=INITIALISERS["he_fan_out"], dtype=jnp.float32, axis_name=None)
+def unit(
+    width=4,
+    *,
+    stride=1,
+    order="original",
+    shortcut="identity",
+    start="same",
+    block="basic",
+    **options,
+):
+    defaults = dict(
+        stride_in="1x1",
+        shortcut_scale=1.0,
+        branch_scale=1.0,
+        gate="none",
+        gate_bias=0.0,
+        shortcut_dropout=0.0,
+    )
+    fixed = dict(
+        biases="none",
+        norm=BatchNorm,
+        kernel_init=INITIALISERS["he_fan_out"],
+        dtype=jnp.float32,
+        axis_name=None,
+    )
     options = defaults | dict(train=False) | options
     return Unit(width, stride, block, order, shortcut, start, **options, **fixed)
 
@@ -31,7 +54,10 @@ def random_variables(module, x):
 
     def random(path, leaf):
         positive = path[-1].key in ("scale", "var")
-        return jnp.asarray(draw.uniform(0.5, 1.5, leaf.shape) if positive else draw.normal(size=leaf.shape), jnp.float32)
+        return jnp.asarray(
+            draw.uniform(0.5, 1.5, leaf.shape) if positive else draw.normal(size=leaf.shape),
+            jnp.float32,
+        )
 
     return jax.tree_util.tree_map_with_path(random, shapes)
 
@@ -121,13 +147,18 @@ def test_a_loop_over_stacked_units_equals_the_unrolled_units_with_the_same_varia
 
     def value_and_gradients(model):
         def loss(params):
-            y, state = model.apply({**variables, "params": params}, x, mask, train=True, mutable=["batch_stats"])
+            y, state = model.apply(
+                {**variables, "params": params}, x, mask, train=True, mutable=["batch_stats"]
+            )
             return jnp.sin(y).sum(), (y, state)
 
         return jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
 
     close(value_and_gradients(looped), value_and_gradients(unrolled), 1e-4)
-    shapes = [jax.eval_shape(functools.partial(m.init, train=False), KEY, x, mask) for m in (looped, unrolled)]
+    shapes = [
+        jax.eval_shape(functools.partial(m.init, train=False), KEY, x, mask)
+        for m in (looped, unrolled)
+    ]
     assert shapes[0] == shapes[1]
 
 
@@ -139,11 +170,23 @@ def test_the_units_of_a_loop_start_with_weights_of_their_own():
 @pytest.mark.parametrize(
     ("name", "choice", "message"),
     [
-        ("resnet", dict(depth=20), "depth: 20 is none of 18, 34, 50, 101, 152, 200, or set stem='cifar'"),
+        (
+            "resnet",
+            dict(depth=20),
+            "depth: 20 is none of 18, 34, 50, 101, 152, 200, or set stem='cifar'",
+        ),
         ("resnet_cifar", dict(depth=21), "depth: 21 is not 6n \\+ 2, as basic units need"),
-        ("resnet_v2_cifar", dict(depth=111), "depth: 111 is not 9n \\+ 2, as bottleneck units need"),
+        (
+            "resnet_v2_cifar",
+            dict(depth=111),
+            "depth: 111 is not 9n \\+ 2, as bottleneck units need",
+        ),
         ("resnet", dict(shortcut="D"), "shortcut: unknown 'D'; have A, B, C, none"),
-        ("resnet", dict(batch_norm="none"), "batch_norm: unknown 'none'; have per_device, synchronised"),
+        (
+            "resnet",
+            dict(batch_norm="none"),
+            "batch_norm: unknown 'none'; have per_device, synchronised",
+        ),
     ],
 )
 def test_a_depth_or_choice_that_is_none_is_refused_in_one_line(name, choice, message):

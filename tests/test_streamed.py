@@ -9,7 +9,8 @@ from train.data.streamed import CHUNK, Reader
 
 
 def numbers(examples, asked=None):
-    """A streamed source whose examples are their own numbers and positions; `asked` notes what is read."""
+    """A streamed source whose examples are their own numbers and positions; `asked` notes what is
+    read."""
 
     def read(index, positions):
         if asked is not None:
@@ -23,7 +24,9 @@ def numbers(examples, asked=None):
 def test_each_epoch_takes_each_example_once_in_an_order_of_its_own_and_of_the_seed():
     index = taken(numbers(100), steps=5)["index"].reshape(-1)
     assert sorted(index[:100]) == sorted(index[100:200]) == list(range(100))
-    assert np.array_equal(index[:100], permutation(7, 0, 100)) and np.array_equal(index[100:], permutation(7, 1, 100))
+    assert np.array_equal(index[:100], permutation(7, 0, 100)) and np.array_equal(
+        index[100:], permutation(7, 1, 100)
+    )
 
 
 def test_the_batch_of_a_step_is_the_same_after_any_steps_before_it_and_for_any_steps_at_a_time():
@@ -31,7 +34,10 @@ def test_the_batch_of_a_step_is_the_same_after_any_steps_before_it_and_for_any_s
     reader = Reader(source, 40, (0, 40), training=True)
     for step, steps in ((0, 1), (1, 3), (6, 2), (2, 1), (3, 1)):
         part = reader.take(step, steps, steps + 1)
-        assert same({k: x[:steps] for k, x in part.items()}, {k: x[step : step + steps] for k, x in whole.items()})
+        assert same(
+            {k: x[:steps] for k, x in part.items()},
+            {k: x[step : step + steps] for k, x in whole.items()},
+        )
         assert not part["position"][steps:].any()  # what fills the dispatch up
     reader.close()
 
@@ -48,8 +54,14 @@ def test_the_rows_of_all_hosts_are_the_batch(hosts, training):
     source, size = numbers(130), 80
     whole = taken(source, 1, 1, (0, size), training=training, batch_size=size)
     share = size // hosts
-    parts = [taken(source, 1, 1, (h * share, (h + 1) * share), training=training, batch_size=size) for h in range(hosts)]
-    assert same({k: np.concatenate([p[k] for p in parts], axis=1) for k in whole}, whole) and share != CHUNK
+    parts = [
+        taken(source, 1, 1, (h * share, (h + 1) * share), training=training, batch_size=size)
+        for h in range(hosts)
+    ]
+    assert (
+        same({k: np.concatenate([p[k] for p in parts], axis=1) for k in whole}, whole)
+        and share != CHUNK
+    )
 
 
 def test_evaluation_reads_what_the_order_of_evaluation_says():

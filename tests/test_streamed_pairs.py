@@ -1,4 +1,5 @@
-"""Streamed sentence pairs: every pair in its place, whatever the workers and hosts, and a config that trains on them."""
+"""Streamed sentence pairs: every pair in its place, whatever the workers and hosts, and a config
+that trains on them."""
 
 import functools
 
@@ -13,7 +14,9 @@ from train.data.source import permutation
 from train.tasks import EOS
 
 BATCH, MOST = 12, 6
-PAIRS = [dict(en=f"{'so ' * (n % 3)}the cat sees {n}", fr=f"le chat en voit {n}") for n in range(50)]
+PAIRS = [
+    dict(en=f"{'so ' * (n % 3)}the cat sees {n}", fr=f"le chat en voit {n}") for n in range(50)
+]
 PAIRS[7:9] = [dict(en="one " * (MOST + 1), fr="un"), dict(en="One.", fr=" ")]  # too long, empty
 CONFIG = "configs/seq2seq_wmt14.py"
 SMALL = {
@@ -38,7 +41,9 @@ def folder(tmp_path_factory):
     """wmt14_translate/fr-en of TFDS with 50 training pairs, of which 48 fit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
-        yield prepare_tfds_text("wmt14_translate/fr-en", dict(train=PAIRS, validation=PAIRS[:4], test=PAIRS[9:15]))
+        yield prepare_tfds_text(
+            "wmt14_translate/fr-en", dict(train=PAIRS, validation=PAIRS[:4], test=PAIRS[9:15])
+        )
 
 
 def pairs(**options):
@@ -46,20 +51,32 @@ def pairs(**options):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_an_epoch_has_each_pair_once_in_the_order_of_the_seed_and_those_that_do_not_fit_leave_their_rows_empty(folder, reverse):
+def test_an_epoch_has_each_pair_once_in_the_order_of_the_seed_and_those_that_do_not_fit_leave_their_rows_empty(
+    folder, reverse
+):
     data = pairs(seed=3, reverse=reverse)
     source, target = data.vocabularies["source"], data.vocabularies["target"]
-    found = {name: x.reshape(-1, *x.shape[2:])[:50] for name, x in taken(data.train, steps=5).items()}
+    found = {
+        name: x.reshape(-1, *x.shape[2:])[:50] for name, x in taken(data.train, steps=5).items()
+    }
     stored = data.train.stream.read.records(permutation(3, 0, 50))
-    for example, *row, length in zip(stored, found["source"], found["target"], found["source_length"], strict=True):
+    for example, *row, length in zip(
+        stored, found["source"], found["target"], found["source_length"], strict=True
+    ):
         english, french = (example[language].decode() for language in ("en", "fr"))
         if "one" in english.lower():
             assert length == 0 and not np.any(row[0]) and not np.any(row[1])
             continue
         words = source.decode(row[0][:length])
         assert (words.split()[::-1] if reverse else words.split()) == english.split()
-        assert target.decode(row[1]) == french and (row[1] == EOS).sum() == 1 and not row[0][length:].any()
-    assert (found["source_length"] == 0).sum() == 2 and data.examples == dict(train=50, validation=4, test=6)
+        assert (
+            target.decode(row[1]) == french
+            and (row[1] == EOS).sum() == 1
+            and not row[0][length:].any()
+        )
+    assert (found["source_length"] == 0).sum() == 2 and data.examples == dict(
+        train=50, validation=4, test=6
+    )
 
 
 def test_0_1_and_4_worker_processes_and_4_hosts_give_the_same_batches():
@@ -71,13 +88,19 @@ def test_0_1_and_4_worker_processes_and_4_hosts_give_the_same_batches():
 
 
 def test_a_pair_that_does_not_fit_changes_nothing_that_is_learned():
-    e = helpers.build(CONFIG, **{key.replace(".", "__"): value for key, value in SMALL.items()}, parallel__devices=2)
+    e = helpers.build(
+        CONFIG,
+        **{key.replace(".", "__"): value for key, value in SMALL.items()},
+        parallel__devices=2,
+    )
     curve, program, carry = helpers.losses(e, 5)
     assert np.isfinite(curve).all()
     carry, _ = program.train(program.start(program.state(carry)), 0, 2)
     assert int(program.fetch(program.take_sums(carry)[1])["tokens"][0]) == sum(
         len(example["fr"].split()) + 1
-        for example in map(decoded, e.dataset.train.stream.read.records(permutation(0, 0, 50)[: 2 * BATCH]))
+        for example in map(
+            decoded, e.dataset.train.stream.read.records(permutation(0, 0, 50)[: 2 * BATCH])
+        )
         if "one" not in example["en"].lower()
     )
     program.close()

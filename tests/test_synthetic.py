@@ -13,9 +13,17 @@ def test_copy_memory_shows_ten_symbols_waits_and_wants_them_back_at_the_end():
     batch = drawn("copy_memory", T=30)
     tokens = batch["input"].argmax(-1)
     assert tokens.shape == (4000, 50) and (batch["input"].sum(-1) == 1).all()
-    assert tokens[:, :10].min() == 1 and tokens[:, :10].max() == 8 and (np.bincount(tokens[:, :10].ravel())[1:] > 4500).all()
-    assert (tokens[:, 10:39] == 0).all() and (tokens[:, 39] == 9).all() and (tokens[:, 40:] == 0).all()
-    assert (batch["target"][:, :40] == 0).all() and (batch["target"][:, 40:] == tokens[:, :10]).all()
+    assert (
+        tokens[:, :10].min() == 1
+        and tokens[:, :10].max() == 8
+        and (np.bincount(tokens[:, :10].ravel())[1:] > 4500).all()
+    )
+    assert (
+        (tokens[:, 10:39] == 0).all() and (tokens[:, 39] == 9).all() and (tokens[:, 40:] == 0).all()
+    )
+    assert (batch["target"][:, :40] == 0).all() and (
+        batch["target"][:, 40:] == tokens[:, :10]
+    ).all()
     assert (batch["scored"] == (np.arange(50) >= 40)).all()
 
 
@@ -58,7 +66,9 @@ def test_memorisation_wants_the_ten_symbols_from_the_trigger_on_and_blanks_befor
     assert tokens.shape == (4000, 35) and batch["input"].shape[-1] == 7
     assert (np.bincount(tokens[:, :10].ravel()) > 7500).all() and tokens[:, :10].max() == 4
     assert (tokens[:, 25] == 6).all() and (np.delete(tokens[:, 10:], 15, axis=1) == 5).all()
-    assert (batch["target"][:, :25] == 5).all() and (batch["target"][:, 25:] == tokens[:, :10]).all()
+    assert (batch["target"][:, :25] == 5).all() and (
+        batch["target"][:, 25:] == tokens[:, :10]
+    ).all()
     assert (batch["scored"] == (np.arange(35) >= 25)).all()
 
 
@@ -98,7 +108,11 @@ def test_pixels_in_order_are_the_image_and_permuted_ones_the_same_for_all_images
         ("memorisation", dict(T=-1), "T: -1 must be at least 0"),
         ("random_permutation", dict(T=0), "T: 0 must be at least 1"),
         ("copy_memory", dict(examples=0), "examples: 0 must be at least 1"),
-        ("sequential_fashion_mnist", dict(source="embedded", pixels_per_step=5), "pixels_per_step: 5 must divide 784"),
+        (
+            "sequential_fashion_mnist",
+            dict(source="embedded", pixels_per_step=5),
+            "pixels_per_step: 5 must divide 784",
+        ),
     ],
 )
 def test_a_task_that_cannot_be_is_refused_with_the_keys_name_first(name, options, says):

@@ -31,13 +31,22 @@ def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tm
 def test_a_claim_about_rows_that_a_scale_leaves_out_says_so_and_one_about_rows_to_come_says_that():
     claims = (Better("a is better", row="a", than="b"), Better("c is better", row="c", than="b"))
     t = Table(
-        title="t", measure="m", rows=(Row("a"), Row("b"), Row("c")), claims=claims, scales={"s": Scale("", without=("c",))}
+        title="t",
+        measure="m",
+        rows=(Row("a"), Row("b"), Row("c")),
+        claims=claims,
+        scales={"s": Scale("", without=("c",))},
     )
     verdicts = table_report.verdicts(t, [], pathlib.Path("t.py"), "s")
-    assert [(v.word, v.evidence) for v in verdicts] == [("not run", "no run of a, b"), ("not at this scale", "left out: c")]
+    assert [(v.word, v.evidence) for v in verdicts] == [
+        ("not run", "no run of a, b"),
+        ("not at this scale", "left out: c"),
+    ]
 
 
-def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_another_table_stay(tiny):
+def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_another_table_stay(
+    tiny,
+):
     table = load.load_table(str(tiny))[1]
     more = dataclasses.replace(table, rows=(*table.rows, Row("gone")))
     for path, row in ((tiny.with_name("another.py"), "gone"), (tiny, "gone"), (tiny, "slow")):
@@ -50,14 +59,21 @@ def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_anot
     ]
 
 
-def test_a_report_leaves_a_readme_of_another_alone_and_runs_no_other_file_of_the_folder(tiny, tmp_path):
+def test_a_report_leaves_a_readme_of_another_alone_and_runs_no_other_file_of_the_folder(
+    tiny, tmp_path
+):
     (tiny.parent / "analyse.py").write_text("raise SystemExit('it was run')")
     arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
     sweep.main([*arguments, "--rows=slow"])
     (tiny.parent / "README.md").write_text("my notes\n")
-    with pytest.raises(BadInput, match="README.md: is not one that this command wrote; move table.py to a folder of its own"):
+    with pytest.raises(
+        BadInput,
+        match="README.md: is not one that this command wrote; move table.py to a folder of its own",
+    ):
         report_script.main(arguments)
-    assert (tiny.parent / "README.md").read_text() == "my notes\n" and not (tiny.parent / "results.csv").exists()
+    assert (tiny.parent / "README.md").read_text() == "my notes\n" and not (
+        tiny.parent / "results.csv"
+    ).exists()
     (tiny.parent / "README.md").unlink()
     assert report_script.main(arguments) == 0 == report_script.main(arguments)
 
@@ -68,7 +84,9 @@ def test_a_row_that_has_changed_since_it_was_run_is_not_reported(tiny, tmp_path)
     report_script.main(arguments)
     before = (tiny.parent / "results.csv").read_text()
     tiny.write_text(TINY.replace("0.001", "0.002"))
-    with pytest.raises(BadInput, match=r"holds a run of another config \(optim.lr was 0.001, is 0.002\)"):
+    with pytest.raises(
+        BadInput, match=r"holds a run of another config \(optim.lr was 0.001, is 0.002\)"
+    ):
         report_script.main(arguments)
     assert (tiny.parent / "results.csv").read_text() == before
 
@@ -76,8 +94,11 @@ def test_a_row_that_has_changed_since_it_was_run_is_not_reported(tiny, tmp_path)
 def test_a_row_that_was_judged_otherwise_is_not_reported_and_a_sweep_says_so(tiny, tmp_path):
     arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
     sweep.main([*arguments, "--rows=slow", "--seeds=2"])
-    for key, value in (("eval.ensemble", 2), ("log.every", 30)):  # a claim is in steps until a level of the log
-        tiny.write_text(TINY.replace('"log.every": 10, ', "").replace("base={", f'base={{"{key}": {value}, '))
+    # a claim is in steps until a level of the log
+    for key, value in (("eval.ensemble", 2), ("log.every", 30)):
+        tiny.write_text(
+            TINY.replace('"log.every": 10, ', "").replace("base={", f'base={{"{key}": {value}, ')
+        )
         for command in (report_script.main, lambda a: sweep.main([*a, "--rows=slow", "--seeds=2"])):
             with pytest.raises(BadInput, match=f"holds a run of another config .*{key} was"):
                 command(arguments)
@@ -86,7 +107,9 @@ def test_a_row_that_was_judged_otherwise_is_not_reported_and_a_sweep_says_so(tin
 
 
 def test_a_report_writes_nothing_where_one_of_its_scales_cannot_be_read(tiny, tmp_path):
-    tiny.write_text(TINY.replace('paper=Scale("never run")', 'paper=Scale("again", {"optim.lr": 0.2})'))
+    tiny.write_text(
+        TINY.replace('paper=Scale("never run")', 'paper=Scale("again", {"optim.lr": 0.2})')
+    )
     arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
     for scale in ("small", "paper"):
         sweep.main([*arguments, "--rows=slow", "--seeds=2", f"--scale={scale}"])
@@ -96,7 +119,9 @@ def test_a_report_writes_nothing_where_one_of_its_scales_cannot_be_read(tiny, tm
     assert [path.name for path in tiny.parent.iterdir() if path.suffix != ".py"] == []
 
 
-def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_a_scale_leaves_out(tiny, tmp_path, monkeypatch):
+def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_a_scale_leaves_out(
+    tiny, tmp_path, monkeypatch
+):
     arguments = [str(tiny), f"--workdir={tmp_path / 'runs'}"]
     sweep.main([*arguments, "--seeds=2"])
     report_script.main(arguments)
@@ -104,7 +129,9 @@ def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_
     tiny.write_text(TINY.replace('Scale("a toy")', 'Scale("a toy", without=("fastest",))'))
     drawn = {}
     monkeypatch.setattr(
-        table_figure, "draw", lambda file, table, scale, ours, runs: drawn.update(ours=set(ours), runs=set(runs))
+        table_figure,
+        "draw",
+        lambda file, table, scale, ours, runs: drawn.update(ours=set(ours), runs=set(runs)),
     )
     report_script.main(arguments)
     assert drawn == dict(ours={"slow", "fast"}, runs={"fast"})
@@ -115,12 +142,24 @@ def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_
     ("old", "new", "words"),
     [
         ('"optim.lr": 0.3', '"data.T": 7', "row fastest: data.T: 7 must be an even number"),
-        ('"train/mse", 0.3', '"train/msee", 0.3', "row slow has no metric 'train/msee'; have train/loss, train/mse, test/loss"),
+        (
+            '"train/mse", 0.3',
+            '"train/msee", 0.3',
+            "row slow has no metric 'train/msee'; have train/loss, train/mse, test/loss",
+        ),
         ("base={", 'curve="test/typo", base={', "row slow has no metric 'test/typo'"),
         ("base={", 'figures=("typo",), base={', "figures: unknown 'typo'; have dendrogram, length"),
         ("base={", 'better="smaller", base={', "better: 'smaller' must be 'lower' or 'higher'"),
-        ('Row("fast",', 'Row("slow?"), Row("slow!"), Row("fast",', "'slow?' and 'slow!' would share the folder 'slow_'"),
-        ("base={", 'base={"seeds": (1, 2), ', "seeds: are of a scale, Scale(..., seeds=N), not of its changes"),
+        (
+            'Row("fast",',
+            'Row("slow?"), Row("slow!"), Row("fast",',
+            "'slow?' and 'slow!' would share the folder 'slow_'",
+        ),
+        (
+            "base={",
+            'base={"seeds": (1, 2), ',
+            "seeds: are of a scale, Scale(..., seeds=N), not of its changes",
+        ),
         (
             "claims=(Better(",
             'claims=(Solves("it does", row="slow"), Better(',
@@ -128,12 +167,15 @@ def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_
         ),
         (
             "claims=(Better(",
-            'better="higher", claims=(Better("no", row="fast", than="slow", measure="train/mse"), Better(',
+            'better="higher", claims=(Better("no", row="fast", than="slow", measure="train/mse"), '
+            "Better(",
             "'no' has a measure of its own",
         ),
     ],
 )
-def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(tiny, tmp_path, old, new, words):
+def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(
+    tiny, tmp_path, old, new, words
+):
     tiny.write_text(TINY.replace(old, new))
     with pytest.raises(BadInput) as error:
         sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
@@ -143,11 +185,17 @@ def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(t
 
 def test_a_table_beside_results_of_another_kind_is_told_to_move(tiny):
     (tiny.parent / "results.csv").write_text("command,data\n")
-    with pytest.raises(BadInput, match="results.csv: is not of tables, its columns are command, data; move TABLE.py elsewhere"):
+    with pytest.raises(
+        BadInput,
+        match="results.csv: is not of tables, its columns are command, data; move TABLE.py "
+        "elsewhere",
+    ):
         sweep.main([str(tiny), "--dry_run"])
 
 
-def test_a_report_updates_the_index_over_all_papers_also_when_named_from_within_a_folder(tiny, tmp_path, monkeypatch):
+def test_a_report_updates_the_index_over_all_papers_also_when_named_from_within_a_folder(
+    tiny, tmp_path, monkeypatch
+):
     monkeypatch.setattr(table_report, "PAPERS", tmp_path)
     monkeypatch.chdir(tiny.parent)
     sweep.main(["table.py", f"--workdir={tmp_path / 'runs'}", "--rows=slow"])
@@ -155,7 +203,9 @@ def test_a_report_updates_the_index_over_all_papers_also_when_named_from_within_
     assert "tiny | small | 1 / 3 | 0 | 0 | 0 |" in (tmp_path / "README.md").read_text()
 
 
-def test_a_report_of_a_table_without_runs_is_refused_with_the_command_that_makes_them(tiny, tmp_path):
+def test_a_report_of_a_table_without_runs_is_refused_with_the_command_that_makes_them(
+    tiny, tmp_path
+):
     with pytest.raises(BadInput, match="no finished run in .*; python -m scripts.sweep"):
         report_script.main([str(tiny), f"--workdir={tmp_path / 'nowhere'}"])
     assert not (tiny.parent / "results.csv").exists() and not (tiny.parent / "README.md").exists()

@@ -1,4 +1,5 @@
-"""A short form of scripts.torture: a few kills, each at another moment, and damages to checkpoints."""
+"""A short form of scripts.torture: a few kills, each at another moment, and damages to
+checkpoints."""
 
 import os
 import random
@@ -19,7 +20,9 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_ends_with_the_bits_of_one_left_alone_whenever_it_is_ended_and_resumed(tmp_path, whole, number):
+def test_a_run_ends_with_the_bits_of_one_left_alone_whenever_it_is_ended_and_resumed(
+    tmp_path, whole, number
+):
     assert torture.kill("lstm", number, 3, whole, tmp_path, random.Random(0))
 
 
@@ -28,5 +31,7 @@ def test_a_damaged_checkpoint_never_gives_wrong_values(tmp_path, whole):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
-def test_a_full_disk_and_a_read_only_one_end_a_run_in_one_line_and_earlier_checkpoints_stay(tmp_path):
+def test_a_full_disk_and_a_read_only_one_end_a_run_in_one_line_and_earlier_checkpoints_stay(
+    tmp_path,
+):
     assert torture.disk(tmp_path)

@@ -1,4 +1,5 @@
-"""scripts/tpu.sh with a cloud in a folder: what it asks for, what it lives through, when it gives up."""
+"""scripts/tpu.sh with a cloud in a folder: what it asks for, what it lives through, when it gives
+up."""
 
 import json
 import os
@@ -13,10 +14,26 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 WHICH = ("--name=canon", "--zone=us-west4-a")
-TRAIN = ("--", "python", "-m", "train", "--config=configs/x.py:paper/SGD at T=20", "--workdir=gs://b/it's/", "--config.seeds=0")
+TRAIN = (
+    "--",
+    "python",
+    "-m",
+    "train",
+    "--config=configs/x.py:paper/SGD at T=20",
+    "--workdir=gs://b/it's/",
+    "--config.seeds=0",
+)
 BABYSIT = ("babysit", *WHICH, "--type=v5e-16", "--every=0")
 CREATE = [
-    *("compute", "tpus", "queued-resources", "create", "canon", "--zone=us-west4-a", "--node-id=canon"),
+    *(
+        "compute",
+        "tpus",
+        "queued-resources",
+        "create",
+        "canon",
+        "--zone=us-west4-a",
+        "--node-id=canon",
+    ),
     *("--accelerator-type=v5litepod-16", "--runtime-version=v2-alpha-tpuv5-lite", "--spot"),
 ]
 
@@ -27,16 +44,23 @@ class Cloud:
         self.folder.mkdir()
         gcloud = folder / "bin" / "gcloud"
         gcloud.parent.mkdir()
-        gcloud.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{ROOT / "tests" / "fake_gcloud.py"}" "$@"\n')
+        gcloud.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -S "{ROOT / "tests" / "fake_gcloud.py"}" "$@"\n'
+        )
         gcloud.chmod(0o755)
-        self.environment = os.environ | {"CLOUD": str(self.folder), "PATH": f"{gcloud.parent}:/usr/bin:/bin"}
+        self.environment = os.environ | {
+            "CLOUD": str(self.folder),
+            "PATH": f"{gcloud.parent}:/usr/bin:/bin",
+        }
         self.repository = folder / "repository"  # a small one: hosts get what is committed
         (self.repository / "scripts").mkdir(parents=True)
         for name in ("tpu.sh", "tpu_host.sh"):
             shutil.copy(ROOT / "scripts" / name, self.repository / "scripts")
         for words in (["init"], ["add", "."], ["commit", "-m", "all"]):
             who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-            subprocess.run(["git", "-C", self.repository, *who, *words], check=True, capture_output=True)
+            subprocess.run(
+                ["git", "-C", self.repository, *who, *words], check=True, capture_output=True
+            )
 
     def write(self, **files):
         for name, text in files.items():
@@ -47,11 +71,15 @@ class Cloud:
 
     def tpu(self, *arguments):
         command = [self.repository / "scripts" / "tpu.sh", *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=300
+        )
 
     def calls(self, *beginning: str) -> list[list[str]]:
         path = self.folder / "calls"
-        calls = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        calls = (
+            [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        )
         return [call for call in calls if call[: len(beginning)] == list(beginning)]
 
     def count(self, verb: str) -> int:
@@ -75,25 +103,45 @@ def test_an_undisturbed_babysitter_calls_what_a_dry_run_printed_and_gives_the_tp
     printed = [shlex.split(line) for line in dry.stdout.splitlines()]
     assert all(line[0] == "gcloud" for line in printed) and ["gcloud", *CREATE] in printed
     distinct = [
-        [list(call) for call in dict.fromkeys(map(tuple, calls))] for calls in (cloud.calls(), (c[1:] for c in printed))
+        [list(call) for call in dict.fromkeys(map(tuple, calls))]
+        for calls in (cloud.calls(), (c[1:] for c in printed))
     ]
     assert distinct[0] == distinct[1]  # it may look more often
     assert not (cloud.folder / "tpu").exists() and (cloud.folder / "gs/b/it's/result.json").exists()
     assert cloud.read("arguments").splitlines() == list(TRAIN[2:])
     asked = cloud.count("create")
     again = cloud.tpu(*BABYSIT, *TRAIN)
-    assert again.returncode == 0 and "gs://b/it's/result.json is there" in again.stderr and cloud.count("create") == asked
+    assert (
+        again.returncode == 0
+        and "gs://b/it's/result.json is there" in again.stderr
+        and cloud.count("create") == asked
+    )
 
 
-def test_a_sweep_that_is_done_asks_for_no_tpu_again_unless_its_command_or_the_commit_is_another(cloud):
+def test_a_sweep_that_is_done_asks_for_no_tpu_again_unless_its_command_or_the_commit_is_another(
+    cloud,
+):
     sweep = ("--", "python", "-m", "scripts.sweep", "configs/x.py", "--workdir=gs://b/x")
     cloud.write(outcomes="0\n" * 3)
     assert cloud.tpu(*BABYSIT, "--dry_run", *sweep).stdout.count(" - gs://b/x/done-") == 1
     assert cloud.tpu(*BABYSIT, *sweep).returncode == 0
     again = cloud.tpu(*BABYSIT, *sweep)
-    assert again.returncode == 0 and "done before: gs://b/x/done-" in again.stderr and cloud.count("create") == 1
+    assert (
+        again.returncode == 0
+        and "done before: gs://b/x/done-" in again.stderr
+        and cloud.count("create") == 1
+    )
     assert cloud.tpu(*BABYSIT, *sweep, "--seeds=9").returncode == 0 and cloud.count("create") == 2
-    commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "more rows"]
+    commit = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "commit",
+        "--allow-empty",
+        "-m",
+        "more rows",
+    ]
     subprocess.run(["git", "-C", cloud.repository, *commit], check=True, capture_output=True)
     assert cloud.tpu(*BABYSIT, *sweep).returncode == 0 and cloud.count("create") == 3
 
@@ -105,7 +153,8 @@ def test_a_run_is_done_through_failing_creates_a_queue_preemptions_crashes_and_s
     assert done.returncode == 0, done.stderr
     assert cloud.count("create") == 2 + 3 and cloud.count("delete") == 3
     assert len(cloud.read("starts").split()) == 8
-    assert cloud.read("installs").count("uv venv --quiet --python 3.12 .venv") == 3 * 2  # each TPU has hosts of its own
+    # each TPU has hosts of its own
+    assert cloud.read("installs").count("uv venv --quiet --python 3.12 .venv") == 3 * 2
     assert cloud.read("installs").count("-c constraints.txt -e .[tpu,gcs]") == 3 * 2
     assert cloud.read("data") == "cifar10\n"
 
@@ -114,11 +163,15 @@ def test_creating_is_retried_as_often_as_told_and_no_more(cloud):
     cloud.write(fails="99\n")
     done = cloud.tpu(*BABYSIT, "--retries=3", *TRAIN)
     assert (done.returncode, cloud.count("create")) == (1, 4)
-    assert done.stderr.splitlines()[-1].endswith("no TPU could be asked for; giving up after 3 retries")
+    assert done.stderr.splitlines()[-1].endswith(
+        "no TPU could be asked for; giving up after 3 retries"
+    )
 
 
 @pytest.mark.parametrize(("code", "keep"), [(2, False), (3, True)])
-def test_bad_input_and_numbers_that_are_not_finite_stop_the_babysitter_with_their_code_and_last_words(cloud, code, keep):
+def test_bad_input_and_numbers_that_are_not_finite_stop_the_babysitter_with_their_code_and_last_words(
+    cloud, code, keep
+):
     cloud.write(outcomes=f"75\n{code}\n")
     done = cloud.tpu(*BABYSIT, *["--keep"] * keep, *TRAIN)
     assert done.returncode == code and f"COMMAND ended with {code}" in done.stderr
@@ -128,22 +181,40 @@ def test_bad_input_and_numbers_that_are_not_finite_stop_the_babysitter_with_thei
 def test_a_command_that_crashes_again_and_again_is_given_up(cloud):
     cloud.write(outcomes="1\n" * 9)
     done = cloud.tpu(*BABYSIT, "--retries=2", *TRAIN)
-    assert done.returncode == 1 and "COMMAND ended with 1, 3 times in a row: giving up" in done.stderr
+    assert (
+        done.returncode == 1 and "COMMAND ended with 1, 3 times in a row: giving up" in done.stderr
+    )
     assert len(cloud.read("starts").split()) == 3 and not (cloud.folder / "tpu").exists()
 
 
 def test_hosts_that_never_answer_are_replaced_and_then_given_up(cloud):
     cloud.write(silent="99\n")
     done = cloud.tpu(*BABYSIT, "--retries=1", *TRAIN)
-    assert done.returncode == 1 and cloud.count("create") == 2 and not (cloud.folder / "tpu").exists()
+    assert (
+        done.returncode == 1 and cloud.count("create") == 2 and not (cloud.folder / "tpu").exists()
+    )
 
 
 def test_each_step_by_hand(cloud):
     cloud.write(outcomes="wait\nwait\n", states="PROVISIONING\n")
     assert cloud.tpu("status", *WHICH).stdout == "canon: MISSING\n"
-    assert cloud.tpu("create", *WHICH, "--type=v6e-8", "--on_demand", "--create_flag=--network=n", "--every=0").returncode == 0
+    assert (
+        cloud.tpu(
+            "create",
+            *WHICH,
+            "--type=v6e-8",
+            "--on_demand",
+            "--create_flag=--network=n",
+            "--every=0",
+        ).returncode
+        == 0
+    )
     create = cloud.calls("compute", "tpus", "queued-resources", "create")[0]
-    assert create[-3:] == ["--accelerator-type=v6e-8", "--runtime-version=v2-alpha-tpuv6e", "--network=n"]
+    assert create[-3:] == [
+        "--accelerator-type=v6e-8",
+        "--runtime-version=v2-alpha-tpuv6e",
+        "--network=n",
+    ]
     assert cloud.tpu("status", *WHICH).stdout == "canon: ACTIVE\nbare\nbare\n"
     assert cloud.tpu("setup", *WHICH).returncode == 0
     assert cloud.tpu("status", *WHICH).stdout == "canon: ACTIVE\nidle\nidle\n"
@@ -165,14 +236,29 @@ def test_each_step_by_hand(cloud):
         (("status", "--name=n"), "--zone is missing"),
         (("status", *WHICH, "--nome=n"), "unknown flag '--nome=n'"),
         (("status", *WHICH, "--name="), "unknown flag '--name='"),
-        (("status", *WHICH, "--type=v5e-8"), "--type is no flag of status; it has --name --zone --project --dry_run"),
+        (
+            ("status", *WHICH, "--type=v5e-8"),
+            "--type is no flag of status; it has --name --zone --project --dry_run",
+        ),
         (("create", *WHICH), "--type is missing"),
-        (("create", *WHICH, "--type=tpu7x-8"), "--type: unknown 'tpu7x-8'; have v2, v3, v4, v5e, v5p and v6e"),
-        (("create", *WHICH, "--type=v5e-8", "--every=soon"), "--every: 'soon' is not a whole number"),
+        (
+            ("create", *WHICH, "--type=tpu7x-8"),
+            "--type: unknown 'tpu7x-8'; have v2, v3, v4, v5e, v5p and v6e",
+        ),
+        (
+            ("create", *WHICH, "--type=v5e-8", "--every=soon"),
+            "--every: 'soon' is not a whole number",
+        ),
         (("logs", *WHICH, "--worker=first"), "--worker: 'first' is neither a number nor all"),
         (("run", *WHICH), "the command is missing"),
-        (("run", *WHICH, "--", "python", "-m", "train"), "the command needs --workdir=gs://BUCKET/FOLDER"),
-        (("run", *WHICH, "--", "python", "--workdir=runs/x"), "the command needs --workdir=gs://BUCKET/FOLDER"),
+        (
+            ("run", *WHICH, "--", "python", "-m", "train"),
+            "the command needs --workdir=gs://BUCKET/FOLDER",
+        ),
+        (
+            ("run", *WHICH, "--", "python", "--workdir=runs/x"),
+            "the command needs --workdir=gs://BUCKET/FOLDER",
+        ),
         (("setup", *WHICH, "--data=/mnt"), "--data: '/mnt' is not on gs://"),
         (("setup", *WHICH, "--", "ls"), "setup takes no command"),
     ],

@@ -1,4 +1,5 @@
-"""Vocabularies: what they know comes back, what they do not is unknown, and byte pairs are merged as Sennrich 2016 has it."""
+"""Vocabularies: what they know comes back, what they do not is unknown, and byte pairs are merged
+as Sennrich 2016 has it."""
 
 import collections
 import itertools
@@ -30,7 +31,9 @@ def test_the_most_frequent_symbols_stay_ties_in_their_order_and_others_are_unkno
 
 def test_a_texts_own_unk_is_unknown_and_no_second_symbol_of_that_name():
     vocabulary = Vocabulary.build(["the <unk> sat"], "symbol")
-    assert vocabulary.encode("the <unk>") == [vocabulary.numbers["the"], UNK] and len(vocabulary) == 6
+    assert (
+        vocabulary.encode("the <unk>") == [vocabulary.numbers["the"], UNK] and len(vocabulary) == 6
+    )
     assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
 
 
@@ -66,18 +69,33 @@ def test_counts_of_pairs_that_are_kept_up_to_date_give_the_merges_of_counting_an
 def test_unknown_pieces_are_named_once_each_without_the_end_of_a_word_and_ten_at_most():
     vocabulary = Vocabulary.build(["aa ab ba"], "bpe", size=1)
     assert vocabulary.lacking(["ba", "ab"]) == ""
-    assert vocabulary.lacking(["azy", "yz"]) == "the vocabulary does not have 'z', 'y'; the network reads <unk> there"
+    assert (
+        vocabulary.lacking(["azy", "yz"])
+        == "the vocabulary does not have 'z', 'y'; the network reads <unk> there"
+    )
     assert "'l' and 2 more; " in vocabulary.lacking(["cdefghijklmn"])
 
 
 def test_a_new_word_of_known_characters_has_only_known_pieces_whatever_its_merges_stop_at():
-    vocabulary = Vocabulary.build(["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3, "bpe", size=12)
+    vocabulary = Vocabulary.build(
+        ["low"] * 5 + ["lower"] * 2 + ["newest"] * 6 + ["widest"] * 3, "bpe", size=12
+    )
     for word in ("dil", "ester", "nee", "wis", "low", "ro", "es"):
-        assert UNK not in vocabulary.encode(word) and vocabulary.decode(vocabulary.encode(word)) == word
+        assert (
+            UNK not in vocabulary.encode(word)
+            and vocabulary.decode(vocabulary.encode(word)) == word
+        )
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"kind": "x", "symbols": [], "merges": []}', '{"kind": "char", "symbols": ["a"]}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"kind": "x", "symbols": [], "merges": []}',
+        '{"kind": "char", "symbols": ["a"]}',
+    ],
 )
 def test_a_damaged_vocabulary_is_refused_in_one_line(text):
     with pytest.raises(BadInput, match="^the vocabulary is damaged") as error:

@@ -1,4 +1,5 @@
-"""Files of weights: they keep names, shapes and bits, execute nothing, and lose no array; what is wrong is one line."""
+"""Files of weights: they keep names, shapes and bits, execute nothing, and lose no array; what is
+wrong is one line."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,9 @@ from architectures import weight_files
 
 
 def same(a, b):
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a)
+    return a.keys() == b.keys() and all(
+        np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a
+    )
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors", ".pth", ".weights.h5"])
@@ -17,18 +20,28 @@ def test_a_file_gives_back_names_shapes_and_bits(ending, tmp_path):
         pytest.importorskip(package)
     rng = np.random.default_rng(0)
     state = {} if ending == ".weights.h5" else {"b/batches": np.zeros([], np.int64)}
-    state |= {"a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32), "a/bias": rng.standard_normal(4, np.float32)}
-    state |= {f"b/{name}": rng.standard_normal(4, np.float32) for name in ("beta", "moving_mean", "moving_variance")}
+    state |= {
+        "a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32),
+        "a/bias": rng.standard_normal(4, np.float32),
+    }
+    state |= {
+        f"b/{name}": rng.standard_normal(4, np.float32)
+        for name in ("beta", "moving_mean", "moving_variance")
+    }
     state |= {"c/kernel": rng.standard_normal((4, 2), np.float32).T.copy().T}
     weight_files.write(tmp_path / f"x{ending}", state)
     read = weight_files.read(tmp_path / f"x{ending}")
     assert same(read, state)
 
 
-@pytest.mark.parametrize("ways", [(), ("forward/", "backward/")], ids=["one direction", "both directions"])
+@pytest.mark.parametrize(
+    "ways", [(), ("forward/", "backward/")], ids=["one direction", "both directions"]
+)
 def test_all_arrays_of_a_recurrent_layer_are_in_kerass_file_and_come_back(ways, tmp_path):
     pytest.importorskip("h5py")
-    arrays = dict(kernel=np.ones([3, 16], np.float32), recurrent_kernel=np.ones([4, 16]), bias=np.arange(16.0))
+    arrays = dict(
+        kernel=np.ones([3, 16], np.float32), recurrent_kernel=np.ones([4, 16]), bias=np.arange(16.0)
+    )
     state = {way + name: value for way in ways or [""] for name, value in arrays.items()}
     weight_files.write(tmp_path / "x.weights.h5", state)
     read = weight_files.read(tmp_path / "x.weights.h5")
@@ -37,14 +50,24 @@ def test_all_arrays_of_a_recurrent_layer_are_in_kerass_file_and_come_back(ways, 
 
 
 @pytest.mark.parametrize(
-    "name", ["conv1.weight", "b/scale", "b/bias", "lstm/recurrent_kernel", "a/moving_mean", "a/more/kernel/x"]
+    "name",
+    [
+        "conv1.weight",
+        "b/scale",
+        "b/bias",
+        "lstm/recurrent_kernel",
+        "a/moving_mean",
+        "a/more/kernel/x",
+    ],
 )
 def test_an_array_without_a_place_in_kerass_file_is_named_and_no_file_is_written(name, tmp_path):
     pytest.importorskip("h5py")
     state = {"a/kernel": np.zeros([3, 4], np.float32), name: np.zeros([4, 4], np.float32)}
     with pytest.raises(ValueError) as error:
         weight_files.write(tmp_path / "x.weights.h5", state)
-    assert str(error.value).endswith(f"x.weights.h5: {name} has no place in Keras's file; write .npz, .safetensors or .pth")
+    assert str(error.value).endswith(
+        f"x.weights.h5: {name} has no place in Keras's file; write .npz, .safetensors or .pth"
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -52,7 +75,9 @@ def test_a_layer_of_another_kind_in_kerass_file_is_named_and_not_passed_over(tmp
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.weights.h5", "w") as file:
         file["layers/functional/layers/dense/vars/0"] = np.zeros([3, 4])
-    with pytest.raises(ValueError, match="/layers/functional/layers/dense/vars: a layer of this kind is not read"):
+    with pytest.raises(
+        ValueError, match="/layers/functional/layers/dense/vars: a layer of this kind is not read"
+    ):
         weight_files.read(tmp_path / "x.weights.h5")
 
 
@@ -81,7 +106,8 @@ def test_what_is_wrong_with_a_pth_file_is_said_without_torchs_advice_to_execute_
         with pytest.raises(ValueError) as error:
             weight_files.read(path)
         assert str(error.value) == (
-            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds more, as a whole module does "
+            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds "
+            "more, as a whole module does "
             "(save its state_dict() alone)"
         )
 
@@ -90,12 +116,17 @@ def test_the_parameters_of_a_pytorch_module_are_read_as_its_state_dict_is(tmp_pa
     torch = pytest.importorskip("torch")
     module = torch.nn.Linear(2, 3)
     torch.save(dict(module.named_parameters()), tmp_path / "x.pth")
-    assert same(weight_files.read(tmp_path / "x.pth"), {name: v.numpy() for name, v in module.state_dict().items()})
+    assert same(
+        weight_files.read(tmp_path / "x.pth"),
+        {name: v.numpy() for name, v in module.state_dict().items()},
+    )
 
 
 @pytest.mark.parametrize("ending", weight_files.ENDINGS)
 def test_where_a_file_cannot_be_written_that_is_one_line(ending, tmp_path):
-    package = {".safetensors": "safetensors", ".pth": "torch", ".pt": "torch", ".h5": "h5py"}.get(ending)
+    package = {".safetensors": "safetensors", ".pth": "torch", ".pt": "torch", ".h5": "h5py"}.get(
+        ending
+    )
     if package:
         pytest.importorskip(package)
     (tmp_path / f"folder{ending}").mkdir()
@@ -119,7 +150,10 @@ def test_a_file_with_damage_anywhere_is_read_or_refused_in_one_line(ending, tmp_
     if package:
         pytest.importorskip(package)
     rng, path = np.random.default_rng(0), tmp_path / f"x{ending}"
-    state = {"a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32), "a/bias": rng.standard_normal(4, np.float32)}
+    state = {
+        "a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32),
+        "a/bias": rng.standard_normal(4, np.float32),
+    }
     np.savez_compressed(path, **state) if ending == ".npz" else weight_files.write(path, state)
     whole, refused = path.read_bytes(), 0
     for _ in range(100):
@@ -147,7 +181,9 @@ def test_a_file_with_damage_anywhere_is_read_or_refused_in_one_line(ending, tmp_
     ],
 )
 def test_an_unreadable_file_is_one_line(name, contents, expected, tmp_path):
-    package = {"safetensors": "safetensors", "pth": "torch", "h5": "h5py"}.get(name.rpartition(".")[2])
+    package = {"safetensors": "safetensors", "pth": "torch", "h5": "h5py"}.get(
+        name.rpartition(".")[2]
+    )
     if package:
         pytest.importorskip(package)
     if contents is not None:

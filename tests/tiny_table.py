@@ -1,4 +1,5 @@
-"""A table whose three rows train in seconds, for several test files; the fixture `tiny` is its file."""
+"""A table whose three rows train in seconds, for several test files; the fixture `tiny` is its
+file."""
 
 TINY = """
 from configs.table import Better, Row, Scale, Solves, Table, Until

@@ -20,21 +20,33 @@ import shlex  # noqa: E402
 from train.errors import BadInput, Parser, exit_with, writing_in  # noqa: E402
 
 RESULT_FREE = (  # may change when a run is resumed
-    *("checkpoint.", "eval.", "log.", "parallel.", "steps_per_dispatch", "optim.skip_nonfinite", "data.workers"),
+    *(
+        "checkpoint.",
+        "eval.",
+        "log.",
+        "parallel.",
+        "steps_per_dispatch",
+        "optim.skip_nonfinite",
+        "data.workers",
+    ),
 )
 
 
 def prepare_jax() -> None:
-    """Before jax starts: on the CPU a device for each core, up to 4; and compiled programs kept in the user's cache folder.
+    """Before jax starts: on the CPU a device for each core, up to 4; and compiled programs kept in
+    the user's cache folder.
 
-    XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set; JAX_ENABLE_COMPILATION_CACHE=false switches the cache
-    off.
+    XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set;
+    JAX_ENABLE_COMPILATION_CACHE=false switches the cache off.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        devices = min(cores, 4)  # measured on 2 cores; beyond a few, what each device gets of a small batch is too little
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={devices}".strip()
+        # measured on 2 cores; beyond a few, what each device gets of a small batch is too little
+        devices = min(cores, 4)
+        os.environ["XLA_FLAGS"] = (
+            f"{flags} --xla_force_host_platform_device_count={devices}".strip()
+        )
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "canon", "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -52,9 +64,13 @@ def main(arguments: list[str], started: float | None = None) -> int:
         help="a file with get_config(); --config.KEY=VALUE sets a key",
     )
     parser.add_argument(
-        "--workdir", metavar="DIR", help="where the run lives: a folder or gs://BUCKET/PATH; default runs/CONFIG"
+        "--workdir",
+        metavar="DIR",
+        help="where the run lives: a folder or gs://BUCKET/PATH; default runs/CONFIG",
     )
-    parser.add_argument("--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing")
+    parser.add_argument(
+        "--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing"
+    )
     host_flags.add(parser)
     flags, rest = parser.parse_known_args(arguments)
     prepare_jax()
@@ -72,14 +88,26 @@ def main(arguments: list[str], started: float | None = None) -> int:
         if hosts.first():
             print(f"{workdir} is done:")
             print(report.show(workdir, report.read(workdir)))
-            judged = [says for key, says in _changed(workdir, config)[1].items() if key.startswith("eval.")]
+            judged = [
+                says
+                for key, says in _changed(workdir, config)[1].items()
+                if key.startswith("eval.")
+            ]
             if judged:
                 print(f"judged as it was then ({'; '.join(judged)}); --eval_only judges anew")
         return 0
     hosts.compare(functools.partial(_facts, experiment, config))
     if flags.eval_only:
         return _evaluate(experiment, workdir)
-    command = shlex.join(["python", "-m", "train", f"--config={flags.config.removeprefix(f'{configs.ROOT}/')}", *rest])
+    command = shlex.join(
+        [
+            "python",
+            "-m",
+            "train",
+            f"--config={flags.config.removeprefix(f'{configs.ROOT}/')}",
+            *rest,
+        ]
+    )
     return _train(experiment, name, command, config, workdir, started)
 
 
@@ -94,23 +122,35 @@ def _read_json(path) -> dict:
 
 
 def same_config(workdir, config, but: tuple[str, ...] = (), eval_only: bool = False) -> None:
-    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that differ.
+    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that
+    differ.
 
-    but: keys among those of RESULT_FREE that may not differ either. eval_only: nothing is trained, so no stop is looked for.
-    """
+    but: keys among those of RESULT_FREE that may not differ either. eval_only: nothing is trained,
+    so no stop is looked for."""
     now, changed = _changed(workdir, config)
-    stop = "" if now["stop.last"] or eval_only else now["stop.metric"]  # a seed may be done at each record of it
-    bound = ("log.every", "checkpoint.every") if stop.startswith("train/") else "eval."  # when there is a record
-    free = {key for key in changed if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))} - {*but}
+    # a seed may be done at each record of it
+    stop = "" if now["stop.last"] or eval_only else now["stop.metric"]
+    # when there is a record
+    bound = ("log.every", "checkpoint.every") if stop.startswith("train/") else "eval."
+    free = {
+        key
+        for key in changed
+        if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))
+    } - {*but}
     differing = [says for key, says in changed.items() if key not in free]
     if differing:
-        raise BadInput(f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use another --workdir")
+        raise BadInput(
+            f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use "
+            "another --workdir"
+        )
 
 
 def _changed(workdir, config):
-    """The keys of a config, and of those that differ from the run in the workdir: key -> 'KEY was A, is B'.
+    """The keys of a config, and of those that differ from the run in the workdir: key -> 'KEY was
+    A, is B'.
 
-    A key that did not exist when the run began has its default there: what was done before there was a choice.
+    A key that did not exist when the run began has its default there: what was done before there
+    was a choice.
     """
     from configs import base
 
@@ -119,13 +159,16 @@ def _changed(workdir, config):
         return now, {}
     before = start | base.flatten(_read_json(workdir / "config.json"))
     keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
-    return now, {key: f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}" for key in keys}
+    return now, {
+        key: f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
+        for key in keys
+    }
 
 
 @contextlib.contextmanager
 def _alone_in(workdir):
-    """Makes the workdir, in process 0, and holds a lock on it where it is local. The system lets go of that whatever ends the
-    process; buckets have none. Raises BadInput."""
+    """Makes the workdir, in process 0, and holds a lock on it where it is local. The system lets go
+    of that whatever ends the process; buckets have none. Raises BadInput."""
     if not hosts.first():
         yield
         return
@@ -138,9 +181,12 @@ def _alone_in(workdir):
         try:
             if file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:  # of another kind on a file system without locks, which goes without
+        # of another kind on a file system without locks, which goes without
+        except OSError as error:
             if isinstance(error, BlockingIOError):
-                raise BadInput(f"--workdir: another process is training in {workdir}; wait, or use another one") from None
+                raise BadInput(
+                    f"--workdir: another process is training in {workdir}; wait, or use another one"
+                ) from None
         yield
 
 
@@ -157,7 +203,14 @@ def _train(experiment, name, command, config, workdir, started) -> int:
     with _alone_in(workdir):
         _can_write(workdir)
         with writing_in(workdir):
-            outcome = loop.run(experiment, workdir, header, config, data_digest=_data_digest(experiment), started=started)
+            outcome = loop.run(
+                experiment,
+                workdir,
+                header,
+                config,
+                data_digest=_data_digest(experiment),
+                started=started,
+            )
             if hosts.first():
                 document = report.result(experiment, name, command, outcome)
                 report.write(workdir, document)
@@ -168,7 +221,9 @@ def _train(experiment, name, command, config, workdir, started) -> int:
 
 
 def _not_writable(workdir, error: OSError) -> BadInput:
-    return BadInput(f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir")
+    return BadInput(
+        f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir"
+    )
 
 
 def _can_write(workdir) -> None:
@@ -188,7 +243,8 @@ def _can_write(workdir) -> None:
     for process, text in enumerate(seen):
         if text != seen[0]:
             hosts.refuse(
-                f"--workdir: {hosts.name(process)} does not see in {workdir} what process 0 wrote; have one that all share"
+                f"--workdir: {hosts.name(process)} does not see in {workdir} what process 0 "
+                "wrote; have one that all share"
             )
 
 
@@ -200,9 +256,18 @@ def _facts(experiment, config) -> dict[str, object]:
     from train import report
 
     facts = {key: str(value) for key, value in base.flatten(config).items()}
-    facts |= {"the code": report.sources()[:12], "its commit": report.git_sha(), "jax": jax.__version__}
-    facts |= {"the digest of the data": _data_digest(experiment)[:12], "examples": experiment.dataset.examples}
-    facts["an example"] = [f"{x.dtype}{list(x.shape[1:])}" for x in jax.tree.leaves(experiment.example_shapes())]
+    facts |= {
+        "the code": report.sources()[:12],
+        "its commit": report.git_sha(),
+        "jax": jax.__version__,
+    }
+    facts |= {
+        "the digest of the data": _data_digest(experiment)[:12],
+        "examples": experiment.dataset.examples,
+    }
+    facts["an example"] = [
+        f"{x.dtype}{list(x.shape[1:])}" for x in jax.tree.leaves(experiment.example_shapes())
+    ]
     devices = experiment.layout.devices[experiment.layout.own]
     return facts | {"devices": f"{len(devices)} {devices[0].device_kind}"}
 
@@ -215,7 +280,9 @@ def _evaluate(experiment, workdir) -> int:
     from train.parallel import Program
 
     if not (workdir / "checkpoints").exists():
-        raise BadInput(f"--eval_only: no checkpoints in {workdir}; train first, or name the run's --workdir")
+        raise BadInput(
+            f"--eval_only: no checkpoints in {workdir}; train first, or name the run's --workdir"
+        )
     with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
         found = loop.restored(experiment, checkpoints, _data_digest(experiment), print)
     if not found:
@@ -225,7 +292,10 @@ def _evaluate(experiment, workdir) -> int:
         _, totals = loop.evaluate(program, program.start(state, sums))
     lines = [f"step {found[1]['step']:,} of {workdir}"]
     for split, sums in totals.items():
-        lines += [f"{split + '/' + metric:<18} {summary(of)}" for metric, of in finish(program.fetch(sums)).items()]
+        lines += [
+            f"{split + '/' + metric:<18} {summary(of)}"
+            for metric, of in finish(program.fetch(sums)).items()
+        ]
     if hosts.first():
         print("\n".join(lines))
     return 0
@@ -238,7 +308,9 @@ def _header(experiment, name) -> list[str]:
 
     layout, macs = experiment.layout, experiment.multiply_adds
     divided = SEEDS[layout.seeds][0]
-    examples = ", ".join(f"{count:,} {split}" for split, count in experiment.dataset.examples.items())
+    examples = ", ".join(
+        f"{count:,} {split}" for split, count in experiment.dataset.examples.items()
+    )
     return [
         f"config  {name}: {experiment.steps:,} steps of {experiment.batch_size} examples, "
         f"seeds {', '.join(map(str, experiment.seeds))}",
@@ -246,7 +318,8 @@ def _header(experiment, name) -> list[str]:
         + (f", dividing the {divided}" if len(layout.devices) > 1 else "")
         + (f"; seeds by {layout.seeds}" if divided == "batch" else ""),
         f"data    {experiment.dataset.about}: {examples}; digest {_data_digest(experiment)[:12]}",
-        f"model   {type(experiment.model).__name__}: {experiment.parameters:,} parameters, {2 * macs:,} FLOPs per example "
+        f"model   {type(experiment.model).__name__}: {experiment.parameters:,} parameters, "
+        f"{2 * macs:,} FLOPs per example "
         "forward (two to a multiply-add)",
     ]
 

@@ -1,4 +1,5 @@
-"""A model's layers: shapes, parameters, multiply-adds, receptive fields. Nothing is computed, so the largest takes seconds."""
+"""A model's layers: shapes, parameters, multiply-adds, receptive fields. Nothing is computed, so
+the largest takes seconds."""
 
 import collections
 import functools
@@ -22,8 +23,9 @@ Path = tuple[str, ...]
 class Layer(NamedTuple):
     """One module with parameters, or one pool. Counts are totals over its repetitions.
 
-    times: how often it runs, in a loop over units or over time.  output: its shape, without the batch; None for a layer
-    that runs in training only.  fields: None for a model that is given no image.
+    times: how often it runs, in a loop over units or over time.  output: its shape, without the
+    batch; None for a layer that runs in training only.  fields: None for a model that is given no
+    image.
     """
 
     name: str
@@ -46,8 +48,8 @@ class Anatomy(NamedTuple):
 
 
 def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatomy:
-    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image, (T, I) of a sequence, (T,) of
-    tokens, (S, T) of a pair.
+    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image, (T, I) of a
+    sequence, (T,) of tokens, (S, T) of a pair.
 
     levels: layers whose names begin with the same so many parts are one; 0: every layer by itself.
     """
@@ -63,7 +65,10 @@ def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatom
             path = _path(made[1:-1])
             order |= {path[:levels]: None} if path in own else {}
         elif kind and id(equation) in seen and path not in own:
-            path = (*path, f"{kind}_{1 + sum(p[:-1] == path and p[-1].startswith(kind) for p in calls if p)}")
+            path = (
+                *path,
+                f"{kind}_{1 + sum(p[:-1] == path and p[-1].startswith(kind) for p in calls if p)}",
+            )
             order |= {path[:levels]: None}
         else:
             continue
@@ -72,8 +77,12 @@ def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatom
     order |= {path[:levels]: None for path in counts}
 
     def layer(key: Path) -> Layer:
-        parameters, products = (sum(n for path, n in of.items() if path[:levels] == key) for of in (own, counts))
-        times, output, both = calls.get(key) or next(call for path, call in calls.items() if path[: len(key)] == key)
+        parameters, products = (
+            sum(n for path, n in of.items() if path[:levels] == key) for of in (own, counts)
+        )
+        times, output, both = calls.get(key) or next(
+            call for path, call in calls.items() if path[: len(key)] == key
+        )
         return Layer("/".join(key) or "(model)", times, output, parameters, products, both)
 
     idle = collections.Counter()
@@ -81,7 +90,11 @@ def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatom
         if path not in calls:
             idle[path[:levels]] += count
     layers = [layer(key) for key in order]
-    layers += [Layer("/".join(key), 1, None, count, 0, None) for key, count in idle.items() if key not in order]
+    layers += [
+        Layer("/".join(key), 1, None, count, 0, None)
+        for key, count in idle.items()
+        if key not in order
+    ]
     return Anatomy(layers, sum(own.values()), idle.total(), sum(counts.values()))
 
 
@@ -90,28 +103,38 @@ def _path(scope: str) -> Path:
 
 
 def _trace(model, shape):
-    """(jaxpr of the forward pass, {module path: parameters}, the jaxpr's variable that holds the image)."""
+    """(jaxpr of the forward pass, {module path: parameters}, the jaxpr's variable that holds the
+    image)."""
     x = jax.ShapeDtypeStruct((1, *shape), jnp.int32 if len(shape) == 1 else jnp.float32)
     if "pair" in getattr(model, "takes", ()):
-        x = {part: jax.ShapeDtypeStruct((1, size), jnp.int32) for part, size in zip(("source", "target"), shape, strict=True)}
+        x = {
+            part: jax.ShapeDtypeStruct((1, size), jnp.int32)
+            for part, size in zip(("source", "target"), shape, strict=True)
+        }
     mask = jax.ShapeDtypeStruct((1,) if len(shape) == 3 else (1, shape[0]), bool)
     key = jax.eval_shape(lambda: jax.random.key(0))
     with convolution.stock():
         variables = jax.eval_shape(functools.partial(model.init, train=False), key, x, mask)
         with nn.intercept_methods(_marked):
-            jaxpr = jax.make_jaxpr(functools.partial(model.apply, train=False))(variables, x, mask).jaxpr
+            jaxpr = jax.make_jaxpr(functools.partial(model.apply, train=False))(
+                variables, x, mask
+            ).jaxpr
     own = collections.Counter()
     for path, leaf in traverse_util.flatten_dict(variables["params"]).items():
-        part = path[:-2] if path[-2:-1] == ("cell",) else path[:-1]  # a cell is not called; its layer is
+        # a cell is not called; its layer is
+        part = path[:-2] if path[-2:-1] == ("cell",) else path[:-1]
         own[part] += math.prod(leaf.shape)
     return jaxpr, own, jaxpr.invars[len(jax.tree.leaves(variables))]
 
 
 def _marked(call, arguments, options, context):
-    """Traces a method of a module in the scope "[path]", and puts the equation "name" with that name behind its outputs."""
+    """Traces a method of a module in the scope "[path]", and puts the equation "name" with that
+    name behind its outputs."""
     if context.method_name != "__call__":
         return call(*arguments, **options)
     mark = f"[{'/'.join(context.module.path)}]"
     with jax.named_scope(mark):
         outputs = call(*arguments, **options)
-    return jax.tree.map(lambda x: checkpoint_name(x, mark) if isinstance(x, jax.Array) else x, outputs)
+    return jax.tree.map(
+        lambda x: checkpoint_name(x, mark) if isinstance(x, jax.Array) else x, outputs
+    )

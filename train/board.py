@@ -1,4 +1,5 @@
-"""TensorBoard's event files. Written at once and by no thread of its own: one that a full disk ended would be waited for."""
+"""TensorBoard's event files. Written at once and by no thread of its own: one that a full disk
+ended would be waited for."""
 
 import sys
 import time
@@ -7,7 +8,8 @@ from etils import epath
 
 
 def _tensorboardx():
-    """What is needed of it, imported without torch: it would take seconds to import torch, if that is there, for nothing."""
+    """What is needed of it, imported without torch: it would take seconds to import torch, if that
+    is there, for nothing."""
     hidden = sys.modules.setdefault("torch", None) is None
     try:
         from tensorboardX import event_file_writer, summary
@@ -19,7 +21,8 @@ def _tensorboardx():
 
 
 class Board:
-    """One event file in a local folder. `resumed_at`: what files before it say of later steps is hidden."""
+    """One event file in a local folder. `resumed_at`: what files before it say of later steps is
+    hidden."""
 
     def __init__(self, folder: epath.Path, resumed_at: int):
         writer, self._proto, self._scalar = _tensorboardx()
@@ -31,7 +34,9 @@ class Board:
 
     def add(self, name: str, value: float, step: int) -> None:
         summary = self._scalar(name, value)
-        self._writer.write_event(self._proto.Event(wall_time=time.time(), step=step, summary=summary))
+        self._writer.write_event(
+            self._proto.Event(wall_time=time.time(), step=step, summary=summary)
+        )
 
     def flush(self) -> None:
         self._writer.flush()

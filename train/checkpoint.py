@@ -1,4 +1,5 @@
-"""Checkpoints: Orbax, asynchronous, with a digest of the arrays that is verified on restore. Numpy in, numpy out."""
+"""Checkpoints: Orbax, asynchronous, with a digest of the arrays that is verified on restore. Numpy
+in, numpy out."""
 
 import contextlib
 import dataclasses
@@ -18,14 +19,24 @@ from train.metrics import Sums
 from train.state import TrainState
 
 FOR_NOW = (  # in what tensorstore and object stores say where nothing is wrong with the file
-    *("UNAVAILABLE", "DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED"),
+    *(
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "RESOURCE_EXHAUSTED",
+    ),
     "Permission denied",
 )
 
 
 def flatten(state: TrainState, sums: Sums) -> dict[str, np.ndarray]:
     """{'params/C1/kernel': leaf, ..., 'sums/loss': leaf, ...}, in the order of the leaves."""
-    leaves = [leaf for tree in (state, {"sums": sums}) for leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]
+    leaves = [
+        leaf
+        for tree in (state, {"sums": sums})
+        for leaf in jax.tree_util.tree_flatten_with_path(tree)[0]
+    ]
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
@@ -40,13 +51,16 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 @dataclasses.dataclass
 class Best(checkpoint_managers.PreservationPolicy):
-    """Keeps the checkpoint of the lowest of the scores, {step: score}; what is not finite is none."""
+    """Keeps the checkpoint of the lowest of the scores, {step: score}; what is not finite is
+    none."""
 
     scores: dict[int, float]
 
     def should_preserve(self, checkpoints, *, context):
         scores = {info.step: self.scores.get(info.step, np.nan) for info in checkpoints}
-        best = min((step for step in scores if np.isfinite(scores[step])), key=scores.get, default=None)
+        best = min(
+            (step for step in scores if np.isfinite(scores[step])), key=scores.get, default=None
+        )
         return [info.step == best for info in checkpoints]
 
 
@@ -59,8 +73,11 @@ class Checkpoints:
     def __init__(self, folder: epath.Path, keep: int):
         """keep: the latest this many stay, and beside them the one with the lowest score."""
         self.scores = {}
-        policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(keep), Best(self.scores)])
-        logging.set_verbosity(logging.FATAL)  # Orbax prints each traceback several times before it raises
+        policy = checkpoint_managers.AnyPreservationPolicy(
+            [checkpoint_managers.LatestN(keep), Best(self.scores)]
+        )
+        # Orbax prints each traceback several times before it raises
+        logging.set_verbosity(logging.FATAL)
         options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
         self._manager = ocp.CheckpointManager(folder, options=options)
         self._folder = folder
@@ -79,13 +96,16 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _writing(self):
-        """Orbax raises what a save met in its background, of any kind, in the next call; older ones go after a good one."""
+        """Orbax raises what a save met in its background, of any kind, in the next call; older ones
+        go after a good one."""
         try:
             yield
         except Exception as error:
             whole = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit())
             kept = f"the one of step {whole[-1]:,} is as it was" if whole else "there is none yet"
-            raise NotWritten(f"cannot write a checkpoint in {self._folder} ({reason(error)}); {kept}") from error
+            raise NotWritten(
+                f"cannot write a checkpoint in {self._folder} ({reason(error)}); {kept}"
+            ) from error
 
     def wait(self) -> None:
         """Until the last save is on the disk."""
@@ -110,45 +130,65 @@ class Checkpoints:
             raise RuntimeError(f"Orbax did not save step {step} in {self._folder}")
 
     def discard_after(self, step: int) -> None:
-        """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being saved."""
+        """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being
+        saved."""
         for later in self.steps():
             if later > step:
                 self._manager.delete(later)
 
-    def restore(self, template: tuple[TrainState, Sums], warn) -> tuple[tuple[TrainState, Sums], dict] | None:
-        """State and sums of the newest checkpoint whose digest is right, and its meta with its "step"; None if there is none.
+    def restore(
+        self, template: tuple[TrainState, Sums], warn
+    ) -> tuple[tuple[TrainState, Sums], dict] | None:
+        """State and sums of the newest checkpoint whose digest is right, and its meta with its
+        "step"; None if there is none.
 
-        A broken one is passed over and reported through `warn(text)`. Raises ValueError when all are broken, and when a
-        sound one does not have the template's names, shapes and dtypes; NotRead where one cannot be read for now.
+        A broken one is passed over and reported through `warn(text)`. Raises ValueError when all
+        are broken, and when a sound one does not have the template's names, shapes and dtypes;
+        NotRead where one cannot be read for now.
         """
         found = self.arrays(warn)
         return found and (_fill(template, found[0]), found[1])
 
     def arrays(self, warn) -> tuple[dict[str, np.ndarray], dict] | None:
-        """As `restore`, without a template: {'params/C1/kernel': [S, ...], 'model_state/batch_stats/...': ...}."""
+        """As `restore`, without a template: {'params/C1/kernel': [S, ...],
+        'model_state/batch_stats/...': ...}."""
         for step in reversed(self.steps()):
             try:
                 saved = self._manager.restore(
-                    step, args=ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
+                    step,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()
+                    ),
                 )
                 arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
                 meta = {key: value for key, value in saved.meta.items() if key != "seal"}
-                if digest(arrays) != meta["digest"] or ("seal" in saved.meta and sealed(meta) != saved.meta):
+                if digest(arrays) != meta["digest"] or (
+                    "seal" in saved.meta and sealed(meta) != saved.meta
+                ):
                     raise ValueError("its contents do not match its digest")
                 if meta.get("step", step) != step:
                     raise ValueError(f"it is that of step {meta['step']}, moved")
             except Exception as error:  # Orbax raises many kinds, bare Exception among them
                 text = " ".join(str(error).split())[:200]
-                if isinstance(error, MemoryError | PermissionError) or any(word in str(error) for word in FOR_NOW):
+                if isinstance(error, MemoryError | PermissionError) or any(
+                    word in str(error) for word in FOR_NOW
+                ):
                     raise NotRead(
-                        f"cannot read checkpoint {step} in {self._folder} now ({text or type(error).__name__}); "
-                        "it may be sound: try again, or delete its folder to go on from the one before"
+                        f"cannot read checkpoint {step} in {self._folder} now "
+                        f"({text or type(error).__name__}); "
+                        "it may be sound: try again, or delete its folder to go on from the one "
+                        "before"
                     ) from error
-                warn(f"checkpoint {step} in {self._folder} is broken ({text}); falling back to the one before")
+                warn(
+                    f"checkpoint {step} in {self._folder} is broken ({text}); falling back to the "
+                    "one before"
+                )
                 continue
             return arrays, meta | {"step": step}
         if self.steps():
-            raise ValueError(f"no checkpoint in {self._folder} is sound; move the folder away to start afresh")
+            raise ValueError(
+                f"no checkpoint in {self._folder} is sound; move the folder away to start afresh"
+            )
         return None
 
 
@@ -160,9 +200,12 @@ def sealed(meta: dict) -> dict:
 def _fill(template, arrays: dict[str, np.ndarray]):
     expected = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(*template).items()}
     found = {name: (leaf.shape, leaf.dtype) for name, leaf in arrays.items()}
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    wrong = sorted(
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    )
     if wrong:
         raise ValueError(
-            f"the checkpoint does not fit this code: {wrong[0]} is {found.get(wrong[0])}, expected {expected.get(wrong[0])}"
+            f"the checkpoint does not fit this code: {wrong[0]} is {found.get(wrong[0])}, "
+            f"expected {expected.get(wrong[0])}"
         )
     return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])

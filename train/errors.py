@@ -1,8 +1,8 @@
 """How a command ends: the exceptions that are one line and an exit code, never a traceback.
 
-0 done; 2 bad input, or too little memory; 3 a number that is not finite; 69 another process is gone (hosts.py); 74 a file could
-not be written or read; 75 interrupted, the same command goes on; 130 ended at once by Ctrl-C; 141 nobody reads its output.
-"""
+0 done; 2 bad input, or too little memory; 3 a number that is not finite; 69 another process is
+gone (hosts.py); 74 a file could not be written or read; 75 interrupted, the same command goes on;
+130 ended at once by Ctrl-C; 141 nobody reads its output."""
 
 import argparse
 import contextlib
@@ -56,11 +56,14 @@ def writing_in(folder, after: str = "; the newest checkpoint is as it was"):
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses in one line, takes whole names of flags alone, and shows its description as it is written."""
+    """Refuses in one line, takes whole names of flags alone, and shows its description as it is
+    written."""
 
     def __init__(self, command: str, description: str):
         form = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog=command, description=description, formatter_class=form, allow_abbrev=False)
+        super().__init__(
+            prog=command, description=description, formatter_class=form, allow_abbrev=False
+        )
 
     def error(self, message):
         raise BadInput(message)
@@ -74,18 +77,24 @@ class Interrupted(Ending):
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one short line: what the system says, where it is the system's error or was made from one."""
+    """What went wrong, in one short line: what the system says, where it is the system's error or
+    was made from one."""
     cause = error
     while cause and not (isinstance(cause, OSError) and cause.strerror):
         cause = cause.__cause__ or cause.__context__
     if cause:
         return cause.strerror
     number = re.search(r"os_error_code='(\d+)'", str(error))  # as tensorstore writes it
-    return os.strerror(int(number[1])) if number else " ".join(str(error).split())[:200] or type(error).__name__
+    return (
+        os.strerror(int(number[1]))
+        if number
+        else " ".join(str(error).split())[:200] or type(error).__name__
+    )
 
 
 def exit_with(main, command: str):
-    """Ends the process with what main(arguments) returns, or as the Ending that it raises says; Ctrl-C: 130."""
+    """Ends the process with what main(arguments) returns, or as the Ending that it raises says;
+    Ctrl-C: 130."""
     from train import hosts
 
     line, together = "", True
@@ -97,7 +106,8 @@ def exit_with(main, command: str):
         print(f"{command}: {line}", file=sys.stderr)
     except BrokenPipeError:  # who read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        line, code, together = "nobody reads its output", 141, False  # as a process that SIGPIPE ended
+        # as a process that SIGPIPE ended
+        line, code, together = "nobody reads its output", 141, False
     except KeyboardInterrupt:
         line, code, together = "interrupted; what training has saved stays", 130, False
         print(f"{command}: {line}", file=sys.stderr)
@@ -105,7 +115,11 @@ def exit_with(main, command: str):
         hosts.blame(error)
         said, together = " ".join(str(error).split()), False
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # as XLA says it
-            line, code = f"out of memory ({said[:200]}); have a smaller batch, model, or number of seeds, or model.remat", 2
+            line, code = (
+                f"out of memory ({said[:200]}); have a smaller batch, model, or number of seeds, "
+                "or model.remat",
+                2,
+            )
             print(f"{command}: {line}", file=sys.stderr)
         else:
             traceback.print_exc()

@@ -47,7 +47,8 @@ class Experiment:
     checkpoint_every: float
     checkpoint_keep: int
     real_time: bool  # an update a time step, not one a batch
-    skip_nonfinite: bool  # leave out an update whose loss or gradient is not finite, instead of ending the run
+    # leave out an update whose loss or gradient is not finite, instead of ending the run
+    skip_nonfinite: bool
     stop: Stop  # when a seed is done before the last step
 
     def example_batch(self, split: str = "train") -> Batch:
@@ -55,7 +56,13 @@ class Experiment:
         source = self.dataset.train if split == "train" else self.dataset.evals[split]
         arrays = {k: jnp.asarray(v[:1]) for k, v in source.arrays.items()}
         rows, yes = jnp.arange(1), jnp.ones([1], bool)
-        return source.batch(arrays, dict(index=rows, valid=yes, fresh=yes), jax.random.key(0), rows, len(source.makes) - 1)
+        return source.batch(
+            arrays,
+            dict(index=rows, valid=yes, fresh=yes),
+            jax.random.key(0),
+            rows,
+            len(source.makes) - 1,
+        )
 
     def example_shapes(self, split: str = "train") -> Batch:
         """Shapes and dtypes of one example: nothing is computed."""
@@ -63,9 +70,11 @@ class Experiment:
 
     @functools.cached_property
     def shapes(self):
-        """(variables, outputs, sums) of one training example, and {split: sums}, as shapes and dtypes: nothing is computed.
+        """(variables, outputs, sums) of one training example, and {split: sums}, as shapes and
+        dtypes: nothing is computed.
 
-        Raises ValueError, one line, where the model does not take it, or not what an evaluation split gives.
+        Raises ValueError, one line, where the model does not take it, or not what an evaluation
+        split gives.
         """
 
         def initialise(batch):
@@ -90,14 +99,20 @@ class Experiment:
             except ValueError as error:
                 raise ValueError(f"{str(error).splitlines()[0]} {where}") from error
             except ScopeParamShapeError as error:
-                sizes = [[x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)]
-                raise ValueError(f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}") from error
+                sizes = [
+                    [x.shape[1:] for x in jax.tree.leaves(b["input"])] for b in (batch, example)
+                ]
+                raise ValueError(
+                    f"weights for inputs of {sizes[0]} do not fit {sizes[1]} {where}"
+                ) from error
         return variables, outputs, sums, of_splits
 
     @functools.cached_property
     def state(self) -> TrainState:
         """That of all seeds, [S, ...], as shapes and dtypes: nothing is computed."""
-        return jax.eval_shape(lambda: jax.vmap(lambda seed: step.init(self, seed))(np.asarray(self.seeds)))
+        return jax.eval_shape(
+            lambda: jax.vmap(lambda seed: step.init(self, seed))(np.asarray(self.seeds))
+        )
 
     @property
     def metrics(self) -> list[str]:
@@ -136,12 +151,14 @@ def _call(where: str, constructor, *arguments, **options):
         raise
     except (ValueError, OverflowError) as error:  # the latter of sizes that no array has
         text = str(error).split("\n")[0]  # JAX adds lines of its own to what a module raises
-        between = "." if text.split(":")[0] in options else ": "  # "T: 7 must be ..." becomes "data.T: 7 must be ..."
+        # "T: 7 must be ..." becomes "data.T: 7 must be ..."
+        between = "." if text.split(":")[0] in options else ": "
         raise BadInput(f"{where}{between}{text}") from error
 
 
 def build(config) -> Experiment:
-    """Checks the config's parts against each other and puts them together. Compiles nothing, writes nothing.
+    """Checks the config's parts against each other and puts them together. Compiles nothing, writes
+    nothing.
 
     Raises BadInput, one line with the key in it, for a combination that cannot work.
     """
@@ -151,12 +168,16 @@ def build(config) -> Experiment:
     if dataset.targets not in task.targets:
         raise BadInput(
             f"task.name: {config.task.name!r} needs {' or '.join(task.targets)} targets, but "
-            f"data.name={config.data.name!r} has {dataset.targets} ones; try task.name={_fitting(dataset)!r}"
+            f"data.name={config.data.name!r} has {dataset.targets} ones; try "
+            f"task.name={_fitting(dataset)!r}"
         )
     if dataset.inputs not in takes:
-        fitting = [name for name in architectures.MODELS if dataset.inputs in architectures.takes(name)]
+        fitting = [
+            name for name in architectures.MODELS if dataset.inputs in architectures.takes(name)
+        ]
         raise BadInput(
-            f"model.name: {config.model.name!r} takes {' or '.join(takes)} inputs, but data.name={config.data.name!r} gives "
+            f"model.name: {config.model.name!r} takes {' or '.join(takes)} inputs, but "
+            f"data.name={config.data.name!r} gives "
             f"{dataset.inputs} ones; have {', '.join(fitting)}"
         )
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
@@ -174,13 +195,17 @@ def build(config) -> Experiment:
     per_epoch = dataset.train.steps_per_epoch(batch_size)
     if per_epoch == 0:
         raise BadInput(
-            f"data.batch_size: {batch_size} parts of {dataset.train.examples} windows of {dataset.train.window} items; "
+            f"data.batch_size: {batch_size} parts of {dataset.train.examples} windows of "
+            f"{dataset.train.window} items; "
             "have fewer, or shorter windows"
         )
     duration = resolver(per_epoch)
     steps = round(_at_least_one("optim.steps", duration("optim.steps", config.optim.steps)))
     every = {
-        f"{what}_every": _at_least_one(f"{what}.every", duration(f"{what}.every", config[what].every)) for what in CADENCES
+        f"{what}_every": _at_least_one(
+            f"{what}.every", duration(f"{what}.every", config[what].every)
+        )
+        for what in CADENCES
     }
     experiment = Experiment(
         model=model,
@@ -200,7 +225,11 @@ def build(config) -> Experiment:
         skip_nonfinite=config.optim.skip_nonfinite,
         stop=Stop(config.stop.metric, config.stop.at_most, config.stop.last, batch_size),
     )
-    _call("data", lambda **_: checks.of_parts(config, experiment), **_options(config.data, "batch_size"))
+    _call(
+        "data",
+        lambda **_: checks.of_parts(config, experiment),
+        **_options(config.data, "batch_size"),
+    )
     # shapes that do not fit are found here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):
@@ -230,9 +259,13 @@ def _optimizer(config, steps: int, duration) -> optim.Optimizer:
     o, s = config.optim, config.schedule
     common = ("weight_decay", "decay", "decay_mask", "clip_norm", "clip_value", "accumulate", "ema")
     own = _options(o, "lr", "lr_per", "steps", "real_time", "skip_nonfinite", *common)
-    supplied = dict(steps=steps, duration=lambda key, d: _whole(key, duration(key, d)), accumulate=o.accumulate)
+    supplied = dict(
+        steps=steps, duration=lambda key, d: _whole(key, duration(key, d)), accumulate=o.accumulate
+    )
     if o.accumulate > steps:
-        raise BadInput(f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}")
+        raise BadInput(
+            f"optim.accumulate: {o.accumulate} batches an update, but optim.steps comes to {steps}"
+        )
     rule = SCHEDULES[s.name]
     wanted = {key: supplied[key] for key in inspect.signature(rule).parameters if key in supplied}
     return optim.build(

@@ -1,4 +1,5 @@
-"""Multiply-adds by walking a jaxpr, so that scans count every iteration, which XLA's own count does not."""
+"""Multiply-adds by walking a jaxpr, so that scans count every iteration, which XLA's own count does
+not."""
 
 import collections
 import math
@@ -11,7 +12,8 @@ SCOPE = re.compile(r"\[([^\[\]]*)\]")
 
 
 def multiply_adds(function, *arguments) -> int:
-    """Multiply-adds of the convolutions and matrix products of function(*arguments), padding counted as the papers do."""
+    """Multiply-adds of the convolutions and matrix products of function(*arguments), padding
+    counted as the papers do."""
     return by_scope(jax.make_jaxpr(function)(*arguments).jaxpr).total()
 
 
@@ -24,10 +26,12 @@ def by_scope(jaxpr) -> collections.Counter:
 
 
 def equations(jaxpr, times: int = 1, scope: str = ""):
-    """(equation, how often it runs, scope) of all equations; for those with jaxprs inside, these jaxprs' equations.
+    """(equation, how often it runs, scope) of all equations; for those with jaxprs inside, these
+    jaxprs' equations.
 
-    The scope is the innermost `jax.named_scope` written in brackets, "[scope]", that an equation was traced in. Of a while
-    loop one iteration is counted, and of a cond the branch with the most multiply-adds.
+    The scope is the innermost `jax.named_scope` written in brackets, "[scope]", that an equation
+    was traced in. Of a while loop one iteration is counted, and of a cond the branch with the most
+    multiply-adds.
     """
     for equation in jaxpr.eqns:
         marks = SCOPE.findall(str(equation.source_info.name_stack))
@@ -41,9 +45,15 @@ def equations(jaxpr, times: int = 1, scope: str = ""):
 
 
 def inner(equation) -> list[core.Jaxpr]:
-    """The jaxprs among an equation's parameters (jit, scan, custom_vjp, remat, while); of a cond's branches the costliest."""
+    """The jaxprs among an equation's parameters (jit, scan, custom_vjp, remat, while); of a cond's
+    branches the costliest."""
     if equation.primitive.name == "cond":
-        return [max((branch.jaxpr for branch in equation.params["branches"]), key=lambda body: by_scope(body).total())]
+        return [
+            max(
+                (branch.jaxpr for branch in equation.params["branches"]),
+                key=lambda body: by_scope(body).total(),
+            )
+        ]
     bodies = [getattr(value, "jaxpr", value) for value in equation.params.values()]
     return [body for body in bodies if isinstance(body, core.Jaxpr)]
 

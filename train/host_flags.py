@@ -1,4 +1,5 @@
-"""The flags by which processes on several hosts find each other; train/hosts.py is what they do then."""
+"""The flags by which processes on several hosts find each other; train/hosts.py is what they do
+then."""
 
 import glob
 import importlib.util
@@ -14,24 +15,47 @@ THREE = ("--coordinator", "--process_id", "--num_processes")
 
 
 def add(parser) -> None:
-    group = parser.add_argument_group("several hosts", "the same command on each; on Cloud TPU without any of these")
-    group.add_argument("--coordinator", metavar="HOST:PORT", help="an address and a free port of process 0's host")
-    group.add_argument("--process_id", type=int, metavar="I", help="0 to N - 1; process 0 writes the log and the result")
-    group.add_argument("--num_processes", type=int, metavar="N", help="1: this host alone, on Cloud TPU too")
-    group.add_argument(
-        "--bind", metavar="HOST:PORT", help="where process 0 listens, if not at --coordinator; 0.0.0.0: everywhere"
+    group = parser.add_argument_group(
+        "several hosts", "the same command on each; on Cloud TPU without any of these"
     )
     group.add_argument(
-        "--heartbeat", type=int, metavar="S", help=f"a process silent for so many seconds is lost (default {HEARTBEAT})"
+        "--coordinator", metavar="HOST:PORT", help="an address and a free port of process 0's host"
     )
     group.add_argument(
-        "--watchdog", type=int, metavar="S", help=f"ends a process stuck for so many seconds (default {WATCHDOG})"
+        "--process_id",
+        type=int,
+        metavar="I",
+        help="0 to N - 1; process 0 writes the log and the result",
+    )
+    group.add_argument(
+        "--num_processes", type=int, metavar="N", help="1: this host alone, on Cloud TPU too"
+    )
+    group.add_argument(
+        "--bind",
+        metavar="HOST:PORT",
+        help="where process 0 listens, if not at --coordinator; 0.0.0.0: everywhere",
+    )
+    group.add_argument(
+        "--heartbeat",
+        type=int,
+        metavar="S",
+        help=f"a process silent for so many seconds is lost (default {HEARTBEAT})",
+    )
+    group.add_argument(
+        "--watchdog",
+        type=int,
+        metavar="S",
+        help=f"ends a process stuck for so many seconds (default {WATCHDOG})",
     )
 
 
 def of(port: int, process: int, processes: int) -> list[str]:
     """Those of a process, where all run on this machine."""
-    return [f"--coordinator=127.0.0.1:{port}", f"--process_id={process}", f"--num_processes={processes}"]
+    return [
+        f"--coordinator=127.0.0.1:{port}",
+        f"--process_id={process}",
+        f"--num_processes={processes}",
+    ]
 
 
 def free_port() -> int:
@@ -41,7 +65,8 @@ def free_port() -> int:
 
 
 def alone(flags) -> bool:
-    """Whether they are of a process without others. Raises BadInput where some are missing, or cannot be."""
+    """Whether they are of a process without others. Raises BadInput where some are missing, or
+    cannot be."""
     missing = [flag for flag in THREE if getattr(flags, flag[2:]) is None]
     for name in ("num_processes", "heartbeat", "watchdog"):
         value = getattr(flags, name)
@@ -53,7 +78,9 @@ def alone(flags) -> bool:
     for name in ("coordinator", "bind"):
         value = getattr(flags, name)
         host, _, port = (value or "").rpartition(":")
-        if value is not None and not (host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 2**16):
+        if value is not None and not (
+            host and re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 2**16
+        ):
             raise BadInput(f"--{name}: {value!r} must be HOST:PORT, such as 127.0.0.1:8476")
     if 0 < len(missing) < 3 and flags.num_processes != 1:
         raise BadInput(f"{missing[0]}: is missing; several hosts need {', '.join(THREE)}")
@@ -61,7 +88,9 @@ def alone(flags) -> bool:
         return False
     for name in ("bind", "heartbeat", "watchdog"):
         if getattr(flags, name) is not None:
-            raise BadInput(f"--{name}: is of several hosts, which need {', '.join(THREE)}; leave it out")
+            raise BadInput(
+                f"--{name}: is of several hosts, which need {', '.join(THREE)}; leave it out"
+            )
     return True
 
 

@@ -1,7 +1,9 @@
-"""Several hosts: a process on each runs the same command. They meet, compare what they are about to run, and end together.
+"""Several hosts: a process on each runs the same command. They meet, compare what they are about to
+run, and end together.
 
-The key-value store of jax.distributed, which process 0 holds, carries a sign of life of each process every second, last
-words, and the wish to stop. Of a process alone every function here is trivial.
+The key-value store of jax.distributed, which process 0 holds, carries a sign of life of each
+process every second, last words, and the wish to stop. Of a process alone every function here is
+trivial.
 """
 
 import collections
@@ -26,7 +28,8 @@ _pod = None
 
 
 def initialise(flags, command: str) -> None:
-    """Connects the processes, the first time that it is called; before JAX looks for devices. Raises BadInput."""
+    """Connects the processes, the first time that it is called; before JAX looks for devices.
+    Raises BadInput."""
     global _pod
     if _pod:
         return
@@ -38,13 +41,19 @@ def initialise(flags, command: str) -> None:
 
     heartbeat = flags.heartbeat or host_flags.HEARTBEAT
     where = flags.coordinator or "process 0"
-    with _waiting(command, f"for {flags.num_processes or 'all'} processes to connect to {where}", CONNECT):
+    with _waiting(
+        command, f"for {flags.num_processes or 'all'} processes to connect to {where}", CONNECT
+    ):
         jax.distributed.initialize(
             flags.coordinator,
             flags.num_processes,
             flags.process_id,
-            coordinator_bind_address=flags.bind or flags.coordinator or f"{_first_interface()}:8482",  # the port is JAX's
-            initialization_timeout=2 * CONNECT,  # and the next are JAX's own, which would end it without a line of ours
+            # the port is JAX's
+            coordinator_bind_address=flags.bind
+            or flags.coordinator
+            or f"{_first_interface()}:8482",
+            # and the next are JAX's own, which would end it without a line of ours
+            initialization_timeout=2 * CONNECT,
             heartbeat_timeout_seconds=max(120, 2 * heartbeat),
         )
     interruption.take_signals()
@@ -61,7 +70,10 @@ class _waiting:
     """Says what is waited for, and ends the process after `limit` seconds."""
 
     def __init__(self, command, what, limit):
-        self.over, self.thread = threading.Event(), threading.Thread(target=self._say, args=(command, what, limit), daemon=True)
+        self.over, self.thread = (
+            threading.Event(),
+            threading.Thread(target=self._say, args=(command, what, limit), daemon=True),
+        )
 
     def _say(self, command, what, limit):
         for seconds in range(SAY, limit + 1, SAY):
@@ -103,7 +115,8 @@ class Pod:
         return f"process {process} ({self.hosts[process]})"
 
     def alive(self) -> None:
-        """Puts the watchdog off. Its thread is C's: it ends a process that hangs inside of a library too."""
+        """Puts the watchdog off. Its thread is C's: it ends a process that hangs inside of a
+        library too."""
         faulthandler.dump_traceback_later(self.watchdog, exit=True)
 
     def set(self, key: str, value: str) -> None:
@@ -123,7 +136,9 @@ class Pod:
         values = []
         for process in range(self.count):
             while (value := self.get(key, process)) is None:
-                print(f"{self.command}: waiting for {self.name(process)}", file=sys.stderr, flush=True)
+                print(
+                    f"{self.command}: waiting for {self.name(process)}", file=sys.stderr, flush=True
+                )
             values.append(value)
         return values
 
@@ -136,16 +151,26 @@ class Pod:
         before, silent, waited = {}, collections.Counter(), (0, 0)
         for beat in range(sys.maxsize):
             self.set("alive", json.dumps([beat, self.passed, self.step]))
-            if self.over.wait(1):  # seconds are counted, not measured: what stops this process too makes no other one lost
+            # seconds are counted, not measured: what stops this process too makes no other one lost
+            if self.over.wait(1):
                 return
-            now = {key.removeprefix("canon/"): value for key, value in self.client.key_value_dir_get("canon/")}
+            now = {
+                key.removeprefix("canon/"): value
+                for key, value in self.client.key_value_dir_get("canon/")
+            }
             for p in set(range(self.count)) - {self.me}:
                 if f"words/{p}" in now:
                     line, code = json.loads(now[f"words/{p}"])
                     self._end(f"{self.name(p)} ended: {line}", code)
-                silent[p] = silent[p] + 1 if now.get(f"alive/{p}") == before.get(f"alive/{p}") else 0
+                silent[p] = (
+                    silent[p] + 1 if now.get(f"alive/{p}") == before.get(f"alive/{p}") else 0
+                )
                 if silent[p] > self.heartbeat:
-                    self._end(f"{self.name(p)} is lost, silent for {silent[p]} s; the same command goes on", LOST)
+                    self._end(
+                        f"{self.name(p)} is lost, silent for {silent[p]} s; the same command goes "
+                        "on",
+                        LOST,
+                    )
             if any(key.startswith("stop/") for key in now):
                 with self.lock:
                     self._answer()
@@ -155,11 +180,19 @@ class Pod:
             before = now
 
     def _say_for_whom(self, now: dict[str, str]) -> None:
-        others = {p: json.loads(now[f"alive/{p}"]) for p in range(self.count) if p != self.me and f"alive/{p}" in now}
+        others = {
+            p: json.loads(now[f"alive/{p}"])
+            for p in range(self.count)
+            if p != self.me and f"alive/{p}" in now
+        }
         behind = [p for p, (_, passed, _) in others.items() if passed < self.passed]
         if behind:
             who = ", ".join(f"{self.name(p)} at step {others[p][2]:,}" for p in behind)
-            print(f"{self.command}: at step {self.step:,}, waiting for {who}", file=sys.stderr, flush=True)
+            print(
+                f"{self.command}: at step {self.step:,}, waiting for {who}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _end(self, line: str, code: int):
         if not self.over.is_set():
@@ -172,7 +205,8 @@ class Pod:
             self.set("passed", str(self.passed))
 
     def requested(self, step: int, wanted: bool) -> bool:
-        """Every process says how far it was when it heard of the wish; all end at the first question after the furthest.
+        """Every process says how far it was when it heard of the wish; all end at the first
+        question after the furthest.
 
         The thread answers, as the main one may be waiting for devices that wait for who is behind.
         """
@@ -192,7 +226,8 @@ class Pod:
 
 
 def requested(step: int, wanted: bool) -> bool:
-    """Whether all processes end now, as one of them `wanted`; asked by all of them equally often."""
+    """Whether all processes end now, as one of them `wanted`; asked by all of them equally
+    often."""
     return _pod.requested(step, wanted) if _pod else wanted
 
 
@@ -203,12 +238,14 @@ def alive() -> None:
 
 
 def share(value: str = "") -> list[str]:
-    """The value of each process, in order, once all have come here; who is missing is named every few seconds."""
+    """The value of each process, in order, once all have come here; who is missing is named every
+    few seconds."""
     return _pod.share(value) if _pod else [value]
 
 
 def compare(facts: Callable[[], dict[str, object]]) -> None:
-    """Raises BadInput, the same in every process, if one of them has other facts; it is named, and what is other.
+    """Raises BadInput, the same in every process, if one of them has other facts; it is named, and
+    what is other.
 
     Two processes cannot say who of them is the odd one: then it is not process 0.
     """
@@ -221,9 +258,14 @@ def compare(facts: Callable[[], dict[str, object]]) -> None:
         common = collections.Counter(texts).most_common(1)[0][0]
         for process, text in enumerate(texts):
             if text != common:
-                differing.setdefault(process, []).append(f"{key} is {text}, not {common}".replace('"', ""))
+                differing.setdefault(process, []).append(
+                    f"{key} is {text}, not {common}".replace('"', "")
+                )
     if differing:
-        of_each = (f"{_pod.name(process)} differs from the others: {'; '.join(what)}" for process, what in differing.items())
+        of_each = (
+            f"{_pod.name(process)} differs from the others: {'; '.join(what)}"
+            for process, what in differing.items()
+        )
         refuse("; ".join(of_each))
 
 
@@ -244,13 +286,15 @@ def name(process: int) -> str:
 
 
 def blame(error: Exception) -> None:
-    """Where the error is that of a connection, it waits to hear whose end it was; who hears it ends with that line."""
+    """Where the error is that of a connection, it waits to hear whose end it was; who hears it ends
+    with that line."""
     if _pod and any(word in str(error) for word in ("Gloo", "UNAVAILABLE", "DEADLINE_EXCEEDED")):
         time.sleep(_pod.heartbeat + SAY)
 
 
 def leave(line: str, code: int, *, together: bool) -> None:
-    """The end of this process. together: all come here, and wait for each other; if not, the others end too, with this line."""
+    """The end of this process. together: all come here, and wait for each other; if not, the others
+    end too, with this line."""
     if _pod is None or _pod.over.is_set():
         return
     if together:

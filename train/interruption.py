@@ -1,4 +1,5 @@
-"""SIGTERM and Ctrl-C: a training that hears one saves a checkpoint, ends with code 75, and goes on by the same command."""
+"""SIGTERM and Ctrl-C: a training that hears one saves a checkpoint, ends with code 75, and goes on
+by the same command."""
 
 import contextlib
 import os
@@ -14,10 +15,11 @@ _held = _listening = False
 
 
 def listen(command: str) -> None:
-    """Signals are heard from now on, by a thread: a main thread that compiles for a minute would not hear them.
+    """Signals are heard from now on, by a thread: a main thread that compiles for a minute would
+    not hear them.
 
-    Where nothing is `held` the first ends the process at once, with code 75, as there is nothing to save; a second Ctrl-C ends
-    it at once wherever it is, with 130.
+    Where nothing is `held` the first ends the process at once, with code 75, as there is nothing to
+    save; a second Ctrl-C ends it at once wherever it is, with 130.
     """
     global _listening
     _listening = True
@@ -31,7 +33,8 @@ def listen(command: str) -> None:
 def take_signals() -> None:
     """Again after a library has taken them, as jax.distributed.initialize does with SIGTERM."""
     for number in SIGNALS if _listening else ():
-        if signal.getsignal(number) != signal.SIG_IGN:  # what nohup and a script's & leave alone stays so
+        # what nohup and a script's & leave alone stays so
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: None)  # it wakes the thread, no more
 
 
@@ -74,5 +77,6 @@ def held():
 
 
 def requested(step: int) -> bool:
-    """Whether to save and end now, before `step` is evaluated or trained further; several processes answer alike."""
+    """Whether to save and end now, before `step` is evaluated or trained further; several processes
+    answer alike."""
     return hosts.requested(step, bool(_heard))

@@ -15,14 +15,17 @@ SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one de
     "devices": ("seeds", "map"),  # each device its own seeds, one after the other
     "devices+vmap": ("seeds", "vmap"),  # each device its own seeds, as one batched program
 }
-HEAVY = 1_000_000  # parameters to an example of the batch, above which one CPU device was faster than two: scripts.bench cnn
+# parameters to an example of the batch, above which one CPU device was faster than two:
+# scripts.bench cnn
+HEAVY = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """What each device holds."""
 
-    devices: tuple[jax.Device, ...]  # of all processes, as many of each, in the order of the processes
+    # of all processes, as many of each, in the order of the processes
+    devices: tuple[jax.Device, ...]
     seeds: str  # one of SEEDS
 
     @property
@@ -33,7 +36,8 @@ class Layout:
 
     @property
     def axis(self) -> str | None:
-        """The axis that the batch is divided over, if it is. One device has none: a sum over one costs a copy of its terms."""
+        """The axis that the batch is divided over, if it is. One device has none: a sum over one
+        costs a copy of its terms."""
         return AXIS if SEEDS[self.seeds][0] == "batch" and len(self.devices) > 1 else None
 
 
@@ -41,36 +45,58 @@ def available_devices() -> list[jax.Device]:
     """Of all processes; the first to ask starts JAX. Raises BadInput where it finds none."""
     try:
         return jax.devices()
-    except (RuntimeError, AssertionError) as error:  # an assertion for a platform that it knows, without the package for it
+    # an assertion for a platform that it knows, without the package for it
+    except (RuntimeError, AssertionError) as error:
         hosts.blame(error)
-        why = reason(error).partition(" (")[0] if str(error) else "no package for it is installed"  # JAX's advice in brackets
+        # JAX's advice in brackets
+        why = reason(error).partition(" (")[0] if str(error) else "no package for it is installed"
         platforms = os.environ.get("JAX_PLATFORMS", "")
-        names = ("JAX_PLATFORMS", "XLA_FLAGS") if "cpu" in (platforms or "cpu") else ("JAX_PLATFORMS",)
-        given = " and ".join(f"{name}={os.environ[name]!r}" for name in names if os.environ.get(name))
-        raise BadInput(f"JAX finds no device with {given or 'JAX_PLATFORMS unset'}: {why}; unset it, or set another") from None
+        names = (
+            ("JAX_PLATFORMS", "XLA_FLAGS") if "cpu" in (platforms or "cpu") else ("JAX_PLATFORMS",)
+        )
+        given = " and ".join(
+            f"{name}={os.environ[name]!r}" for name in names if os.environ.get(name)
+        )
+        raise BadInput(
+            f"JAX finds no device with {given or 'JAX_PLATFORMS unset'}: {why}; unset it, or set "
+            "another"
+        ) from None
 
 
 def choose_devices(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
-    """The given number of devices, or the most that divide the work evenly, as many of each process. Raises BadInput
-    where they cannot."""
+    """The given number of devices, or the most that divide the work evenly, as many of each
+    process. Raises BadInput where they cannot."""
     available, processes = available_devices(), jax.process_count()
     of_process = [[d for d in available if d.process_index == p] for p in range(processes)]
     if len({len(own) for own in of_process}) > 1:
         counts = ", ".join(f"process {p} has {len(own)}" for p, own in enumerate(of_process))
-        raise BadInput(f"parallel.devices: processes must have equal numbers of devices, but {counts}")
-    work, name = (batch_size, "data.batch_size") if SEEDS[seeds][0] == "batch" else (n_seeds, "the number of seeds")
+        raise BadInput(
+            f"parallel.devices: processes must have equal numbers of devices, but {counts}"
+        )
+    work, name = (
+        (batch_size, "data.batch_size")
+        if SEEDS[seeds][0] == "batch"
+        else (n_seeds, "the number of seeds")
+    )
     fitting = [d for d in range(processes, len(available) + 1, processes) if work % d == 0]
     count = devices or max(fitting, default=len(available))
     if count > len(available):
-        raise BadInput(f"parallel.devices: {count}, but there are {len(available)} ({available[0].device_kind})")
+        raise BadInput(
+            f"parallel.devices: {count}, but there are {len(available)} "
+            f"({available[0].device_kind})"
+        )
     if count not in fitting:
         of_all = f" of {processes} processes" if processes > 1 else ""
-        raise BadInput(f"parallel.devices: {name} {work} does not divide over {count} devices{of_all}; {fitting or 'none'} do")
+        raise BadInput(
+            f"parallel.devices: {name} {work} does not divide over {count} devices{of_all}; "
+            f"{fitting or 'none'} do"
+        )
     return Layout(tuple(d for own in of_process for d in own[: count // processes]), seeds)
 
 
 def is_heavy(layout: Layout, parameters: int, batch_size: int) -> bool:
-    """Whether a CPU's devices that divide a batch lose more to the parameters, which each holds and updates, than they gain."""
+    """Whether a CPU's devices that divide a batch lose more to the parameters, which each holds and
+    updates, than they gain."""
     if not layout.axis or layout.devices[0].platform != "cpu" or jax.process_count() > 1:
         return False
     return parameters > HEAVY * batch_size

@@ -1,4 +1,5 @@
-"""What a run says while it goes: the terminal, metrics.jsonl, TensorBoard. Written by process 0 alone."""
+"""What a run says while it goes: the terminal, metrics.jsonl, TensorBoard. Written by process 0
+alone."""
 
 import contextlib
 import json
@@ -28,7 +29,8 @@ def nan_to_none(value):
 
 
 def read(workdir: epath.Path) -> list[dict]:
-    """The records of a run: {"step", "split", metric: [one value per seed], ...}. A last line cut short by a kill is left out.
+    """The records of a run: {"step", "split", metric: [one value per seed], ...}. A last line cut
+    short by a kill is left out.
 
     Raises BadInput where another line is damaged.
     """
@@ -38,11 +40,21 @@ def read(workdir: epath.Path) -> list[dict]:
         try:
             record = json.loads(line)
             records.append(dict(record, step=int(record["step"]), split=str(record["split"])))
-            metrics = {key: value for key, value in record.items() if key not in ("step", "split", *OF_THE_RUN)}
-            if not all(isinstance(value, list) and all(map(_is_number, value)) for value in metrics.values()):
+            metrics = {
+                key: value
+                for key, value in record.items()
+                if key not in ("step", "split", *OF_THE_RUN)
+            }
+            if not all(
+                isinstance(value, list) and all(map(_is_number, value))
+                for value in metrics.values()
+            ):
                 raise ValueError("a metric is no list of numbers")
         except (ValueError, TypeError, KeyError):
-            raise BadInput(f"--workdir: line {number} of {file} is damaged; delete it, or use another --workdir") from None
+            raise BadInput(
+                f"--workdir: line {number} of {file} is damaged; delete it, or use another "
+                "--workdir"
+            ) from None
     return records
 
 
@@ -59,12 +71,14 @@ def write_whole(path: epath.Path, text: str) -> None:
 
 class _Console(rich.console.Console):
     def on_broken_pipe(self):
-        raise  # the BrokenPipeError, which ends the command by errors.exit_with; rich would end it with 1 and no word
+        # the BrokenPipeError, which ends the command by errors.exit_with; rich would end it with 1
+        # and no word
+        raise
 
 
 class Log:
-    """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the file, with `evaluates` also
-    the evaluation of that step."""
+    """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the
+    file, with `evaluates` also the evaluation of that step."""
 
     def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int, evaluates: bool = True):
         self.workdir = workdir
@@ -76,12 +90,17 @@ class Log:
         self._board = None
         if self._writes:
             stay = [r for r in read(workdir) if r["step"] <= resumed_at]
-            kept = [r for r in stay if r["step"] < resumed_at or r["split"] == "train" or not evaluates]
+            kept = [
+                r for r in stay if r["step"] < resumed_at or r["split"] == "train" or not evaluates
+            ]
             self._lines = [json.dumps(record) + "\n" for record in kept]
             write_whole(self._file, "".join(self._lines))
             self._events = workdir / "tensorboard"
-            self._away = None if self._local else tempfile.TemporaryDirectory()  # which is gone with this object
-            self._board = Board(epath.Path(self._away.name) if self._away else self._events, resumed_at)
+            # which is gone with this object
+            self._away = None if self._local else tempfile.TemporaryDirectory()
+            self._board = Board(
+                epath.Path(self._away.name) if self._away else self._events, resumed_at
+            )
         columns = rich.progress
         self._progress = columns.Progress(
             columns.BarColumn(bar_width=24),
@@ -111,7 +130,8 @@ class Log:
         self._progress.update(self._bar, completed=step)
 
     def record(self, step: int, split: str, metrics: dict[str, np.ndarray], **extra: float) -> None:
-        """metrics: [S] each, one value per seed. extra: numbers of the whole run, such as examples_per_s.
+        """metrics: [S] each, one value per seed. extra: numbers of the whole run, such as
+        examples_per_s.
 
         A seed that is done has no training, so no lr: it counts in no mean of training.
         """
@@ -129,8 +149,14 @@ class Log:
             self._board.add(f"{split}/{name}", float(np.mean(value)), step)
         for name, value in extra.items():
             self._board.add(f"{split}/{name}", value, step)
-        shown = "  ".join(f"{name} {summary(value)}" for name, value in metrics.items() if name not in ("lr", "grad_norm"))
-        shown += "".join(f"  {value:,.0f} {name.replace('_per_', '/')}" for name, value in extra.items())
+        shown = "  ".join(
+            f"{name} {summary(value)}"
+            for name, value in metrics.items()
+            if name not in ("lr", "grad_norm")
+        )
+        shown += "".join(
+            f"  {value:,.0f} {name.replace('_per_', '/')}" for name, value in extra.items()
+        )
         self.say(f"step {step:>{len(str(self._steps))}}  {split:<5}  {shown}")
         if split == "train":
             self._progress.update(self._bar, now=shown)

@@ -1,4 +1,5 @@
-"""run(experiment, ...): the only loop. Its order is fixed: evaluate if due, checkpoint if due, step."""
+"""run(experiment, ...): the only loop. Its order is fixed: evaluate if due, checkpoint if due,
+step."""
 
 import collections
 import contextlib
@@ -29,7 +30,8 @@ from train.trained import VOCABULARY
 
 
 def fresh_state(experiment: Experiment) -> TrainState:
-    """The state of every seed before its first step, [S, ...] numpy leaves; each seed's is made alone."""
+    """The state of every seed before its first step, [S, ...] numpy leaves; each seed's is made
+    alone."""
     quickly = {
         "xla_backend_optimization_level": 0
     }  # it runs once, and the draws compile in a fraction of the time, bits the same
@@ -38,23 +40,27 @@ def fresh_state(experiment: Experiment) -> TrainState:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
 
 
-def restored(experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn) -> tuple[tuple, dict] | None:
-    """((state, sums), meta) of the newest sound checkpoint. Raises BadInput if it is not of this code or this data."""
+def restored(
+    experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn
+) -> tuple[tuple, dict] | None:
+    """((state, sums), meta) of the newest sound checkpoint. Raises BadInput if it is not of this
+    code or this data."""
     try:
         found = checkpoints.restore((experiment.state, no_sums(experiment)), warn)
     except ValueError as error:
         raise BadInput(f"--workdir: {error}") from error
     if found and found[1]["data"] != data_digest:
         raise BadInput(
-            f"--workdir: this run was trained on other data (digest {found[1]['data'][:12]}, now {data_digest[:12]}); "
+            f"--workdir: this run was trained on other data (digest {found[1]['data'][:12]}, now "
+            f"{data_digest[:12]}); "
             "name its data.source, or use a new --workdir"
         )
     return found
 
 
 def evaluate(program: Program, carry, stopped: Callable[[], bool] = lambda: False):
-    """The carry, and {split: totals on the devices}, of each seed or ensemble; each example counted once. stopped: as in
-    Program.evaluate."""
+    """The carry, and {split: totals on the devices}, of each seed or ensemble; each example counted
+    once. stopped: as in Program.evaluate."""
     ensembles, totals = program.experiment.ensemble > 1, {}
     judge, judged = program.ensembles(carry) if ensembles else (program, carry)
     for split in program.experiment.dataset.evals:
@@ -62,34 +68,62 @@ def evaluate(program: Program, carry, stopped: Callable[[], bool] = lambda: Fals
     return carry if ensembles else judged, totals
 
 
-def run(experiment: Experiment, workdir: epath.Path, header, config: str, *, data_digest: str, started: float) -> dict:
+def run(
+    experiment: Experiment,
+    workdir: epath.Path,
+    header,
+    config: str,
+    *,
+    data_digest: str,
+    started: float,
+) -> dict:
     """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
 
     header: lines to say before anything is compiled. config: what config.json is to hold.
     started: time.perf_counter() when the command began.
-    Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every seed was done.
-    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all sessions of the run, "steps",
-    "stopped": the step at which each seed was done, or None}.
-    Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and OSError.
+    Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every
+    seed was done.
+    Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all
+    sessions of the run, "steps", "stopped": the step at which each seed was done, or None}.
+    Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and
+    OSError.
     """
     warnings = []
     if hosts.first():
         _room_for(experiment.state, workdir)
-    with interruption.held(), Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
+    with (
+        interruption.held(),
+        Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints,
+    ):
         found = restored(experiment, checkpoints, data_digest, warnings.append)
-        (state, sums), meta = found or ((fresh_state(experiment), None), {"seconds": 0.0, "spent": 0.0, "step": 0})
+        (state, sums), meta = found or (
+            (fresh_state(experiment), None),
+            {"seconds": 0.0, "spent": 0.0, "step": 0},
+        )
         resumed_at = meta["step"]
-        hosts.compare(lambda: {"the step to go on from": resumed_at, "the state there": digest(flatten(state, sums or {}))})
+        hosts.compare(
+            lambda: {
+                "the step to go on from": resumed_at,
+                "the state there": digest(flatten(state, sums or {})),
+            }
+        )
         checkpoints.discard_after(resumed_at)
         if hosts.first():
             write_whole(workdir / "config.json", config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
-        again = resumed_at == experiment.steps or _due(resumed_at, experiment.eval_every) or bool(experiment.stop.metric)
+        again = (
+            resumed_at == experiment.steps
+            or _due(resumed_at, experiment.eval_every)
+            or bool(experiment.stop.metric)
+        )
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at, evaluates=again) as log:
             for line in [*header, *warnings]:
                 log.say(line)
-            log.say(f"run     {workdir}: " + (f"resuming at step {resumed_at:,}" if found else "starting fresh"))
+            log.say(
+                f"run     {workdir}: "
+                + (f"resuming at step {resumed_at:,}" if found else "starting fresh")
+            )
             with contextlib.closing(Program(experiment)) as program:
                 return _loop(program, state, sums, meta, checkpoints, log, data_digest, started)
 
@@ -99,8 +133,8 @@ def _due(step: int, every: float) -> bool:
 
 
 def _room_for(state: TrainState, workdir: epath.Path) -> None:
-    """Raises BadInput where the memory has no room for the state, or a local disk none for one checkpoint more: noticed here,
-    not after hours."""
+    """Raises BadInput where the memory has no room for the state, or a local disk none for one
+    checkpoint more: noticed here, not after hours."""
     needed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if memory < needed:
@@ -116,13 +150,17 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
     experiment = program.experiment
     carry = program.start(state, sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
-    spent, since = meta.get("spent", 0.0), time.perf_counter()  # seconds of training since the sums were taken: until `since`
+    # seconds of training since the sums were taken: until `since`
+    spent, since = meta.get("spent", 0.0), time.perf_counter()
     step = resumed_at = saved = meta["step"]
     stop = experiment.stop
-    judge, judged_by = next(iter(experiment.dataset.evals)), experiment.task.metric  # a checkpoint is the best: lower is better
+    # a checkpoint is the best: lower is better
+    judge, judged_by = next(iter(experiment.dataset.evals)), experiment.task.metric
     pending, latest = [], {}
     records = log_lib.read(log.workdir)
-    scores = {r["step"]: _mean(r[judged_by]) for r in records if r["split"] == judge and judged_by in r}
+    scores = {
+        r["step"]: _mean(r[judged_by]) for r in records if r["split"] == judge and judged_by in r
+    }
     known = _done(records, stop, len(experiment.seeds)).tolist(), [*scores.items()]
     known = json.loads(hosts.share(json.dumps(known))[0])  # as process 0 reads its own file
     done = np.array(known[0])
@@ -150,7 +188,9 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             if training:
                 end_if_nonfinite(at, None, totals)
                 with beside_training():
-                    extra = {"examples_per_s": totals["steps"].sum() * experiment.batch_size / spent}
+                    extra = {
+                        "examples_per_s": totals["steps"].sum() * experiment.batch_size / spent
+                    }
                     spent = 0.0
             else:
                 latest.update({f"{split}/{name}": value for name, value in metrics.items()})
@@ -167,11 +207,17 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         checkpoints.wait()
         found = restored(experiment, checkpoints, data_digest, log.say)
         good, first = (found[0][0], found[1]["step"]) if found else (fresh_state(experiment), 0)
-        log.say(f"the loss or its gradient is not finite by step {at:,}; looking for where, from step {first:,}")
+        log.say(
+            f"the loss or its gradient is not finite by step {at:,}; looking for where, from step "
+            f"{first:,}"
+        )
         where = nonfinite.explain(program, good, first, at, done)
-        kept = f"the checkpoint of step {first:,} is good" if found else "there is no checkpoint yet"
+        kept = (
+            f"the checkpoint of step {first:,} is good" if found else "there is no checkpoint yet"
+        )
         raise NonFinite(
-            f"the loss or its gradient is not finite {where}; {kept}; lower optim.lr, set optim.clip_norm, or "
+            f"the loss or its gradient is not finite {where}; {kept}; lower optim.lr, set "
+            "optim.clip_norm, or "
             "optim.skip_nonfinite=true"
         )
 
@@ -186,7 +232,8 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         saved = step
 
     def end_if_requested():
-        """The checkpoint between two regular ones holds the sums not yet logged, and is taken before its step is evaluated."""
+        """The checkpoint between two regular ones holds the sums not yet logged, and is taken
+        before its step is evaluated."""
         if interruption.requested(step):
             write_pending()
             if step > saved:
@@ -213,7 +260,9 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         evaluating = due(experiment.eval_every)
         if evaluating:
             evaluate_all()
-        judged = not stop.last and any(stop.metric.startswith(f"{split}/") for _, split, _ in pending)
+        judged = not stop.last and any(
+            stop.metric.startswith(f"{split}/") for _, split, _ in pending
+        )
         if boundary or judged:  # a seed that is done takes no further step
             write_pending()
         if boundary and stop.last:
@@ -226,14 +275,23 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             save()
         if last:
             steps_of_seeds = program.fetch(carry[0].step)
-            stopped = [int(at) if yes else None for at, yes in zip(steps_of_seeds, done, strict=True)]
-            return {"metrics": latest, "seconds": time.perf_counter() - begun, "steps": step, "stopped": stopped}
+            stopped = [
+                int(at) if yes else None for at, yes in zip(steps_of_seeds, done, strict=True)
+            ]
+            return {
+                "metrics": latest,
+                "seconds": time.perf_counter() - begun,
+                "steps": step,
+                "stopped": stopped,
+            }
         cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)
         until = min(experiment.steps, *(next_due(step, every) for every in cadences))
         steps = min(until - step, experiment.steps_per_dispatch)
         carry, ticket = program.train(carry, step, steps, done)
         if started is not None:
-            log.say(f"start   {time.perf_counter() - started:.1f} s from the command to its first step")
+            log.say(
+                f"start   {time.perf_counter() - started:.1f} s from the command to its first step"
+            )
             started = None
         step += steps
         waiting.append((step, ticket))
@@ -249,7 +307,11 @@ def _done(records: list[dict], stop: Stop, seeds: int) -> np.ndarray:
     if stop.last:
         return np.zeros(seeds, bool)
     split, _, name = stop.metric.partition("/")
-    values = [[np.nan if v is None else v for v in r[name]] for r in records if r["split"] == split and name in r]
+    values = [
+        [np.nan if v is None else v for v in r[name]]
+        for r in records
+        if r["split"] == split and name in r
+    ]
     return (np.array(values).reshape(-1, seeds) <= stop.at_most).any(axis=0)
 
 

@@ -5,8 +5,30 @@ import numpy as np
 
 Sums = dict[str, jax.Array]  # "loss": float32 [], "count": int32 [], ...: totals, never means
 KNOWN = {  # what `finish` makes its metrics of
-    *("loss", "count", "correct", "answers", "among5", "squared_error", "absolute_error", "items", "nats", "tokens", "edits"),
-    *("reference", "wrong", "sequences", "cosine", "distance", "lr", "grad_norm", "steps", "skipped"),
+    *(
+        "loss",
+        "count",
+        "correct",
+        "answers",
+        "among5",
+        "squared_error",
+        "absolute_error",
+        "items",
+        "nats",
+        "tokens",
+        "edits",
+    ),
+    *(
+        "reference",
+        "wrong",
+        "sequences",
+        "cosine",
+        "distance",
+        "lr",
+        "grad_norm",
+        "steps",
+        "skipped",
+    ),
 }
 
 
@@ -17,11 +39,12 @@ def merge(a: Sums, b: Sums) -> Sums:
 def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means over the counted items, for whatever leading shape (seeds).
 
-    loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean squared error in the target's
-    units squared; mae: mean absolute error; perplexity of a token, and bits a token; token_error: edits in percent of the
-    reference's tokens; sequence_error: wrong sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm:
-    means over the training steps; skipped, where it is not 0: how many of these changed nothing; a sum of another name: its
-    mean over the count. NaN where nothing was counted.
+    loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean
+    squared error in the target's units squared; mae: mean absolute error; perplexity of a token,
+    and bits a token; token_error: edits in percent of the reference's tokens; sequence_error: wrong
+    sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the
+    training steps; skipped, where it is not 0: how many of these changed nothing; a sum of another
+    name: its mean over the count. NaN where nothing was counted.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
 
@@ -45,7 +68,10 @@ def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "wrong" in sums:
         metrics["sequence_error"] = 100 * per("wrong", "sequences")
     if "cosine" in sums:
-        metrics["cosine"], metrics["rms"] = per("cosine", "items"), np.sqrt(per("distance", "items"))
+        metrics["cosine"], metrics["rms"] = (
+            per("cosine", "items"),
+            np.sqrt(per("distance", "items")),
+        )
     metrics |= {name: per(name, "count") for name in sorted(sums.keys() - KNOWN)}
     for name in ("lr", "grad_norm"):
         if name in sums:

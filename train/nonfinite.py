@@ -15,13 +15,24 @@ from train.state import DATA, TrainState, stream
 
 
 def bad_seeds(state: TrainState | None, sums: Sums) -> np.ndarray:
-    """Whose loss, gradient, parameters or statistics are not finite, bool [S]; of host arrays [S, ...]."""
-    leaves = [sums["loss"], sums["grad_norm"], *jax.tree.leaves((state.params, state.model_state) if state else ())]
-    return np.any([~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in map(np.asarray, leaves)], axis=0)
+    """Whose loss, gradient, parameters or statistics are not finite, bool [S]; of host arrays [S,
+    ...]."""
+    leaves = [
+        sums["loss"],
+        sums["grad_norm"],
+        *jax.tree.leaves((state.params, state.model_state) if state else ()),
+    ]
+    return np.any(
+        [~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in map(np.asarray, leaves)],
+        axis=0,
+    )
 
 
-def explain(program: Program, state: TrainState, step: int, until: int, done: np.ndarray | None = None) -> str:
-    """Trains again from `state`, which is good, from `step` to the first bad step up to `until`, and says what went bad in it.
+def explain(
+    program: Program, state: TrainState, step: int, until: int, done: np.ndarray | None = None
+) -> str:
+    """Trains again from `state`, which is good, from `step` to the first bad step up to `until`,
+    and says what went bad in it.
 
     done: bool [S], the seeds that stay as they are.
     """
@@ -42,11 +53,14 @@ def explain(program: Program, state: TrainState, step: int, until: int, done: np
     seed = int(np.flatnonzero(bad)[0])
     of_seed = f" of seed {e.seeds[seed]}" if len(e.seeds) > 1 else ""
     others = f" (and of {bad.sum() - 1} more)" if bad.sum() > 1 else ""
-    return f"in step {step + 1:,}{of_seed}{others}; first {_first_layer(program, state, step, seed)}"
+    return (
+        f"in step {step + 1:,}{of_seed}{others}; first {_first_layer(program, state, step, seed)}"
+    )
 
 
 def _first_layer(program: Program, state: TrainState, step: int, seed: int) -> str:
-    """Where the first number of the coming step that is not finite stands: in what a layer gives, or in a gradient.
+    """Where the first number of the coming step that is not finite stands: in what a layer gives,
+    or in a gradient.
 
     Layers come in the order of the forward pass; gradients in the opposite one.
     """
@@ -67,15 +81,27 @@ def _first_layer(program: Program, state: TrainState, step: int, seed: int) -> s
         def layer(call, arguments, keywords, context):
             outcome = call(*arguments, **keywords)
             if context.method_name == "__call__":
-                watch(outputs, "/".join(context.module.path) or "the network's output", own["seed"], outcome)
+                watch(
+                    outputs,
+                    "/".join(context.module.path) or "the network's output",
+                    own["seed"],
+                    outcome,
+                )
             return outcome
 
         def look(batch):
             watch(outputs, "the input", own["seed"], batch)
             with nn.intercept_methods(layer):
-                grads, _, _ = step_lib.gradients(now, batch, own["seed"], experiment=e, axis=program.layout.axis)
+                grads, _, _ = step_lib.gradients(
+                    now, batch, own["seed"], experiment=e, axis=program.layout.axis
+                )
             for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
-                watch(gradients, jax.tree_util.keystr(path, simple=True, separator="/"), own["seed"], leaf)
+                watch(
+                    gradients,
+                    jax.tree_util.keystr(path, simple=True, separator="/"),
+                    own["seed"],
+                    leaf,
+                )
             return jnp.zeros([])
 
         key = stream(own["seed"], now.step, DATA)
@@ -84,11 +110,19 @@ def _first_layer(program: Program, state: TrainState, step: int, seed: int) -> s
 
     program.train(program.start(state), step, 1, compiled=program.compile(body))
     jax.effects_barrier()
-    found = {tuple(place) for text in hosts.share(json.dumps(sorted(found))) for place in json.loads(text)}
+    found = {
+        tuple(place)
+        for text in hosts.share(json.dumps(sorted(found)))
+        for place in json.loads(text)
+    }
     number = e.seeds[seed]
     bad = [outputs[k] for k in range(len(outputs)) if (number, "outputs", k) in found]
     if bad:
         return f"in {bad[0]}" if bad[0].startswith("the ") else f"in what {bad[0]} gives"
     bad = [gradients[k] for k in range(len(gradients)) if (number, "gradients", k) in found]
     deepest = [name for layer in reversed(outputs) for name in bad if name.startswith(f"{layer}/")]
-    return f"in the gradient of {(deepest or bad)[0]}" if bad else "in the gradient's norm or the update"
+    return (
+        f"in the gradient of {(deepest or bad)[0]}"
+        if bad
+        else "in the gradient's norm or the update"
+    )

@@ -1,8 +1,10 @@
-"""Optimizers and learning-rate schedules, each by name from a table, put together from optax's parts.
+"""Optimizers and learning-rate schedules, each by name from a table, put together from optax's
+parts.
 
-One update is, in this order: clip; coupled weight decay (L2 in the gradient); the optimizer; decoupled weight decay;
-times the learning rate. The learning rate at step t is  lr * warmup(t) * schedule(t), a function of the steps alone (those
-that optim.skip_nonfinite left out do not count), but for `plateau`, which looks at the training loss.
+One update is, in this order: clip; coupled weight decay (L2 in the gradient); the optimizer;
+decoupled weight decay; times the learning rate. The learning rate at step t is
+lr * warmup(t) * schedule(t), a function of the steps alone (those that optim.skip_nonfinite left
+out do not count), but for `plateau`, which looks at the training loss.
 """
 
 from collections.abc import Callable
@@ -16,11 +18,13 @@ from train.duration import Duration
 
 DECAYS = ("coupled", "decoupled")
 DECAY_MASKS = ("kernels", "all")
-UNDECAYED = ("bias", "coefficient", "scale")  # ends of the names of parameters that are no kernels, whatever their shape
+# ends of the names of parameters that are no kernels, whatever their shape
+UNDECAYED = ("bias", "coefficient", "scale")
 
 
 def decays(name: str) -> bool:
-    """Whether a parameter of that name is a kernel, so that optim.decay_mask="kernels" decays it."""
+    """Whether a parameter of that name is a kernel, so that optim.decay_mask="kernels" decays
+    it."""
     return not name.endswith(UNDECAYED)
 
 
@@ -62,7 +66,8 @@ def adagrad(*, initial: float = 0.1, eps: float = 1e-7):
 
 
 def adadelta(*, rho: float = 0.95, eps: float = 1e-6):
-    """Zeiler 2012, algorithm 1: rho is the decay of both averages, eps is added to both; its step has lr = 1."""
+    """Zeiler 2012, algorithm 1: rho is the decay of both averages, eps is added to both; its step
+    has lr = 1."""
     _below_one(rho=rho)
     _at_least(0, eps=eps)
     return optax.scale_by_adadelta(rho, eps)
@@ -125,9 +130,17 @@ def linear(*, steps, final: float = 0.0):
     return optax.linear_schedule(1.0, final, max(1, steps))
 
 
-def plateau(*, duration, accumulate, factor: float = 0.1, patience: int = 10, cooldown: int = 0, window: Duration = 100):
-    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen for `patience` windows; for
-    `cooldown` windows after that it waits.
+def plateau(
+    *,
+    duration,
+    accumulate,
+    factor: float = 0.1,
+    patience: int = 10,
+    cooldown: int = 0,
+    window: Duration = 100,
+):
+    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen
+    for `patience` windows; for `cooldown` windows after that it waits.
 
     With optim.accumulate it looks at the last batch of each update.
     """
@@ -135,10 +148,19 @@ def plateau(*, duration, accumulate, factor: float = 0.1, patience: int = 10, co
     _at_least(1, patience=patience, window=duration("schedule.window", window))
     _at_least(0, cooldown=cooldown)
     size = max(1, duration("schedule.window", window) // accumulate)  # in updates
-    return optax.contrib.reduce_on_plateau(factor, patience, cooldown=cooldown, accumulation_size=size)
+    return optax.contrib.reduce_on_plateau(
+        factor, patience, cooldown=cooldown, accumulation_size=size
+    )
 
 
-SCHEDULES = dict(constant=constant, step=step, exponential=exponential, cosine=cosine, linear=linear, plateau=plateau)
+SCHEDULES = dict(
+    constant=constant,
+    step=step,
+    exponential=exponential,
+    cosine=cosine,
+    linear=linear,
+    plateau=plateau,
+)
 
 
 class ParameterAverage(NamedTuple):
@@ -146,7 +168,8 @@ class ParameterAverage(NamedTuple):
 
 
 def average_parameters(decay: float) -> optax.GradientTransformation:
-    """Keeps average = decay average + (1 - decay) parameters, from the initial ones; leaves the updates alone."""
+    """Keeps average = decay average + (1 - decay) parameters, from the initial ones; leaves the
+    updates alone."""
 
     def update(updates, state, params):
         new = optax.apply_updates(params, updates)
@@ -157,19 +180,26 @@ def average_parameters(decay: float) -> optax.GradientTransformation:
 
 
 def averaged(opt_state, params):
-    """The parameters to evaluate: their average where optim.ema keeps one, else `params` themselves."""
+    """The parameters to evaluate: their average where optim.ema keeps one, else `params`
+    themselves."""
     kept = _states(opt_state, ParameterAverage)
     return kept[0].average if kept else params
 
 
 def _states(opt_state, kind: type) -> list:
-    """The states of a kind in an optimizer's state; never by a field's name, which a parameter may have too."""
-    return [s for s in jax.tree.leaves(opt_state, is_leaf=lambda s: isinstance(s, kind)) if isinstance(s, kind)]
+    """The states of a kind in an optimizer's state; never by a field's name, which a parameter may
+    have too."""
+    return [
+        s
+        for s in jax.tree.leaves(opt_state, is_leaf=lambda s: isinstance(s, kind))
+        if isinstance(s, kind)
+    ]
 
 
 class Optimizer(NamedTuple):
     update: optax.GradientTransformationExtraArgs  # update(grads, opt_state, params, value=loss)
-    lr: Callable[[jax.Array], jax.Array]  # the learning rate at a step, before what `plateau` makes of it
+    # the learning rate at a step, before what `plateau` makes of it
+    lr: Callable[[jax.Array], jax.Array]
     accumulate: int  # steps an update
 
 
@@ -188,17 +218,21 @@ def build(
     accumulate: int,
     ema: float,
 ) -> Optimizer:
-    """Puts the parts together. `rule` is what an entry of SCHEDULES returned; `warmup` is in steps, in which lr is
-    times `warmup_factor`, or rises if that is 0."""
+    """Puts the parts together. `rule` is what an entry of SCHEDULES returned; `warmup` is in steps,
+    in which lr is times `warmup_factor`, or rises if that is 0."""
     watches_loss = not callable(rule)  # plateau is a transformation: it has a state
 
     def lr_at(step):
         step = step - step % accumulate  # the rate of an update is that of the first of its batches
-        rise = jnp.where(step < warmup, warmup_factor or (step + 1) / warmup, 1.0) if warmup else 1.0
+        rise = (
+            jnp.where(step < warmup, warmup_factor or (step + 1) / warmup, 1.0) if warmup else 1.0
+        )
         return lr * rise * (1.0 if watches_loss else rule(step))
 
     def mask(params):
-        return jax.tree_util.tree_map_with_path(lambda path, _: decay_mask == "all" or decays(path[-1].key), params)
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: decay_mask == "all" or decays(path[-1].key), params
+        )
 
     decayed = [optax.add_decayed_weights(weight_decay, mask)] if weight_decay else []
     parts = [
@@ -214,12 +248,17 @@ def build(
     update = optax.chain(*parts)
     if accumulate > 1:
         several = optax.MultiSteps(update, accumulate)
-        update = optax.GradientTransformationExtraArgs(several.init, several.update)  # its own would drop `value`
+        # its own would drop `value`
+        update = optax.GradientTransformationExtraArgs(several.init, several.update)
     return Optimizer(optax.with_extra_args_support(update), lr_at, accumulate)
 
 
 def learning_rate(optimizer: Optimizer, before, after) -> jax.Array:
-    """The learning rate of the update that led from one opt_state to another, with what `plateau` made of it."""
+    """The learning rate of the update that led from one opt_state to another, with what `plateau`
+    made of it."""
     *_, updates = _states(before, optax.ScaleByScheduleState)
-    plateaus = _states(after, optax.contrib.ReduceLROnPlateauState)  # which looks at the loss of that very step
-    return optimizer.lr(updates.count * optimizer.accumulate) * (plateaus[0].scale if plateaus else 1.0)
+    # which looks at the loss of that very step
+    plateaus = _states(after, optax.contrib.ReduceLROnPlateauState)
+    return optimizer.lr(updates.count * optimizer.accumulate) * (
+        plateaus[0].scale if plateaus else 1.0
+    )

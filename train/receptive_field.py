@@ -7,14 +7,17 @@ from jax.extend import core
 from train.flops import inner
 
 ELEMENTWISE = set(
-    "abs add and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt integer_pow is_finite le log "
-    "log1p logistic lt max min mul name ne neg not or pow reduce_precision rem round rsqrt select_n sign sin sqrt square sub "
+    "abs add and ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt "
+    "integer_pow is_finite le log "
+    "log1p logistic lt max min mul name ne neg not or pow reduce_precision rem round rsqrt "
+    "select_n sign sin sqrt square sub "
     "tanh xor".split()
 )
 
 
 class Field(NamedTuple):
-    """Position p of axis `axis` sees the pixels from low + p stride to high + p stride, padding counted as pixels."""
+    """Position p of axis `axis` sees the pixels from low + p stride to high + p stride, padding
+    counted as pixels."""
 
     axis: int
     low: int
@@ -37,7 +40,8 @@ Fields = tuple[Field | None, Field | None]  # along the image's height and width
 
 
 def fields(jaxpr, image) -> dict[int, Fields]:
-    """id(equation) -> the Fields of its first output, for all equations that depend on the variable `image` [B, H, W, C].
+    """id(equation) -> the Fields of its first output, for all equations that depend on the variable
+    `image` [B, H, W, C].
 
     In a scan every iteration is followed; the last one stays.
     """
@@ -57,7 +61,9 @@ def _run(jaxpr, given: list[Fields | None], seen) -> list[Fields | None]:
         inputs = [None if isinstance(v, core.Literal) else known.get(v) for v in equation.invars]
         if any(inputs):
             outputs = _outputs(equation, inputs, seen)
-            known |= {variable: f for variable, f in zip(equation.outvars, outputs, strict=True) if f}
+            known |= {
+                variable: f for variable, f in zip(equation.outvars, outputs, strict=True) if f
+            }
             seen[id(equation)] = outputs[0] if outputs else None
     return [None if isinstance(v, core.Literal) else known.get(v) for v in jaxpr.outvars]
 
@@ -66,7 +72,8 @@ def _outputs(equation, inputs, seen) -> list[Fields | None]:
     name, bodies = equation.primitive.name, inner(equation)
     if name == "scan":
         return _scan(equation, inputs, seen)
-    called = name not in ("cond", "reduce", "reduce_window")  # the last two's jaxpr joins two numbers
+    # the last two's jaxpr joins two numbers
+    called = name not in ("cond", "reduce", "reduce_window")
     if called and len(bodies) == 1 and len(bodies[0].invars) == len(inputs):
         return _run(bodies[0], inputs, seen)
     along = []
@@ -77,15 +84,22 @@ def _outputs(equation, inputs, seen) -> list[Fields | None]:
 
 
 def _union(parts: list[Field | None]) -> Field | None:
-    if any(part is ALL or part[::3] != parts[0][::3] for part in parts):  # other axes or strides: no window describes it
+    # other axes or strides: no window describes it
+    if any(part is ALL or part[::3] != parts[0][::3] for part in parts):
         return ALL
-    return parts[0]._replace(low=min(part.low for part in parts), high=max(part.high for part in parts))
+    return parts[0]._replace(
+        low=min(part.low for part in parts), high=max(part.high for part in parts)
+    )
 
 
 def _scan(equation, inputs, seen):
     p = equation.params
     first, last = p["num_consts"], p["num_consts"] + p["num_carry"]
-    consts, carry, slices = inputs[:first], inputs[first:last], [_shift(f, -1) for f in inputs[last:]]
+    consts, carry, slices = (
+        inputs[:first],
+        inputs[first:last],
+        [_shift(f, -1) for f in inputs[last:]],
+    )
     stacked = []
     for _ in range(p["length"]):
         outputs = _run(p["jaxpr"].jaxpr, [*consts, *carry, *slices], seen)
@@ -94,12 +108,16 @@ def _scan(equation, inputs, seen):
 
 
 def _shift(both: Fields | None, by: int) -> Fields | None:
-    """Of an array with a new first axis (by = 1) or without its first one (by = -1), where a loop over the image sees ALL."""
-    return both and tuple(ALL if f is ALL or f.axis + by < 0 else f._replace(axis=f.axis + by) for f in both)
+    """Of an array with a new first axis (by = 1) or without its first one (by = -1), where a loop
+    over the image sees ALL."""
+    return both and tuple(
+        ALL if f is ALL or f.axis + by < 0 else f._replace(axis=f.axis + by) for f in both
+    )
 
 
 def _through(equation, operand: int, f: Field) -> Field | None:
-    """What an equation makes of the field of one of its operands. ALL for whatever is not known here: never too small."""
+    """What an equation makes of the field of one of its operands. ALL for whatever is not known
+    here: never too small."""
     name, p = equation.primitive.name, equation.params
     before, after = equation.invars[operand].aval.shape, equation.outvars[0].aval.shape
     if name in ELEMENTWISE:
@@ -110,18 +128,33 @@ def _through(equation, operand: int, f: Field) -> Field | None:
         if operand or side < 0 or p["lhs_dilation"][side] != 1:
             return ALL
         window = equation.invars[1].aval.shape[numbers.rhs_spec[2 + side]]
-        f = f.window(window, p["window_strides"][side], p["padding"][side][0], p["rhs_dilation"][side])
+        f = f.window(
+            window, p["window_strides"][side], p["padding"][side][0], p["rhs_dilation"][side]
+        )
         return f._replace(axis=numbers.out_spec[2 + side])
     if name.startswith("reduce_window"):
-        kinds = ("window_dimensions", "window_strides", "padding", "window_dilation", "base_dilation")
+        kinds = (
+            "window_dimensions",
+            "window_strides",
+            "padding",
+            "window_dilation",
+            "base_dilation",
+        )
         window, stride, padding, dilation, base = (p[kind][f.axis] for kind in kinds)
         return f.window(window, stride, padding[0], dilation) if operand == 0 and base == 1 else ALL
     if name == "slice":
-        f = f._replace(low=f.low + p["start_indices"][f.axis] * f.stride, high=f.high + p["start_indices"][f.axis] * f.stride)
+        f = f._replace(
+            low=f.low + p["start_indices"][f.axis] * f.stride,
+            high=f.high + p["start_indices"][f.axis] * f.stride,
+        )
         return f._replace(stride=f.stride * (p["strides"] or [1] * len(before))[f.axis])
     if name == "pad":
         low, _, interior = p["padding_config"][f.axis]
-        return f._replace(low=f.low - low * f.stride, high=f.high - low * f.stride) if not (operand or interior) else ALL
+        return (
+            f._replace(low=f.low - low * f.stride, high=f.high - low * f.stride)
+            if not (operand or interior)
+            else ALL
+        )
     axis = _axis(name, p, operand, f.axis, before, after)
     return ALL if axis is None else f._replace(axis=axis)
 

@@ -22,14 +22,19 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def git_sha() -> str | None:
-    """The commit of the code, with '+changes' where the tree differs from it; None outside a checkout."""
+    """The commit of the code, with '+changes' where the tree differs from it; None outside a
+    checkout."""
     folder = pathlib.Path(__file__).parent.parent
 
     def git(*arguments):
-        return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", folder, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -37,7 +42,9 @@ def git_sha() -> str | None:
 def sources() -> str:
     """A digest of the code: what is trained, and by which table."""
     folder, h = pathlib.Path(__file__).parent.parent, hashlib.sha256()
-    for path in sorted(p for room in ("architectures", "configs", "train") for p in (folder / room).rglob("*.py")):
+    for path in sorted(
+        p for room in ("architectures", "configs", "train") for p in (folder / room).rglob("*.py")
+    ):
         h.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return h.hexdigest()
 
@@ -45,8 +52,8 @@ def sources() -> str:
 def result(experiment, name: str, command: str, outcome: dict) -> dict:
     """What result.json holds. `command` is the one that makes the run again.
 
-    Metrics are those of the last step; std is the sample deviation over seeds, None for one seed. stopped: the step at which
-    each seed was done, None for one that never was.
+    Metrics are those of the last step; std is the sample deviation over seeds, None for one seed.
+    stopped: the step at which each seed was done, None for one that never was.
     """
 
     def statistics(values):
@@ -73,7 +80,8 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
                 cores=os.cpu_count() if devices[0].platform == "cpu" else None,
             ),
             data=dict(experiment.dataset.metadata) | {"examples": experiment.dataset.examples},
-            versions={"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+            versions={"python": platform.python_version()}
+            | {p: importlib.metadata.version(p) for p in PACKAGES},
             git=git_sha(),
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
@@ -81,12 +89,14 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
 
 
 def origin(document: dict) -> dict[str, str]:
-    """Where a result came from, as columns of a results.csv: data, device, jax, git, data_digest, finished."""
+    """Where a result came from, as columns of a results.csv: data, device, jax, git, data_digest,
+    finished."""
     data, device = document["data"], document["device"]
     examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
     return dict(
         data=f"{data.get('source', 'own')}: {examples}",
-        device=f"{device['kind']} x {device['count']}" + (f", {device['cores']} cores" if device["cores"] else ""),
+        device=f"{device['kind']} x {device['count']}"
+        + (f", {device['cores']} cores" if device["cores"] else ""),
         jax=document["versions"]["jax"],
         git=document["git"] or "",
         data_digest=data.get("digest", "")[:12],
@@ -101,7 +111,8 @@ def write(workdir: epath.Path, document: dict) -> None:
 
 
 def read(workdir: epath.Path) -> dict:
-    """What the result.json of a run that is done holds. Raises BadInput, with the file's name, where it is no result."""
+    """What the result.json of a run that is done holds. Raises BadInput, with the file's name,
+    where it is no result."""
     file = workdir / RESULT
     try:
         document = json.loads(file.read_text())
@@ -109,15 +120,22 @@ def read(workdir: epath.Path) -> dict:
         return document
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
-        raise BadInput(f"--workdir: {file} is damaged ({why}); delete it: training goes on from its last checkpoint") from None
+        raise BadInput(
+            f"--workdir: {file} is damaged ({why}); delete it: training goes on from its last "
+            "checkpoint"
+        ) from None
 
 
 def show(workdir: epath.Path, document: dict) -> str:
     """The result in a few lines."""
     n, seeds = len(document["seeds"]), "seeds" if len(document["seeds"]) > 1 else "seed"
     lines = [f"{metric:<18} {_show(s)}" for metric, s in document["metrics"].items()]
-    lines.append(f"{'trained':<18} {document['steps']:,} steps, {n} {seeds}, {document['seconds']:,.0f} s")
-    lines += [f"{what:<18} {workdir / file}" for what, file in (("result", RESULT), ("curves", CURVES))]
+    lines.append(
+        f"{'trained':<18} {document['steps']:,} steps, {n} {seeds}, {document['seconds']:,.0f} s"
+    )
+    lines += [
+        f"{what:<18} {workdir / file}" for what, file in (("result", RESULT), ("curves", CURVES))
+    ]
     return "\n".join([*lines, f"{'checkpoints':<18} {workdir / 'checkpoints'}"])
 
 
@@ -129,18 +147,28 @@ def _show(s: dict) -> str:
 def _says_loss(records: list[dict], name: str, of_loss) -> bool:
     """Whether the metric `name` is of_loss(loss) in every record, so that one figure says both."""
     rows = [r for r in records if name in r and "loss" in r]
-    pairs = [(x, y) for r in rows for x, y in zip(r["loss"], r[name], strict=True) if None not in (x, y) and x < 700]
+    pairs = [
+        (x, y)
+        for r in rows
+        for x, y in zip(r["loss"], r[name], strict=True)
+        if None not in (x, y) and x < 700
+    ]
     return bool(rows) and all(math.isclose(of_loss(x), y, rel_tol=1e-3) for x, y in pairs)
 
 
 def curves(records: list[dict]) -> bytes:
-    """A PNG: each metric against the step, the mean over seeds as a line, from the lowest to the highest seed as a band."""
+    """A PNG: each metric against the step, the mean over seeds as a line, from the lowest to the
+    highest seed as a band."""
     import matplotlib.figure  # half a second that training does not pay
 
-    titles = dict(loss="loss (nats)", error="error (%)", mse="mean squared error", perplexity="perplexity")
+    titles = dict(
+        loss="loss (nats)", error="error (%)", mse="mean squared error", perplexity="perplexity"
+    )
     titles |= dict(token_error="token error (%)")
     metrics = [m for m in titles if any(m in r for r in records)]
-    if any(_says_loss(records, name, of) for name, of in (("mse", float), ("perplexity", math.exp))):
+    if any(
+        _says_loss(records, name, of) for name, of in (("mse", float), ("perplexity", math.exp))
+    ):
         metrics.remove("loss")
     seeds = len(records[0][metrics[0]])
     title = f"mean of {seeds} seeds; band: lowest to highest" if seeds > 1 else None
@@ -150,13 +178,22 @@ def curves(records: list[dict]) -> bytes:
             rows = [r for r in records if r["split"] == split and metric in r]
             if not rows:
                 continue
-            most = max(len(r[metric]) for r in rows)  # a row that goes on may judge ensembles where the one before judged seeds
+            # a row that goes on may judge ensembles where the one before judged seeds
+            most = max(len(r[metric]) for r in rows)
             values = [r[metric] + [None] * (most - len(r[metric])) for r in rows]
             values = np.ma.masked_invalid(np.array(values, np.float64))  # [points, S]
             steps = [r["step"] for r in rows]
-            (line,) = axes.plot(steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None)
-            axes.fill_between(steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0)
-        axes.set(xlabel="step", title=titles[metric], yscale="log" if metric in ("mse", "perplexity") else "linear")
+            (line,) = axes.plot(
+                steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None
+            )
+            axes.fill_between(
+                steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0
+            )
+        axes.set(
+            xlabel="step",
+            title=titles[metric],
+            yscale="log" if metric in ("mse", "perplexity") else "linear",
+        )
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, title=title, title_fontsize="small")
     png = io.BytesIO()

@@ -1,4 +1,5 @@
-"""A few decodes of an evaluation split, as text: perplexity can be good while decoding is useless."""
+"""A few decodes of an evaluation split, as text: perplexity can be good while decoding is
+useless."""
 
 import functools
 from collections.abc import Callable
@@ -20,8 +21,9 @@ def _decode(model):
 
 
 def lines(experiment, state: Callable[[], TrainState]) -> list[str]:
-    """'source -> greedy decode (first reference)' of the first examples of the last split, by the first seed; [] for data that
-    are not pairs. state(): numpy leaves [S, ...], asked for where they are needed."""
+    """'source -> greedy decode (first reference)' of the first examples of the last split, by the
+    first seed; [] for data that are not pairs. state(): numpy leaves [S, ...], asked for where they
+    are needed."""
     vocabularies = experiment.dataset.vocabularies
     if not {"source", "target"} <= vocabularies.keys():
         return []
@@ -32,6 +34,11 @@ def lines(experiment, state: Callable[[], TrainState]) -> list[str]:
     mask = np.arange(tokens.shape[1]) < lengths[:, None]
     decoded = np.asarray(_decode(experiment.model)(variables, jnp.asarray(tokens), mask))
     read, said = vocabularies["source"].decode, vocabularies["target"].decode
-    texts = [row[:length][:: -1 if experiment.dataset.reversed else 1] for row, length in zip(tokens, lengths, strict=True)]
+    texts = [
+        row[:length][:: -1 if experiment.dataset.reversed else 1]
+        for row, length in zip(tokens, lengths, strict=True)
+    ]
     rows = zip(texts, decoded, source.arrays["references"][:COUNT, 0], strict=True)
-    return [f"{read(text)} -> {said(output)} ({said(reference)})" for text, output, reference in rows]
+    return [
+        f"{read(text)} -> {said(output)} ({said(reference)})" for text, output, reference in rows
+    ]

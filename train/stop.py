@@ -14,9 +14,10 @@ SLIDING = ("train/error", "train/sequence_error")  # metrics of single training 
 class Stop:
     """A seed is done once `metric` is at most `at_most`, "" for never.
 
-    last: 0, or over how many of the last training examples the metric is taken, whatever the log's intervals are: a window
-      that slides by a batch (Hochreiter & Schmidhuber 1997: "the last 2000 sequences"), looked at on the device after each
-      step. With 0 it is a record of the log, looked at by the host, in the step of the record.
+    last: 0, or over how many of the last training examples the metric is taken, whatever the log's
+      intervals are: a window that slides by a batch (Hochreiter & Schmidhuber 1997: "the last 2000
+      sequences"), looked at on the device after each step. With 0 it is a record of the log, looked
+      at by the host, in the step of the record.
     """
 
     metric: str = ""
@@ -25,19 +26,28 @@ class Stop:
     batch_size: int = 1
 
     def start(self) -> tuple | jax.Array:
-        """What a seed's state holds of it, nothing where it does not slide: the steps of its last K + 1 wrong examples, newest
-        first, K the most that may be wrong. The last n examples are good enough when the oldest of these came before them.
-        """
-        return jnp.zeros([int(self.at_most / 100 * self.last + 1e-9) + 1], jnp.int32) if self.last else ()
+        """What a seed's state holds of it, nothing where it does not slide: the steps of its last
+        K + 1 wrong examples, newest first, K the most that may be wrong. The last n examples are
+        good enough when the oldest of these came before them."""
+        return (
+            jnp.zeros([int(self.at_most / 100 * self.last + 1e-9) + 1], jnp.int32)
+            if self.last
+            else ()
+        )
 
     def seen(self, recent, step: jax.Array, sums: Sums):
         """`recent` after the step number `step`, int32 [], whose batch had the totals `sums`."""
         if not self.last:
             return recent
-        wrong = sums["wrong"] if self.metric.endswith("sequence_error") else sums["count"] - sums["correct"]
+        wrong = (
+            sums["wrong"]
+            if self.metric.endswith("sequence_error")
+            else sums["count"] - sums["correct"]
+        )
         places = jnp.arange(len(recent))
         return jnp.where(places < wrong, step, recent[jnp.maximum(places - wrong, 0)])
 
     def met(self, recent, step):
-        """Whether a seed is done, bool [...]; recent int32 [..., K + 1] and step int32 [...], numpy or jax."""
+        """Whether a seed is done, bool [...]; recent int32 [..., K + 1] and step int32 [...], numpy
+        or jax."""
         return recent[..., -1] <= step - self.last // self.batch_size

@@ -10,16 +10,18 @@ import optax
 from architectures.decoding import BOS, EOS, PAD  # noqa: F401, for who imports all four from here
 from train.metrics import Sums
 
-# "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views [B, V, ...], see step.predict;
-# of pairs it is {"source": int32 [B, S], "target": int32 [B, T]} with the mask of the source. Some data sets add, [B, T, ...]:
-# "scored" (the steps that count as right or wrong), "legal" and "likelihood" (see regress), "references" (see transduce)
+# "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views
+# [B, V, ...], see step.predict; of pairs it is {"source": int32 [B, S], "target": int32 [B, T]}
+# with the mask of the source. Some data sets add, [B, T, ...]: "scored" (the steps that count as
+# right or wrong), "legal" and "likelihood" (see regress), "references" (see transduce)
 Batch = dict[str, jax.Array]
 UNK = 3  # of every vocabulary of text, after PAD, BOS and EOS
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A loss. `targets` are the kinds of target it can be given, see data.source.Dataset; `metric` is what it is judged by."""
+    """A loss. `targets` are the kinds of target it can be given, see data.source.Dataset; `metric`
+    is what it is judged by."""
 
     targets: tuple[str, ...]
     metric: str
@@ -27,17 +29,22 @@ class Task:
 
 
 def valid(mask: jax.Array, items: jax.Array) -> jax.Array:
-    """The mask of the items that `items` [B] or [B, T] holds: an example of a [B, T] mask is valid if any step of it is."""
+    """The mask of the items that `items` [B] or [B, T] holds: an example of a [B, T] mask is valid
+    if any step of it is."""
     return mask.any(axis=-1) if mask.ndim > items.ndim else mask
 
 
 def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> Task:
-    """Cross-entropy of logits [B, C] or [B, T, C] and integer targets [B] or [B, T], in float32, in nats.
+    """Cross-entropy of logits [B, C] or [B, T, C] and integer targets [B] or [B, T], in float32, in
+    nats.
 
-    label_smoothing: the share of the target's probability that is spread evenly over all classes, in [0, 1);
-    Szegedy et al. 2015, section 7.  auxiliary_weight: where the model gives a tuple, of its logits and of those of
-    auxiliary heads, each head's loss is added times this; Szegedy et al. 2014, section 5. The error is the first's.
-    Where there are 100 classes or more, top5_error too: the target is not among the five most probable.
+    label_smoothing: the share of the target's probability that is spread evenly over all classes,
+      in [0, 1);
+    Szegedy et al. 2015, section 7.  auxiliary_weight: where the model gives a tuple, of its logits
+    and of those of auxiliary heads, each head's loss is added times this; Szegedy et al. 2014,
+    section 5. The error is the first's.
+    Where there are 100 classes or more, top5_error too: the target is not among the five most
+    probable.
     """
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing: {label_smoothing} is outside [0, 1)")
@@ -64,7 +71,8 @@ def _top5(logits, batch) -> Sums:
         return {}
     target = batch["target"][..., None]
     own = jnp.take_along_axis(logits, target, axis=-1)
-    ties = (logits == own) & (jnp.arange(logits.shape[-1]) < target)  # the first of equals is above, as argmax has it
+    # the first of equals is above, as argmax has it
+    ties = (logits == own) & (jnp.arange(logits.shape[-1]) < target)
     above = (~(logits <= own) | ties).sum(axis=-1)  # and so is what is no number
     return dict(among5=((above < 5) & valid(batch["mask"], above)).sum())
 
@@ -73,7 +81,8 @@ def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
     """The losses of LeCun et al. 1998, section II-C, on penalties y = -logits [B, C].
 
     criterion: "mle", eq. 8:  E = y_D;   "map", eq. 9:  E = y_D + log(exp(-j) + sum_i exp(-y_i)), j that of a rubbish class.
-    The paper gives no value for j; 0.1 is what re-implementations use. "mle" needs penalties that are bounded below, as
+    The paper gives no value for j; 0.1 is what re-implementations use. "mle" needs penalties that
+    are bounded below, as
     RBF outputs are; dense logits run away.
     """
     if criterion not in ("map", "mle"):
@@ -95,15 +104,18 @@ def _class_sums(loss, logits, batch) -> Sums:
     correct = (logits.argmax(axis=-1) == batch["target"]) & mask
     sums = dict(loss=jnp.where(mask, loss, 0).sum(), count=mask.sum())
     if "scored" in batch:
-        return sums | dict(correct=(correct & batch["scored"]).sum(), answers=(mask & batch["scored"]).sum())
+        return sums | dict(
+            correct=(correct & batch["scored"]).sum(), answers=(mask & batch["scored"]).sum()
+        )
     return sums | dict(correct=correct.sum())
 
 
 def language_model(*, per: str = "token") -> Task:
-    """Cross-entropy of logits [B, T, V] and the next items [B, T], in nats; judged by perplexity = exp(mean over items).
+    """Cross-entropy of logits [B, T, V] and the next items [B, T], in nats; judged by
+    perplexity = exp(mean over items).
 
-    per: what the loss, and so its gradient, is a mean over: "token", or "row": summed over a window's items, as in the code of
-    Zaremba et al. 2014.
+    per: what the loss, and so its gradient, is a mean over: "token", or "row": summed over a
+    window's items, as in the code of Zaremba et al. 2014.
     """
     if per not in ("row", "token"):
         raise ValueError(f"per: unknown {per!r}; have row, token")
@@ -123,46 +135,63 @@ def _token_losses(logits, target):
 
 
 def transduce(*, per: str = "token") -> Task:
-    """Cross-entropy of logits [B, T, V] and a target that ends with EOS and is padded with PAD, in nats.
+    """Cross-entropy of logits [B, T, V] and a target that ends with EOS and is padded with PAD, in
+    nats.
 
-    In evaluation judged by the greedy decode: token_error, the edits to the nearest of "references" int32 [B, R, T] in percent
-    of its length (phone or word error rate), and sequence_error, the share of decodes that equal none of them.
-    per: what the loss is a mean over, "token", or "sequence", as in Sutskever et al. 2014 and Bahdanau et al. 2014.
+    In evaluation judged by the greedy decode: token_error, the edits to the nearest of "references"
+    int32 [B, R, T] in percent of its length (phone or word error rate), and sequence_error, the
+    share of decodes that equal none of them.
+    per: what the loss is a mean over, "token", or "sequence", as in Sutskever et al. 2014 and
+      Bahdanau et al. 2014.
     """
     if per not in ("sequence", "token"):
         raise ValueError(f"per: unknown {per!r}; have sequence, token")
 
     def sums(outputs, batch):
-        logits, tokens = (outputs["logits"], outputs["tokens"]) if isinstance(outputs, dict) else (outputs, None)
+        logits, tokens = (
+            (outputs["logits"], outputs["tokens"]) if isinstance(outputs, dict) else (outputs, None)
+        )
         target, row = batch["input"]["target"], batch["mask"].any(axis=-1)
         mask = (target != PAD) & row[:, None]
         total = jnp.where(mask, _token_losses(logits, target), 0).sum()
-        totals = dict(loss=total, count=mask.sum() if per == "token" else row.sum(), nats=total, tokens=mask.sum())
+        totals = dict(
+            loss=total,
+            count=mask.sum() if per == "token" else row.sum(),
+            nats=total,
+            tokens=mask.sum(),
+        )
         if tokens is None:
             return totals
         edits, lengths = nearest_reference(tokens, batch["references"])
         edits, lengths = jnp.where(row, edits, 0), jnp.where(row, lengths, 0)
         wrong = (edits > 0) & row
-        return totals | dict(edits=edits.sum(), reference=lengths.sum(), wrong=wrong.sum(), sequences=row.sum())
+        return totals | dict(
+            edits=edits.sum(), reference=lengths.sum(), wrong=wrong.sum(), sequences=row.sum()
+        )
 
     return Task(("text",), "token_error", sums)
 
 
 def nearest_reference(tokens, references):
-    """Levenshtein distance from tokens [B, T] to the nearest of references [B, R, L], and that one's length, int32 [B] each.
+    """Levenshtein distance from tokens [B, T] to the nearest of references [B, R, L], and that
+    one's length, int32 [B] each.
 
-    Both end before their first EOS or PAD. An empty reference is none, unless it is the first. UNK said for a word that the
-    vocabulary does not have is right, so errors of vocabularies of unequal size are not to be compared.
+    Both end before their first EOS or PAD. An empty reference is none, unless it is the first. UNK
+    said for a word that the vocabulary does not have is right, so errors of vocabularies of unequal
+    size are not to be compared.
     """
     ended = (references == EOS) | (references == PAD)
     lengths = jnp.where(ended.any(axis=-1), ended.argmax(axis=-1), references.shape[-1])  # [B, R]
     places = jnp.arange(references.shape[-1] + 1)
     over = ((tokens == EOS) | (tokens == PAD)).cumsum(axis=-1) > 0  # [B, T]
 
-    def row(previous, inputs):  # previous [B, R, L + 1]: distances of the tokens so far to each beginning of a reference
+    # previous [B, R, L + 1]: distances of the tokens so far to each beginning of a reference
+    def row(previous, inputs):
         token, over = inputs
         replaced = previous[..., :-1] + (references != token[:, None, None])
-        new = jnp.concatenate([previous[..., :1] + 1, jnp.minimum(replaced, previous[..., 1:] + 1)], axis=-1)
+        new = jnp.concatenate(
+            [previous[..., :1] + 1, jnp.minimum(replaced, previous[..., 1:] + 1)], axis=-1
+        )
         new = jax.lax.cummin(new - places, axis=2) + places  # the cheapest way along the reference
         return jnp.where(over[:, None, None], previous, new), None
 
@@ -172,21 +201,26 @@ def nearest_reference(tokens, references):
     none = (lengths == 0).at[:, 0].set(False)
     edits = jnp.where(none, jnp.iinfo(jnp.int32).max, edits)
     best = edits.argmin(axis=-1)[:, None]
-    return jnp.take_along_axis(edits, best, axis=-1)[:, 0], jnp.take_along_axis(lengths, best, axis=-1)[:, 0]
+    return jnp.take_along_axis(edits, best, axis=-1)[:, 0], jnp.take_along_axis(
+        lengths, best, axis=-1
+    )[:, 0]
 
 
 def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
-    """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs of an example or step.
+    """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs
+    of an example or step.
 
-    criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and steps, a sequence, as in
-    papers of the 1990s, whose learning rates go with it; "cross_entropy": that of logistic units, summed likewise, of which the
-    model's outputs are the logits: the derivative is  output - target,  without the squared error's  output (1 - output).  The
-    metrics are those of the units in any case, and mse is the mean, of "scored" steps.
-    tolerance: if set, also the mean absolute error, mae, and the share of wrong sequences, those where any output (of a
-    "scored" step) is off by that or more.
-    Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is not above all others
-    (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood" [B, T, O], the mean cosine between the outputs and
-    these, and the root mean square of their distance an output (Elman 1990).
+    criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and
+    steps, a sequence, as in papers of the 1990s, whose learning rates go with it; "cross_entropy":
+    that of logistic units, summed likewise, of which the model's outputs are the logits: the
+    derivative is  output - target,  without the squared error's  output (1 - output).  The metrics
+    are those of the units in any case, and mse is the mean, of "scored" steps.
+    tolerance: if set, also the mean absolute error, mae, and the share of wrong sequences, those
+    where any output (of a "scored" step) is off by that or more.
+    Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is
+    not above all others (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood"
+    [B, T, O], the mean cosine between the outputs and these, and the root mean square of their
+    distance an output (Elman 1990).
     """
     if tolerance is not None and tolerance <= 0:
         raise ValueError(f"tolerance: {tolerance} must be above 0")
@@ -200,18 +234,28 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         mask = valid(batch["mask"], error)
         total = jnp.where(mask, error, 0).sum()
         judged = mask & batch["scored"] if "scored" in batch else mask
-        sums = dict(loss=total, count=mask.sum(), squared_error=jnp.where(judged, error, 0).sum(), items=judged.sum())
+        sums = dict(
+            loss=total,
+            count=mask.sum(),
+            squared_error=jnp.where(judged, error, 0).sum(),
+            items=judged.sum(),
+        )
         if criterion != "mean":
             examples = mask.any(axis=-1) if mask.ndim > 1 else mask
             if criterion == "cross_entropy":
-                each = optax.losses.sigmoid_binary_cross_entropy(logits, batch["target"]).sum(axis=-1)
+                each = optax.losses.sigmoid_binary_cross_entropy(logits, batch["target"]).sum(
+                    axis=-1
+                )
                 total = jnp.where(mask, each, 0).sum()
             else:
                 total *= outputs.shape[-1] / 2
             sums |= dict(loss=total, count=examples.sum())
         if "legal" in batch:
             legal = batch["legal"]
-            wrong = ~(jnp.where(legal, outputs, jnp.inf).min(axis=-1) > jnp.where(legal, -jnp.inf, outputs).max(axis=-1))
+            wrong = ~(
+                jnp.where(legal, outputs, jnp.inf).min(axis=-1)
+                > jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
+            )
         elif tolerance is not None:
             off = jnp.abs(outputs - batch["target"])
             wrong = ~(off < tolerance).all(axis=-1)
@@ -227,10 +271,19 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
             norms = jnp.linalg.norm(outputs, axis=-1) * jnp.linalg.norm(likely, axis=-1)
             cosine = (outputs * likely).sum(axis=-1) / jnp.maximum(norms, 1e-12)
             distance = jnp.square(outputs - likely).mean(axis=-1)
-            sums |= dict(cosine=jnp.where(judged, cosine, 0).sum(), distance=jnp.where(judged, distance, 0).sum())
+            sums |= dict(
+                cosine=jnp.where(judged, cosine, 0).sum(),
+                distance=jnp.where(judged, distance, 0).sum(),
+            )
         return sums
 
     return Task(("real", "reals"), "mse", sums)
 
 
-TASKS = dict(classify=classify, classify_rbf=classify_rbf, language_model=language_model, regress=regress, transduce=transduce)
+TASKS = dict(
+    classify=classify,
+    classify_rbf=classify_rbf,
+    language_model=language_model,
+    regress=regress,
+    transduce=transduce,
+)

@@ -1,4 +1,5 @@
-"""What a run has learned, read from its workdir alone: the hyper-parameters, each seed's variables, the vocabularies."""
+"""What a run has learned, read from its workdir alone: the hyper-parameters, each seed's variables,
+the vocabularies."""
 
 import json
 from typing import NamedTuple
@@ -15,8 +16,9 @@ VOCABULARY = ".vocabulary.json"
 
 
 class Trained(NamedTuple):
-    """model: the name in architectures.MODELS; options: its hyper-parameters and dtype; data: those of the data; variables: one
-    dict for each seed, the parameters averaged where the run evaluates averages; vocabularies: by name."""
+    """model: the name in architectures.MODELS; options: its hyper-parameters and dtype; data: those
+    of the data; variables: one dict for each seed, the parameters averaged where the run evaluates
+    averages; vocabularies: by name."""
 
     model: str
     options: dict
@@ -26,13 +28,16 @@ class Trained(NamedTuple):
 
 
 def load(workdir: epath.Path, warn) -> Trained:
-    """Of the newest sound checkpoint; one passed over is reported through warn(text). Raises BadInput if there is none."""
+    """Of the newest sound checkpoint; one passed over is reported through warn(text). Raises
+    BadInput if there is none."""
     from train.checkpoint import Checkpoints  # Orbax takes a second to import
 
     try:
         config = json.loads((workdir / "config.json").read_text())
         model, data, seeds = config["model"], dict(config["data"]), range(len(config["seeds"]))
-        options = {key: tuple(v) if isinstance(v, list) else v for key, v in model.items() if key != "name"}
+        options = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in model.items() if key != "name"
+        }
         options["dtype"] = jnp.dtype(config.get("dtype", "float32"))
         name = model["name"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -59,12 +64,17 @@ def _vocabulary(path: epath.Path) -> Vocabulary:
 
 
 def _variables(arrays: dict[str, np.ndarray], seed: int) -> dict:
-    averages = {name.partition("/average/")[2]: value for name, value in arrays.items() if "/average/" in name}
+    averages = {
+        name.partition("/average/")[2]: value
+        for name, value in arrays.items()
+        if "/average/" in name
+    }
     variables = {}
     for name, value in arrays.items():
         kind, _, rest = name.partition("/")
         if kind == "params":
             variables[name] = averages.get(rest, value)[seed]
-        elif kind == "model_state" and not rest.startswith("memory/"):  # what was read last is not learned
+        # what was read last is not learned
+        elif kind == "model_state" and not rest.startswith("memory/"):
             variables[rest] = value[seed]
     return unflatten_dict(variables, sep="/")

@@ -1,14 +1,17 @@
-"""What tables on ImageNet share: the recipes of configs/cnn_imagenet.py, and these on all of Fashion-MNIST."""
+"""What tables on ImageNet share: the recipes of configs/cnn_imagenet.py, and these on all of
+Fashion-MNIST."""
 
 from configs.cnn_imagenet import recipe
 
 PHOTOGRAPHS = 1_281_167  # of training; ILSVRC-2012
-OF_PHOTOGRAPHS = ("data.central", "data.eval_side", "data.jitter", "data.pca", "data.scale")  # keys that small grey ones lack
+# keys that small grey ones lack
+OF_PHOTOGRAPHS = ("data.central", "data.eval_side", "data.jitter", "data.pca", "data.scale")
 DURATIONS = ("optim.steps", "schedule.boundaries", "schedule.every")
 
 
 def full(family: str, changes: dict[str, object]) -> dict[str, object]:
-    """The recipe of a family on all of Fashion-MNIST, for as many epochs; `changes` say the sizes of its images."""
+    """The recipe of a family on all of Fashion-MNIST, for as many epochs; `changes` say the sizes
+    of its images."""
     kept = {key: value for key, value in recipe(family).items() if key not in OF_PHOTOGRAPHS}
     return in_epochs(kept, kept["data.batch_size"]) | {
         "data.name": "fashion_mnist",

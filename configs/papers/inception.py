@@ -1,4 +1,5 @@
-"""What the tables of Szegedy et al. 2014, Ioffe & Szegedy 2015 and Szegedy et al. 2015 share at small scale."""
+"""What the tables of Szegedy et al. 2014, Ioffe & Szegedy 2015 and Szegedy et al. 2015 share at
+small scale."""
 
 SMALL = {  # the embedded 6,000 images of Fashion-MNIST, a quarter of the width
     "data.name": "fashion_mnist",

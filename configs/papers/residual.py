@@ -1,4 +1,5 @@
-"""How He et al. 2015 and 2016 train, on CIFAR (section 4.2 and appendix) and on ImageNet (section 3.4), and smaller recipes."""
+"""How He et al. 2015 and 2016 train, on CIFAR (section 4.2 and appendix) and on ImageNet (section
+3.4), and smaller recipes."""
 
 from configs.papers.imagenet import full
 
@@ -34,9 +35,16 @@ SMALL = {  # the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps
 
 
 def rescaled(crop: int) -> dict[str, object]:
-    """Fashion-MNIST in ImageNet's protocol, all sizes times crop / 224: 224 of 256 to 480 in training, of 256 in evaluation."""
+    """Fashion-MNIST in ImageNet's protocol, all sizes times crop / 224: 224 of 256 to 480 in
+    training, of 256 in evaluation."""
     low, high = (round(size * crop / 224) for size in (256, 480))
-    return {"data.pad": 0, "data.shift": 0, "data.crop": crop, "data.jitter": (low, high), "data.eval_scales": (low,)}
+    return {
+        "data.pad": 0,
+        "data.shift": 0,
+        "data.crop": crop,
+        "data.jitter": (low, high),
+        "data.eval_scales": (low,),
+    }
 
 
 FULL_IMAGENET = full("resnet", {**rescaled(64), "log.every": "0.1 epochs"})

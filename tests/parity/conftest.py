@@ -1,4 +1,5 @@
-"""Parity is of the code that users run: compiled with XLA's own settings, unlike the other tests."""
+"""Parity is of the code that users run: compiled with XLA's own settings, unlike the other
+tests."""
 
 import importlib.util
 import os

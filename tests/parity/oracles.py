@@ -1,7 +1,9 @@
-"""The networks of torchvision, timm and Keras with random weights, as functions of numpy arrays: what ours must equal.
+"""The networks of torchvision, timm and Keras with random weights, as functions of numpy arrays:
+what ours must equal.
 
-Theirs compute in float64: batch statistics of few values enlarge rounding errors, so that two float32 libraries can differ by
-more than 1e-4 although each is right; on the way from float64 only our own errors are seen.
+Theirs compute in float64: batch statistics of few values enlarge rounding errors, so that two
+float32 libraries can differ by more than 1e-4 although each is right; on the way from float64 only
+our own errors are seen.
 """
 
 import functools
@@ -13,18 +15,35 @@ import jax
 import numpy as np
 import pytest
 
-# torchvision imports only beside a torch whose compiled operators it knows: the wheel for a CUDA build of torch does not load
-# its operators beside a CPU build, and then the Python code that describes them for tracing, torchvision._meta_registrations,
-# fails on their names. None of the networks calls one (they are for detection), so it is enough that the names exist.
+# torchvision imports only beside a torch whose compiled operators it knows: the wheel for a CUDA
+# build of torch does not load its operators beside a CPU build, and then the Python code that
+# describes them for tracing, torchvision._meta_registrations, fails on their names. None of the
+# networks calls one (they are for detection), so it is enough that the names exist.
 OPERATORS = (
-    *("nms", "qnms", "roi_align", "_roi_align_backward", "qroi_align", "roi_pool", "_roi_pool_backward", "ps_roi_align"),
-    *("_ps_roi_align_backward", "ps_roi_pool", "_ps_roi_pool_backward", "deform_conv2d", "_deform_conv2d_backward"),
+    *(
+        "nms",
+        "qnms",
+        "roi_align",
+        "_roi_align_backward",
+        "qroi_align",
+        "roi_pool",
+        "_roi_pool_backward",
+        "ps_roi_align",
+    ),
+    *(
+        "_ps_roi_align_backward",
+        "ps_roi_pool",
+        "_ps_roi_pool_backward",
+        "deform_conv2d",
+        "_deform_conv2d_backward",
+    ),
 )
 
 
 @functools.cache
 def torchvision():
-    """The package, imported beside any build of torch. Skips the test where one of the two is missing."""
+    """The package, imported beside any build of torch. Skips the test where one of the two is
+    missing."""
     torch = pytest.importorskip("torch")
     try:
         return pytest.importorskip("torchvision", exc_type=ImportError)
@@ -40,7 +59,8 @@ def torchvision():
 
 
 def image_size(source: str, train: bool) -> int:
-    """The least side that a network works with: flattened maps have one size, and Inception v3's auxiliary head needs 299.
+    """The least side that a network works with: flattened maps have one size, and Inception v3's
+    auxiliary head needs 299.
     In training, a side at which the last batch norms see more than a few values."""
     library, name = source.split("/")
     if "vgg" in name or name == "alexnet":
@@ -51,24 +71,35 @@ def image_size(source: str, train: bool) -> int:
 
 
 def random(name: str, shape, rng) -> np.ndarray:
-    """A tensor that keeps signals in range, with batch statistics as after some training. So are the scales of the batch norms
-    that end a residual branch: small. Else 152 layers in training enlarge float32's rounding errors to 1e-3."""
+    """A tensor that keeps signals in range, with batch statistics as after some training. So are
+    the scales of the batch norms that end a residual branch: small. Else 152 layers in training
+      enlarge float32's rounding errors to 1e-3."""
     leaf = name.replace("/", ".").rpartition(".")[2]
     if len(shape) > 1:
         fan_in = np.prod(shape) / (shape[-1] if leaf == "kernel" else shape[0])
         return rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fan_in))
     if leaf in ("weight", "gamma", "running_var", "moving_variance"):
-        small = 0.2 if leaf in ("weight", "gamma") and any(part in name for part in ("bn3", "_3_bn", "norm3", "_2_bn")) else 1.0
+        small = (
+            0.2
+            if leaf in ("weight", "gamma")
+            and any(part in name for part in ("bn3", "_3_bn", "norm3", "_2_bn"))
+            else 1.0
+        )
         return (small * rng.uniform(0.5, 1.5, shape)).astype(np.float32)
     return np.float32(0.1) * rng.standard_normal(shape, np.float32)
 
 
 class Torch:
-    """A network of torchvision or timm without dropout. state: {name: array}, all there is in its state dict."""
+    """A network of torchvision or timm without dropout. state: {name: array}, all there is in its
+    state dict."""
 
     def __init__(self, source: str, outputs: int):
         package, (library, name) = torchvision(), source.split("/")
-        options = dict(init_weights=False) if name == "googlenet" or (library, name) == ("torchvision", "inception_v3") else {}
+        options = (
+            dict(init_weights=False)
+            if name == "googlenet" or (library, name) == ("torchvision", "inception_v3")
+            else {}
+        )
         if library == "timm":
             make = functools.partial(pytest.importorskip("timm").create_model, name)
         else:
@@ -86,24 +117,30 @@ class Torch:
         self.model.double()
 
     def _forward(self, images, train):
-        self.model.load_state_dict({name: self.torch.from_numpy(value) for name, value in self.state.items()})
+        self.model.load_state_dict(
+            {name: self.torch.from_numpy(value) for name, value in self.state.items()}
+        )
         out = self.model.train(train)(self.torch.from_numpy(images).permute(0, 3, 1, 2).double())
         if isinstance(out, tuple):  # torchvision's heads come after the logits, the later one first
             return [out[0], *reversed(out[1:])]
         return [out]
 
     def logits(self, images, train: bool) -> list[np.ndarray]:
-        """[B, outputs] of the network and, in training, of each auxiliary head, in the order of the layers they follow."""
+        """[B, outputs] of the network and, in training, of each auxiliary head, in the order of the
+        layers they follow."""
         with self.torch.no_grad():
             return [out.numpy() for out in self._forward(images, train)]
 
     def gradients(self, images, targets) -> dict[str, np.ndarray]:
-        """In training, of half the squared distance to `targets`, summed over the heads; statistics have none: zeros."""
+        """In training, of half the squared distance to `targets`, summed over the heads; statistics
+        have none: zeros."""
         targets = self.torch.from_numpy(targets)
         self.model.zero_grad()
         sum((out - targets).square().sum() / 2 for out in self._forward(images, True)).backward()
         zeros = {name: np.zeros_like(value) for name, value in self.state.items()}
-        return zeros | {name: parameter.grad.numpy() for name, parameter in self.model.named_parameters()}
+        return zeros | {
+            name: parameter.grad.numpy() for name, parameter in self.model.named_parameters()
+        }
 
 
 class Keras:
@@ -115,15 +152,23 @@ class Keras:
         if keras.backend.backend() != "jax":
             pytest.skip("Keras has another backend than JAX")
         size, rng = image_size(source, train=True), np.random.default_rng(0)
-        options = dict(weights=None, classes=outputs, classifier_activation=None, input_shape=(size, size, 3))
+        options = dict(
+            weights=None, classes=outputs, classifier_activation=None, input_shape=(size, size, 3)
+        )
         keras.config.set_dtype_policy("float64")
-        # Keras's rules give float32 for float64 with JAX: batch norm and the mean over space would round, and ReLUs flip
-        importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+        # Keras's rules give float32 for float64 with JAX: batch norm and the mean over space would
+        # round, and ReLUs flip
+        importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE[
+            "float64"
+        ] = "float64"
         with jax.enable_x64(True):
             self.model = getattr(keras.applications, name)(**options)
             for variable in self.model.variables:
                 variable.assign(random(variable.path, variable.shape, rng))
-            self.state = {variable.path: np.array(variable.value, np.float32) for variable in self.model.variables}
+            self.state = {
+                variable.path: np.array(variable.value, np.float32)
+                for variable in self.model.variables
+            }
             self.weights = [variable.value for variable in self.model.trainable_variables]
             self.statistics = [variable.value for variable in self.model.non_trainable_variables]
 
@@ -141,7 +186,9 @@ class Keras:
         with jax.enable_x64(True):
             found = map(np.array, jax.jit(jax.grad(loss))(self.weights))
         names = [variable.path for variable in self.model.trainable_variables]
-        return {name: np.zeros_like(value) for name, value in self.state.items()} | dict(zip(names, found, strict=True))
+        return {name: np.zeros_like(value) for name, value in self.state.items()} | dict(
+            zip(names, found, strict=True)
+        )
 
 
 @functools.lru_cache(1)

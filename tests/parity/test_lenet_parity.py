@@ -21,7 +21,8 @@ def tensor(x):
 
 
 def lenet_tree(weights):
-    """PyTorch's [out, in, h, w] kernels and [out, in] matrices as ours; C5 reads H, W, C where PyTorch reads C, H, W."""
+    """PyTorch's [out, in, h, w] kernels and [out, in] matrices as ours; C5 reads H, W, C where
+    PyTorch reads C, H, W."""
     tree = {}
     for name, (kernel, bias) in weights.items():
         if name == "C5":
@@ -62,7 +63,9 @@ def test_lenet5_and_its_gradients_equal_pytorchs():
     (value, logits), grads = jax.value_and_grad(objective, has_aux=True)(params)
     equal(logits, y)
     equal(value, loss)
-    expected = lenet_tree({name: (layer.weight.grad, layer.bias.grad) for name, layer in theirs.items()})
+    expected = lenet_tree(
+        {name: (layer.weight.grad, layer.bias.grad) for name, layer in theirs.items()}
+    )
     assert jax.tree.structure(grads) == jax.tree.structure(expected)
     for ours, torchs in zip(jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True):
         equal(ours, tensor(torchs))

@@ -1,4 +1,5 @@
-"""Recurrent layers against PyTorch's and Keras's with the same weights, over padded batches of unequal lengths."""
+"""Recurrent layers against PyTorch's and Keras's with the same weights, over padded batches of
+unequal lengths."""
 
 import os
 
@@ -25,12 +26,16 @@ def hidden(carry):
 
 
 def gradients(stack, variables):
-    """(d of sum sin(outputs) + sum cos(last layer's final h) by the variables, by x), outputs, carries."""
+    """(d of sum sin(outputs) + sum cos(last layer's final h) by the variables, by x), outputs,
+    carries."""
 
     def objective(variables, x):
         carries, outputs = stack.apply(variables, x, MASK, train=False)
         ends = carries[-1] if stack.directions == "both" else (carries[-1],)
-        return jnp.sin(outputs).sum() + sum(jnp.cos(hidden(end)).sum() for end in ends), (outputs, carries)
+        return jnp.sin(outputs).sum() + sum(jnp.cos(hidden(end)).sum() for end in ends), (
+            outputs,
+            carries,
+        )
 
     return jax.grad(objective, argnums=(0, 1), has_aux=True)(variables, X)
 
@@ -46,13 +51,19 @@ TORCHS = {
 @pytest.mark.parametrize("both", [False, True], ids=["forward", "both directions"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kind", TORCHS)
-def test_outputs_final_states_and_gradients_equal_pytorchs_over_packed_sequences(kind, layers, both):
+def test_outputs_final_states_and_gradients_equal_pytorchs_over_packed_sequences(
+    kind, layers, both
+):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     source, options = f"torch.nn/{kind.split(',')[0]}", TORCHS[kind]
-    theirs = getattr(torch.nn, kind.split(",")[0])(3, 5, layers, batch_first=True, bidirectional=both, **options)
+    theirs = getattr(torch.nn, kind.split(",")[0])(
+        3, 5, layers, batch_first=True, bidirectional=both, **options
+    )
     x = torch.tensor(X, requires_grad=True)
-    sequences = torch.nn.utils.rnn.pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
+    sequences = torch.nn.utils.rnn.pack_padded_sequence(
+        x, LENGTHS, batch_first=True, enforce_sorted=False
+    )
     packed, state = theirs(sequences)
     outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
     h = state[0] if isinstance(state, tuple) else state
@@ -68,7 +79,8 @@ def test_outputs_final_states_and_gradients_equal_pytorchs_over_packed_sequences
     equal(jnp.stack([hidden(end) for end in ends]), h.detach())
     if isinstance(state, tuple):
         equal(jnp.stack([c for c, _ in ends]), state[1].detach())
-    # PyTorch's second bias gets the gradient of the sum again, but for n of a GRU, where ours are two as well
+    # PyTorch's second bias gets the gradient of the sum again, but for n of a GRU, where ours are
+    # two as well
     found = convert.save(source, by_weight)
     for name, p in theirs.named_parameters():
         if not name.startswith("bias_hh"):
@@ -81,7 +93,9 @@ def test_outputs_final_states_and_gradients_equal_pytorchs_over_packed_sequences
 def test_weights_that_go_out_to_pytorch_come_back_bit_for_bit(kind):
     torch = pytest.importorskip("torch")
     theirs = getattr(torch.nn, kind)(3, 5, 2, bidirectional=True)
-    _, variables = convert.load(f"torch.nn/{kind}", {k: v.numpy() for k, v in theirs.state_dict().items()})
+    _, variables = convert.load(
+        f"torch.nn/{kind}", {k: v.numpy() for k, v in theirs.state_dict().items()}
+    )
     state = convert.save(f"torch.nn/{kind}", variables)
     theirs.load_state_dict({name: torch.tensor(np.array(a)) for name, a in state.items()})
     again = flatten_dict(convert.load(f"torch.nn/{kind}", state)[1])
@@ -106,14 +120,18 @@ KERAS = {
 @pytest.mark.parametrize("kind", KERAS)
 def test_outputs_final_states_and_gradients_equal_kerass_over_masked_sequences(kind, both):
     layers, name = keras().layers, kind.split(",")[0]
-    layer = getattr(layers, name)(5, return_sequences=True, return_state=True, zero_output_for_mask=True, **KERAS[kind])
+    layer = getattr(layers, name)(
+        5, return_sequences=True, return_state=True, zero_output_for_mask=True, **KERAS[kind]
+    )
     layer = layers.Bidirectional(layer) if both else layer
     layer.build(X.shape)
     rng = np.random.default_rng(0)
     for weight in layer.trainable_variables:  # its biases start at zero
         weight.assign(rng.normal(size=weight.shape) / 2)
     source = f"keras/{'Bidirectional' if both else name}"
-    stack, variables = convert.load(source, {w.path: np.asarray(w) for w in layer.trainable_variables})
+    stack, variables = convert.load(
+        source, {w.path: np.asarray(w) for w in layer.trainable_variables}
+    )
 
     others = [w.value for w in layer.non_trainable_variables]
 
@@ -123,13 +141,17 @@ def test_outputs_final_states_and_gradients_equal_kerass_over_masked_sequences(k
         return jnp.sin(outputs).sum() + sum(jnp.cos(h).sum() for h in ends), (outputs, ends)
 
     weights = [w.value for w in layer.trainable_variables]
-    (by_weight, by_x), (outputs, ends) = jax.grad(run, argnums=(0, 1), has_aux=True)(weights, jnp.asarray(X))
+    (by_weight, by_x), (outputs, ends) = jax.grad(run, argnums=(0, 1), has_aux=True)(
+        weights, jnp.asarray(X)
+    )
     (our_by_weight, our_by_x), (ours, (carry,)) = gradients(stack, variables)
     equal(ours, outputs)
     equal(our_by_x, by_x)
     for end, h in zip(carry if both else (carry,), ends, strict=True):
         equal(hidden(end), h)
-    theirs = {w.path: np.asarray(g) for w, g in zip(layer.trainable_variables, by_weight, strict=True)}
+    theirs = {
+        w.path: np.asarray(g) for w, g in zip(layer.trainable_variables, by_weight, strict=True)
+    }
     found = convert.save(source, our_by_weight)
     for path, gradient in theirs.items():
         part = path.split("/")[-1]
@@ -151,7 +173,10 @@ def test_keras_computes_the_same_from_the_weights_h5_that_we_make_of_its_own(kin
     def network(seed):
         layer = getattr(keras().layers, name)(5, **KERAS[kind])
         layer = keras().layers.Bidirectional(layer) if both else layer
-        model, rng = keras().Sequential([keras().Input(X.shape[1:]), layer]), np.random.default_rng(seed)
+        model, rng = (
+            keras().Sequential([keras().Input(X.shape[1:]), layer]),
+            np.random.default_rng(seed),
+        )
         for weight in model.trainable_variables:  # its biases start at zero
             weight.assign(rng.normal(size=weight.shape) / 2)
         return model
@@ -159,7 +184,9 @@ def test_keras_computes_the_same_from_the_weights_h5_that_we_make_of_its_own(kin
     theirs, other, source = network(0), network(1), f"keras/{'Bidirectional' if both else name}"
     theirs.save_weights(tmp_path / "theirs.weights.h5")
     stack, variables = convert.load(source, tmp_path / "theirs.weights.h5")
-    ends = jax.tree.leaves(stack.apply(variables, jnp.asarray(X), jnp.ones(X.shape[:2], bool), train=False)[0])
+    ends = jax.tree.leaves(
+        stack.apply(variables, jnp.asarray(X), jnp.ones(X.shape[:2], bool), train=False)[0]
+    )
     equal(np.concatenate(ends[1::2] if name == "LSTM" else ends, -1), theirs(X))
     weight_files.write(tmp_path / "ours.weights.h5", convert.save(source, variables))
     other.load_weights(tmp_path / "ours.weights.h5")
@@ -176,7 +203,15 @@ def test_keras_computes_the_same_from_the_weights_h5_that_we_make_of_its_own(kin
 
 def test_of_two_layers_in_one_weights_h5_neither_is_taken_for_the_other(tmp_path):
     layers = keras().layers
-    many = [keras().Input(X.shape[1:]), layers.LSTM(5, return_sequences=True), layers.Dropout(0.5), layers.LSTM(5)]
+    many = [
+        keras().Input(X.shape[1:]),
+        layers.LSTM(5, return_sequences=True),
+        layers.Dropout(0.5),
+        layers.LSTM(5),
+    ]
     keras().Sequential(many).save_weights(tmp_path / "two.weights.h5")
-    with pytest.raises(ValueError, match=r"^keras/LSTM: is one layer; lstm\S*/kernel is of another one than lstm\S*/kernel$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^keras/LSTM: is one layer; lstm\S*/kernel is of another one than lstm\S*/kernel$",
+    ):
         convert.load("keras/LSTM", tmp_path / "two.weights.h5")

@@ -1,4 +1,5 @@
-"""Networks of torchvision, timm and Keras with random weights, and ours with the same: logits, gradients, files."""
+"""Networks of torchvision, timm and Keras with random weights, and ours with the same: logits,
+gradients, files."""
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +10,21 @@ from parity import oracles
 from architectures import convert, weight_files
 
 QUICK = (
-    *("torchvision/alexnet", "torchvision/vgg11_bn", "torchvision/googlenet", "torchvision/resnet18", "torchvision/resnet50"),
-    *("torchvision/inception_v3", "timm/resnetv2_50", "keras/VGG16", "keras/InceptionV3", "keras/ResNet50", "keras/ResNet50V2"),
+    *(
+        "torchvision/alexnet",
+        "torchvision/vgg11_bn",
+        "torchvision/googlenet",
+        "torchvision/resnet18",
+        "torchvision/resnet50",
+    ),
+    *(
+        "torchvision/inception_v3",
+        "timm/resnetv2_50",
+        "keras/VGG16",
+        "keras/InceptionV3",
+        "keras/ResNet50",
+        "keras/ResNet50V2",
+    ),
 )
 
 
@@ -21,19 +35,32 @@ def full(*names):
 
 NAMES = [*QUICK, *full(*(name for name in convert.SOURCES if name not in QUICK))]
 ONE_OF_EACH_FAMILY = (
-    *("torchvision/alexnet", "keras/VGG16", "torchvision/googlenet", "timm/inception_v3", "torchvision/resnet18"),
-    *("keras/ResNet50V2", *full("torchvision/vgg11_bn", "torchvision/inception_v3", "timm/resnetv2_50", "keras/ResNet50")),
+    *(
+        "torchvision/alexnet",
+        "keras/VGG16",
+        "torchvision/googlenet",
+        "timm/inception_v3",
+        "torchvision/resnet18",
+    ),
+    *(
+        "keras/ResNet50V2",
+        *full(
+            "torchvision/vgg11_bn", "torchvision/inception_v3", "timm/resnetv2_50", "keras/ResNet50"
+        ),
+    ),
 )
 
 
 @pytest.fixture(scope="module")
 def network(request):
-    """(name, the other library's network with random weights); tests of the same one run together."""
+    """(name, the other library's network with random weights); tests of the same one run
+    together."""
     return request.param, oracles.oracle(request.param)
 
 
 def ours(source, state, train, dtype=jnp.float32):
-    """Our network with the weights in `state` and no dropout: a function of variables and images, a list of logits."""
+    """Our network with the weights in `state` and no dropout: a function of variables and images, a
+    list of logits."""
     module, variables = convert.load(source, state)
     names = {"dropout", "auxiliary_dropout"} & set(module.__dataclass_fields__)
     module = module.clone(dtype=dtype, **{name: 0.0 for name in names})
@@ -68,26 +95,37 @@ def logits_differ(source, theirs, train) -> float:
 
 
 def gradients_differ(source, theirs) -> dict[str, float]:
-    """In training and float64: the largest difference in each of our leaves, relative to its largest value. In float32 a ReLU
-    or a pool here and there goes another way, by rounding, and so do the gradients of all layers below.
-    Gradients that are 0 but for rounding, as of a bias before a batch norm, are compared with 1e-9 of the largest of all."""
+    """In training and float64: the largest difference in each of our leaves, relative to its
+    largest value. In float32 a ReLU or a pool here and there goes another way, by rounding, and so
+    do the gradients of all layers below.
+    Gradients that are 0 but for rounding, as of a bias before a batch norm, are compared with 1e-9
+    of the largest of all."""
     images = batch(source, train=True)
     targets = np.random.default_rng(2).standard_normal((len(images), 10), np.float32)
     expected = convert.load(source, theirs.gradients(images, targets))[1]["params"]
 
     def loss(params):
-        return sum(((out - targets) ** 2).sum() / 2 for out in forward(variables | {"params": params}, images))
+        return sum(
+            ((out - targets) ** 2).sum() / 2
+            for out in forward(variables | {"params": params}, images)
+        )
 
     with jax.enable_x64(True):
         forward, variables = ours(source, theirs.state, train=True, dtype=jnp.float64)
-        found = jax.tree.map(np.array, jax.jit(jax.grad(loss))(jax.tree.map(np.float64, variables["params"])))
-    found, expected = (dict(jax.tree_util.tree_flatten_with_path(tree)[0]) for tree in (found, expected))
+        found = jax.tree.map(
+            np.array, jax.jit(jax.grad(loss))(jax.tree.map(np.float64, variables["params"]))
+        )
+    found, expected = (
+        dict(jax.tree_util.tree_flatten_with_path(tree)[0]) for tree in (found, expected)
+    )
     assert found.keys() == expected.keys()
     most = max(np.abs(leaf).max() for leaf in expected.values())
     differ = {}
     for path, leaf in expected.items():
         scale = max(np.abs(leaf).max(), 1e-9 * most)
-        differ[jax.tree_util.keystr(path, simple=True, separator="/")] = float(np.abs(found[path] - leaf).max() / scale)
+        differ[jax.tree_util.keystr(path, simple=True, separator="/")] = float(
+            np.abs(found[path] - leaf).max() / scale
+        )
     return differ
 
 
@@ -105,20 +143,33 @@ def test_gradients_of_all_weights_agree_to_1e_3(network):
 @pytest.mark.parametrize("network", NAMES, indirect=True)
 def test_weights_that_went_in_and_out_have_the_same_names_and_bits(network):
     source, theirs = network
-    state = convert._numbered_from_zero(theirs.state) if source == "keras/InceptionV3" else theirs.state
+    state = (
+        convert._numbered_from_zero(theirs.state) if source == "keras/InceptionV3" else theirs.state
+    )
     back = convert.save(source, convert.load(source, state)[1])
     assert back.keys() == state.keys()
-    assert all(np.array_equal(back[name], state[name]) for name in state if not name.endswith("num_batches_tracked"))
+    assert all(
+        np.array_equal(back[name], state[name])
+        for name in state
+        if not name.endswith("num_batches_tracked")
+    )
 
 
-@pytest.mark.parametrize("network", [name for name in NAMES if "keras/" in str(name)], indirect=True)
+@pytest.mark.parametrize(
+    "network", [name for name in NAMES if "keras/" in str(name)], indirect=True
+)
 def test_keras_reads_the_weights_h5_that_we_write_and_we_read_its_own(network, tmp_path):
     source, theirs = network
     with jax.enable_x64(True):
         theirs.model.save_weights(tmp_path / "theirs.weights.h5")
         read = weight_files.read(tmp_path / "theirs.weights.h5")
-        assert read.keys() == theirs.state.keys() and all(np.array_equal(read[name], theirs.state[name]) for name in read)
-        weight_files.write(tmp_path / "ours.weights.h5", convert.save(source, convert.load(source, theirs.state)[1]))
+        assert read.keys() == theirs.state.keys() and all(
+            np.array_equal(read[name], theirs.state[name]) for name in read
+        )
+        weight_files.write(
+            tmp_path / "ours.weights.h5",
+            convert.save(source, convert.load(source, theirs.state)[1]),
+        )
         before = [np.array(variable.value) for variable in theirs.model.variables]
         for variable in theirs.model.variables:
             variable.assign(np.zeros(variable.shape))
@@ -148,4 +199,7 @@ def test_pytorch_reads_the_files_that_we_write_and_we_read_its_own(network, tmp_
     _, variables = convert.load(source, tmp_path / "theirs.pth")
     weight_files.write(tmp_path / "ours.pth", convert.save(source, variables))
     theirs.model.load_state_dict(torch.load(tmp_path / "ours.pth", weights_only=True))
-    assert all(np.array_equal(value.numpy(), theirs.state[name]) for name, value in theirs.model.state_dict().items())
+    assert all(
+        np.array_equal(value.numpy(), theirs.state[name])
+        for name, value in theirs.model.state_dict().items()
+    )

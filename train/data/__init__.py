@@ -2,7 +2,13 @@
 
 from train.data.elman1990 import elman_letters, elman_sentences, elman_words, temporal_xor
 from train.data.images import cifar10, cifar100, fashion_mnist
-from train.data.lstm1997 import lstm_adding, lstm_multiplication, lstm_temporal_order, noise_free_long_lag, two_sequence
+from train.data.lstm1997 import (
+    lstm_adding,
+    lstm_multiplication,
+    lstm_temporal_order,
+    noise_free_long_lag,
+    two_sequence,
+)
 from train.data.photographs import imagenet2012
 from train.data.pixels import sequential_fashion_mnist
 from train.data.reber import continual_reber, embedded_reber

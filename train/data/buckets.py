@@ -15,16 +15,22 @@ def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:
 
 
 def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
-    """The greatest length of each bucket, so that the padding of `lengths` [N] is least. Raises ValueError for none."""
+    """The greatest length of each bucket, so that the padding of `lengths` [N] is least. Raises
+    ValueError for none."""
     if buckets < 1:
         raise ValueError(f"buckets: {buckets} must be at least 1")
     values, counts = np.unique(lengths, return_counts=True)
     total = np.concatenate([[0], np.cumsum(counts)])
-    best = [(values[i] * total[i + 1], [i]) for i in range(len(values))]  # with one bucket up to value i: positions, ends
+    # with one bucket up to value i: positions, ends
+    best = [(values[i] * total[i + 1], [i]) for i in range(len(values))]
     for _ in range(min(buckets, len(values)) - 1):
         best = [
             min(
-                [best[i]] + [(best[j][0] + values[i] * (total[i + 1] - total[j + 1]), [*best[j][1], i]) for j in range(i)],
+                [best[i]]
+                + [
+                    (best[j][0] + values[i] * (total[i + 1] - total[j + 1]), [*best[j][1], i])
+                    for j in range(i)
+                ],
                 key=lambda option: option[0],
             )
             for i in range(len(values))
@@ -33,13 +39,20 @@ def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
 
 
 def source_of(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
-    """Examples of unequal lengths, in buckets by the longest of an example's columns; batch(rows, lengths) -> Batch."""
-    lengths = {name: np.array([len(row) for row in rows], np.int32) for name, rows in columns.items()}
+    """Examples of unequal lengths, in buckets by the longest of an example's columns; batch(rows,
+    lengths) -> Batch."""
+    lengths = {
+        name: np.array([len(row) for row in rows], np.int32) for name, rows in columns.items()
+    }
     longest = np.max(list(lengths.values()), axis=0)
     ends = lengths_of_buckets(longest, buckets)
     bucket = np.searchsorted(ends, longest)
-    widths = [{name: int(of[bucket == k].max()) for name, of in lengths.items()} for k in range(len(ends))]
-    arrays = {name: padded(rows) for name, rows in columns.items()} | {f"{name}_length": of for name, of in lengths.items()}
+    widths = [
+        {name: int(of[bucket == k].max()) for name, of in lengths.items()} for k in range(len(ends))
+    ]
+    arrays = {name: padded(rows) for name, rows in columns.items()} | {
+        f"{name}_length": of for name, of in lengths.items()
+    }
 
     def maker(width):
         def make(arrays, index, keys):

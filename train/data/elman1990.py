@@ -1,8 +1,10 @@
-"""The streams of Elman 1990, "Finding structure in time", Cognitive Science 14: predict the next vector at every step.
+"""The streams of Elman 1990, "Finding structure in time", Cognitive Science 14: predict the next
+vector at every step.
 
-Each is made of numpy's default_rng([data_seed, 0]), that of the split "test", a new one of the same kind, of [data_seed, 1].
-Targets are for logistic outputs. A window of 1 is the paper's training: no gradient goes back from a step to the one before.
-The paper's context runs on from pass to pass; here it begins anew with each.
+Each is made of numpy's default_rng([data_seed, 0]), that of the split "test", a new one of the same
+kind, of [data_seed, 1]. Targets are for logistic outputs. A window of 1 is the paper's training: no
+gradient goes back from a step to the one before. The paper's context runs on from pass to pass;
+here it begins anew with each.
 """
 
 from collections import Counter, defaultdict
@@ -14,14 +16,27 @@ from train.data.source import Dataset, Source
 
 
 def vector_streams(
-    make, codes: np.ndarray, name: str, *, least: dict, window: int, data_seed: int, train_as: str = ""
+    make,
+    codes: np.ndarray,
+    name: str,
+    *,
+    least: dict,
+    window: int,
+    data_seed: int,
+    train_as: str = "",
 ) -> Dataset:
-    """The data set of make(rng) -> arrays [n]: "symbol" (a row of `codes`), others for the batch, and "first", if it has words:
-    the symbols that begin one, of which the test stream is judged as the split "onsets", and of the others as "inside".
+    """The data set of make(rng) -> arrays [n]: "symbol" (a row of `codes`), others for the batch,
+    and "first", if it has words: the symbols that begin one, of which the test stream is judged as
+    the split "onsets", and of the others as "inside".
 
-    train_as: if set, the training stream is also a split of this name. least: argument -> its value, at least 1.
+    train_as: if set, the training stream is also a split of this name. least: argument -> its
+      value, at least 1.
     """
-    for key, value, lowest in [*((k, v, 1) for k, v in least.items()), ("window", window, 1), ("data_seed", data_seed, 0)]:
+    for key, value, lowest in [
+        *((k, v, 1) for k, v in least.items()),
+        ("window", window, 1),
+        ("data_seed", data_seed, 0),
+    ]:
         if value < lowest:
             raise ValueError(f"{key}: {value} must be at least {lowest}")
     codes = codes.astype(np.float32)
@@ -29,8 +44,12 @@ def vector_streams(
     def batch(arrays, index, keys):
         places = index[:, None] + jnp.arange(window)  # [B, T]
         last = arrays["symbol"].shape[0] - 1
-        x, target = (jnp.asarray(codes)[arrays["symbol"][jnp.minimum(p, last)]] for p in (places, places + 1))
-        others = {name: arrays[name][jnp.minimum(places, last)] for name in arrays if name != "symbol"}
+        x, target = (
+            jnp.asarray(codes)[arrays["symbol"][jnp.minimum(p, last)]] for p in (places, places + 1)
+        )
+        others = {
+            name: arrays[name][jnp.minimum(places, last)] for name in arrays if name != "symbol"
+        }
         return dict(input=x, target=target, mask=places < last) | others
 
     def source(number, onsets: bool | None = None):
@@ -41,7 +60,11 @@ def vector_streams(
         return Source(-(-(len(arrays["symbol"]) - 1) // window), arrays, batch, window=window)
 
     train = source(0)
-    parts = dict(onsets=source(1, True), inside=source(1, False)) if "first" in make(np.random.default_rng(0)) else {}
+    parts = (
+        dict(onsets=source(1, True), inside=source(1, False))
+        if "first" in make(np.random.default_rng(0))
+        else {}
+    )
     return Dataset(
         inputs="stream",
         targets="reals",
@@ -54,10 +77,12 @@ def vector_streams(
 
 
 def temporal_xor(*, triples: int = 1000, window: int = 1, data_seed: int = 0) -> Dataset:
-    """Exclusive or in time, p. 186: two random bits and their exclusive or, 1000 times. Input and target [T, 1].
+    """Exclusive or in time, p. 186: two random bits and their exclusive or, 1000 times. Input and
+    target [T, 1].
 
-    Only every third bit can be told; the least mean squared error is 1/4, 1/4, 0 in turn. The paper makes 600 passes. Splits
-    "onsets" and "inside": the test stream judged by the random bits, and by their exclusive or.
+    Only every third bit can be told; the least mean squared error is 1/4, 1/4, 0 in turn. The paper
+    makes 600 passes. Splits "onsets" and "inside": the test stream judged by the random bits, and
+    by their exclusive or.
     triples, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
@@ -67,7 +92,9 @@ def temporal_xor(*, triples: int = 1000, window: int = 1, data_seed: int = 0) ->
         return dict(symbol=symbol, first=np.arange(len(symbol)) % 3 < 2)
 
     codes = np.array([[0], [1]])
-    return vector_streams(make, codes, "temporal XOR", least=dict(triples=triples), window=window, data_seed=data_seed)
+    return vector_streams(
+        make, codes, "temporal XOR", least=dict(triples=triples), window=window, data_seed=data_seed
+    )
 
 
 LETTERS = dict(  # table 1: consonant, vowel, interrupted, high, back, voiced
@@ -82,10 +109,11 @@ SYLLABLES = ("ba", "dii", "guuu")
 
 
 def elman_letters(*, consonants: int = 1000, window: int = 1, data_seed: int = 0) -> Dataset:
-    """Letter sequences, p. 189: random consonants, each followed by its vowels: ba, dii, guuu. Input and target [T, 6].
+    """Letter sequences, p. 189: random consonants, each followed by its vowels: ba, dii, guuu.
+    Input and target [T, 6].
 
-    About 3 letters to a consonant; the last letter's next one is the first. The paper makes 200 passes. Splits "onsets" and
-    "inside": the test stream judged by consonants, and by vowels.
+    About 3 letters to a consonant; the last letter's next one is the first. The paper makes 200
+    passes. Splits "onsets" and "inside": the test stream judged by consonants, and by vowels.
     consonants, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
@@ -95,33 +123,58 @@ def elman_letters(*, consonants: int = 1000, window: int = 1, data_seed: int = 0
         return dict(symbol=symbol, first=symbol < 3)
 
     codes = np.array(list(LETTERS.values()))
-    return vector_streams(make, codes, "ba, dii, guuu", least=dict(consonants=consonants), window=window, data_seed=data_seed)
+    return vector_streams(
+        make,
+        codes,
+        "ba, dii, guuu",
+        least=dict(consonants=consonants),
+        window=window,
+        data_seed=data_seed,
+    )
 
 
-LEXICON = "many years ago a boy and girl they lived by the sea play happily children".split()  # from "lived" on it is ours
+# from "lived" on it is ours
+LEXICON = "many years ago a boy and girl they lived by the sea play happily children".split()
 
 
 def elman_words(*, sentences: int = 200, window: int = 1, data_seed: int = 0) -> Dataset:
-    """Letters in words, p. 193: sentences of 4 to 9 random words without anything between them. Input and target [T, 5]: a
-    letter's place in the alphabet in binary, a = 00001.
+    """Letters in words, p. 193: sentences of 4 to 9 random words without anything between them.
+    Input and target [T, 5]: a letter's place in the alphabet in binary, a = 00001.
 
-    The paper has 15 words in 200 sentences, 1,270 words and 4,963 letters, and makes 10 passes. It does not print its lexicon
-    nor how the words were chosen: of LEXICON's 15 words 8 are legible in it, the others are ours, and words and lengths are
-    uniform, about 1,300 words and 5,100 letters. The splits "onsets" and "inside" are the test stream judged by the first
-    letters of words, and by the others.
+    The paper has 15 words in 200 sentences, 1,270 words and 4,963 letters, and makes 10 passes. It
+    does not print its lexicon nor how the words were chosen: of LEXICON's 15 words 8 are legible in
+    it, the others are ours, and words and lengths are uniform, about 1,300 words and 5,100 letters.
+    The splits "onsets" and "inside" are the test stream judged by the first letters of words, and
+    by the others.
     sentences, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
     def make(rng):
-        words = [LEXICON[k] for n in rng.integers(4, 10, sentences) for k in rng.integers(0, len(LEXICON), n)]
+        words = [
+            LEXICON[k]
+            for n in rng.integers(4, 10, sentences)
+            for k in rng.integers(0, len(LEXICON), n)
+        ]
         first = np.array([place == 0 for word in words for place in range(len(word))])
-        return dict(symbol=np.array([ord(letter) - ord("a") for letter in "".join(words)], np.int8), first=first)
+        return dict(
+            symbol=np.array([ord(letter) - ord("a") for letter in "".join(words)], np.int8),
+            first=first,
+        )
 
     codes = np.arange(1, 27)[:, None] >> np.arange(5)[::-1] & 1
-    return vector_streams(make, codes, "letters in words", least=dict(sentences=sentences), window=window, data_seed=data_seed)
+    return vector_streams(
+        make,
+        codes,
+        "letters in words",
+        least=dict(sentences=sentences),
+        window=window,
+        data_seed=data_seed,
+    )
 
 
-CATEGORIES = dict(  # table 3; the words after a bar are not printed there, but are leaves of figure 7 that fit nowhere else
+# table 3; the words after a bar are not printed there, but are leaves of figure 7 that fit nowhere
+# else
+CATEGORIES = dict(
     NOUN_HUM="man woman | boy girl",
     NOUN_ANIM="cat mouse | dog",
     NOUN_INANIM="book rock | car",
@@ -158,22 +211,28 @@ TEMPLATES = [  # table 4: 16 rows, though the text says 15
     )
 ]
 WORDS = sorted({word for words in CATEGORIES.values() for word in words})  # 29
-BITS = {word: place + (place >= 20) for place, word in enumerate(WORDS)}  # table 5: of 31; 20 and 30 are never on
+# table 5: of 31; 20 and 30 are never on
+BITS = {word: place + (place >= 20) for place, word in enumerate(WORDS)}
 
 
 def elman_sentences(*, sentences: int = 10_000, window: int = 1, data_seed: int = 0) -> Dataset:
-    """Simple sentences, p. 195: 10,000 of two or three words, one after the other without a mark. Input and target one-hot
-    [T, 31]; 29 words, about 27,500 in all (27,534 in the paper, which makes 6 passes).
+    """Simple sentences, p. 195: 10,000 of two or three words, one after the other without a mark.
+    Input and target one-hot [T, 31]; 29 words, about 27,500 in all (27,534 in the paper, which
+    makes 6 passes).
 
-    A sentence is one of the 16 templates, each as likely, filled with words, each as likely. "likelihood" [T, 31] is what may
-    come next: the shares of the next words after all sentences that are the same so far. The split "train_sentences" is
+    A sentence is one of the 16 templates, each as likely, filled with words, each as likely.
+    "likelihood" [T, 31] is what may come next: the shares of the next words after all sentences
+    that are the same so far. The split "train_sentences" is
     the training stream, on which the paper judges.
     sentences, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
     def make(rng):
         choices = [TEMPLATES[k] for k in rng.integers(0, len(TEMPLATES), sentences)]
-        corpus = [[CATEGORIES[kind][rng.integers(len(CATEGORIES[kind]))] for kind in template] for template in choices]
+        corpus = [
+            [CATEGORIES[kind][rng.integers(len(CATEGORIES[kind]))] for kind in template]
+            for template in choices
+        ]
         symbol = np.array([BITS[word] for sentence in corpus for word in sentence], np.int8)
         return dict(symbol=symbol, likelihood=likelihoods(corpus))
 
@@ -182,7 +241,8 @@ def elman_sentences(*, sentences: int = 10_000, window: int = 1, data_seed: int 
 
 
 def likelihoods(corpus: list[list[str]]) -> np.ndarray:
-    """float32 [words, 31]: at each word of the corpus, the shares of what comes next where a sentence is the same so far.
+    """float32 [words, 31]: at each word of the corpus, the shares of what comes next where a
+    sentence is the same so far.
 
     After the last word of the corpus nothing comes; where nothing else begins so, the row is zero.
     """
@@ -193,5 +253,7 @@ def likelihoods(corpus: list[list[str]]) -> np.ndarray:
         counts[beginning][BITS[following]] += 1
     shares = {}
     for beginning, counted in counts.items():
-        shares[beginning] = np.bincount(list(counted), list(counted.values()), minlength=31) / counted.total()
+        shares[beginning] = (
+            np.bincount(list(counted), list(counted.values()), minlength=31) / counted.total()
+        )
     return np.array([shares.get(beginning, np.zeros(31)) for beginning in so_far], np.float32)

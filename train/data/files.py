@@ -1,4 +1,5 @@
-"""Small real data sets as numpy arrays: from a prepared TFDS folder, from prepared files, or embedded in this package.
+"""Small real data sets as numpy arrays: from a prepared TFDS folder, from prepared files, or
+embedded in this package.
 
 Reading never goes on the network and never imports TensorFlow; `python -m scripts.prepare_data` fetches.
 """
@@ -20,14 +21,16 @@ EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 
 
 class DataError(BadInput):
-    """A file of data that is damaged, not what its name says, or cannot be written. One line, with its path."""
+    """A file of data that is damaged, not what its name says, or cannot be written. One line, with
+    its path."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
     """A set that fits in memory.
 
-    arrays: name -> (dtype, shape of one example). sources: those it has, in the order in which "auto" tries them.
+    arrays: name -> (dtype, shape of one example). sources: those it has, in the order in which
+      "auto" tries them.
     full: split -> examples of the whole set. embedded_note: what the embedded copy is of the whole.
     TFDS is asked for the set by the same name; it must have the features "image" and "label".
     """
@@ -46,7 +49,8 @@ def _arrays(**parts: tuple[str, tuple[int, ...]]) -> dict:
 _COLOUR = _arrays(image=("uint8", (32, 32, 3)), label=("uint8", ()))
 SETS = dict(
     cifar10=DataSet(_COLOUR, classes=10, full=dict(train=50_000, test=10_000)),
-    cifar100=DataSet(_COLOUR, classes=100, full=dict(train=50_000, test=10_000)),  # by the fine label
+    # by the fine label
+    cifar100=DataSet(_COLOUR, classes=100, full=dict(train=50_000, test=10_000)),
     fashion_mnist=DataSet(
         _arrays(image=("uint8", (28, 28)), label=("uint8", ())),
         classes=10,
@@ -66,9 +70,11 @@ SETS = dict(
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where arrays came from: one of SOURCES (never "auto"), the file or TFDS folder, examples per split.
+    """Where arrays came from: one of SOURCES (never "auto"), the file or TFDS folder, examples per
+    split.
 
-    digest: sha256 over names, dtypes, shapes and contents; the same for the same examples in the same order.
+    digest: sha256 over names, dtypes, shapes and contents; the same for the same examples in the
+      same order.
     """
 
     source: str
@@ -89,14 +95,18 @@ def folder() -> pathlib.Path:
 
 
 def tfds_folder() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("TFDS_DATA_DIR") or pathlib.Path.home() / "tensorflow_datasets")
+    return pathlib.Path(
+        os.environ.get("TFDS_DATA_DIR") or pathlib.Path.home() / "tensorflow_datasets"
+    )
 
 
 def load(name: str, source: str = "auto") -> tuple[dict[str, np.ndarray], Origin]:
-    """The arrays of a set in SETS and where they came from. Keys "{train,test}_{image,label,...}"; examples lead.
+    """The arrays of a set in SETS and where they came from. Keys "{train,test}_{image,label,...}";
+    examples lead.
 
-    source: "auto" takes the first that is there of the set's sources; one that is there but damaged is never passed
-    over. Raises BadInput, one line, where the named source is not there, and DataError where a file is damaged.
+    source: "auto" takes the first that is there of the set's sources; one that is there but damaged
+    is never passed over. Raises BadInput, one line, where the named source is not there, and
+    DataError where a file is damaged.
     """
     if name not in SETS:
         raise BadInput(f"unknown data set {name!r}; have {', '.join(SETS)}")
@@ -104,7 +114,9 @@ def load(name: str, source: str = "auto") -> tuple[dict[str, np.ndarray], Origin
         raise BadInput(f"data.source: unknown {source!r}; have {', '.join(SOURCES)}")
     sources = SETS[name].sources
     if source not in ("auto", *sources):
-        raise BadInput(f"data.source: {name} has no source {source!r}; have auto, {', '.join(sources)}")
+        raise BadInput(
+            f"data.source: {name} has no source {source!r}; have auto, {', '.join(sources)}"
+        )
     readers = dict(tfds=_from_tfds, files=_from_files, embedded=_from_embedded)
     for candidate in sources if source == "auto" else (source,):
         found = readers[candidate](name)
@@ -115,7 +127,9 @@ def load(name: str, source: str = "auto") -> tuple[dict[str, np.ndarray], Origin
     sought = dict(tfds=f"{tfds_folder() / name}, as array_record", files=folder() / f"{name}.npz")
     where = ", ".join(str(sought[s]) for s in sources if source in ("auto", s))
     command = f"python -m scripts.prepare_data {name}" + " --origin=tfds" * (source == "tfds")
-    raise BadInput(f"data.source: {name} is not prepared as {source!r} (looked for {where}); run {command}")
+    raise BadInput(
+        f"data.source: {name} is not prepared as {source!r} (looked for {where}); run {command}"
+    )
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:
@@ -127,14 +141,16 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def read(path: pathlib.Path, name: str, remedy: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz of the set `name`. Raises DataError for a damaged file or one with other contents.
+    """The arrays of an .npz of the set `name`. Raises DataError for a damaged file or one with
+    other contents.
 
     remedy: what the user should do about such a file, the end of the message.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except Exception as error:  # a flipped byte makes zipfile, zlib and numpy raise many different types
+    # a flipped byte makes zipfile, zlib and numpy raise many different types
+    except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split()).split(". ")[0][:200]
         raise DataError(f"{path} is damaged ({reason}); {remedy}") from None
     expected = SETS[name].arrays
@@ -145,10 +161,15 @@ def read(path: pathlib.Path, name: str, remedy: str) -> dict[str, np.ndarray]:
     for split in SPLITS:
         counts = {key: len(array) for key, array in arrays.items() if key.startswith(f"{split}_")}
         if len(set(counts.values())) > 1 or 0 in counts.values():
-            raise DataError(f"{path}: numbers of examples {counts} must be equal and not 0; {remedy}")
+            raise DataError(
+                f"{path}: numbers of examples {counts} must be equal and not 0; {remedy}"
+            )
         largest = arrays[f"{split}_label"].max()
         if largest >= SETS[name].classes:
-            raise DataError(f"{path}: {split}_label goes to {largest}, must be below {SETS[name].classes}; {remedy}")
+            raise DataError(
+                f"{path}: {split}_label goes to {largest}, must be below {SETS[name].classes}; "
+                f"{remedy}"
+            )
     return arrays
 
 
@@ -163,13 +184,17 @@ def write(path: pathlib.Path, arrays: dict[str, np.ndarray], compress: bool = Fa
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can") from None
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can"
+        ) from None
 
 
 def _from_files(name: str):
     path = folder() / f"{name}.npz"
     remedy = f"delete it and run python -m scripts.prepare_data {name}"
-    return (read(path, name, remedy), path, f"prepared files in {folder()}") if path.exists() else None
+    return (
+        (read(path, name, remedy), path, f"prepared files in {folder()}") if path.exists() else None
+    )
 
 
 def _from_embedded(name: str):
@@ -178,7 +203,8 @@ def _from_embedded(name: str):
 
 
 def _from_tfds(name: str):
-    """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept in `folder()`."""
+    """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept
+    in `folder()`."""
     directory = tfds_version(name)
     if directory is None:
         return None
@@ -186,14 +212,20 @@ def _from_tfds(name: str):
     cached = folder() / f"{name}-tfds-{directory.name}-{fingerprint}.npz"
     if not cached.exists():
         write(cached, _decode(directory, name))
-    return read(cached, name, "delete it; it is made again"), directory, f"TFDS {directory.name} in {directory.parent}"
+    return (
+        read(cached, name, "delete it; it is made again"),
+        directory,
+        f"TFDS {directory.name} in {directory.parent}",
+    )
 
 
 def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path | None:
-    """The folder of the newest version of `name` that TFDS finished preparing in a format; imports nothing of TFDS."""
+    """The folder of the newest version of `name` that TFDS finished preparing in a format; imports
+    nothing of TFDS."""
     found = {}
     for info in (tfds_folder() / name).glob("*/dataset_info.json"):
-        if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name):  # while TFDS prepares, it is called incomplete.*
+        # while TFDS prepares, it is called incomplete.*
+        if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name):
             try:
                 contents = json.loads(info.read_text())
                 if contents.get("fileFormat", "tfrecord") == file_format:
@@ -205,10 +237,11 @@ def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path |
 
 
 def _decode(directory: pathlib.Path, name: str) -> dict[str, np.ndarray]:
-    """The arrays of a TFDS folder, in the order of the original files, which TFDS shuffles by a hash of the keys.
+    """The arrays of a TFDS folder, in the order of the original files, which TFDS shuffles by a
+    hash of the keys.
 
-    The keys of MNIST, Fashion-MNIST and CIFAR are positions in those files; other sets come in a fixed order without meaning.
-    """
+    The keys of MNIST, Fashion-MNIST and CIFAR are positions in those files; other sets come in a
+    fixed order without meaning."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import hashing
 
@@ -219,7 +252,8 @@ def _decode(directory: pathlib.Path, name: str) -> dict[str, np.ndarray]:
             raise FileNotFoundError("TFDS says it is not prepared")
         for split in SPLITS:
             records = builder.as_data_source(split)
-            order = sorted(range(len(records)), key=hashing.Hasher(split).hash_key)  # record -> position
+            # record -> position
+            order = sorted(range(len(records)), key=hashing.Hasher(split).hash_key)
             for part in ("image", "label"):
                 dtype, shape = SETS[name].arrays[f"{split}_{part}"]
                 arrays[f"{split}_{part}"] = np.empty([len(records), *shape], dtype)

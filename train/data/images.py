@@ -15,7 +15,8 @@ SCALES = {  # name -> what 0 and 255 become, where that does not depend on the d
     "unit": (0.0, 1.0),
     "lecun": (-0.1, 1.175),  # background and ink, LeCun et al. 1998, section III-A
     "standard": None,  # each channel's mean 0, standard deviation 1 over the training pixels
-    "mean_image": None,  # 0 to 255 less the mean training image, Krizhevsky et al. 2012, section 2; He et al. 2015
+    # 0 to 255 less the mean training image, Krizhevsky et al. 2012, section 2; He et al. 2015
+    "mean_image": None,
 }
 
 
@@ -39,24 +40,29 @@ def image_set(
 ) -> Dataset:
     """The image set `name` of train.data.files.SETS.
 
-    source: one of train.data.files.SOURCES.  scale: one of SCALES.  pad: pixels of background added on each side (2 makes
-    LeNet's 32 of 28). Background is black in grey images and the mean colour in others; with "mean_image" it is 0.
-    validation: training images held out as a split of that name.
+    source: one of train.data.files.SOURCES.  scale: one of SCALES.  pad: pixels of background added
+    on each side (2 makes LeNet's 32 of 28). Background is black in grey images and the mean colour
+    in others; with "mean_image" it is 0. validation: training images held out as a split of that
+    name.
 
     In training, in this order, each left out where it is 0 or ():
       flip: mirrored with probability 1/2.
-      distort: LeNet's distortions, the most of (translation in pixels, scaling, squeezing, shear); the paper says no numbers,
-        ours are (2, 0.1, 0.1, 0.2).
-      shift: moved by up to this many pixels either way in each direction; 4 is the pad and crop of ResNet's CIFAR.
+      distort: LeNet's distortions, the most of (translation in pixels, scaling, squeezing, shear);
+        the paper says no numbers, ours are (2, 0.1, 0.1, 0.2).
+      shift: moved by up to this many pixels either way in each direction; 4 is the pad and crop of
+        ResNet's CIFAR.
       crop: the side of a square cut from anywhere.
-      jitter: (lowest, highest) length in pixels of the shorter side before that cut, the image rescaled isotropically.
-      area: instead, (lowest, highest) share of the image that a rectangle of width / height in `aspect` has, which becomes the
-        square.
+      jitter: (lowest, highest) length in pixels of the shorter side before that cut, the image
+        rescaled isotropically.
+      area: instead, (lowest, highest) share of the image that a rectangle of width / height in
+        `aspect` has, which becomes the square.
       pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
     In evaluation:
-      eval_scales: lengths in pixels of the shorter side that each image is rescaled to; (): as it is.
-      views: what is seen at each, one of train.data.views.VIEWS, or several joined by +, as in "grid+dense"; the squares have
-        side `crop`. The probabilities of several views are averaged (task "classify"), those of one kind and size first.
+      eval_scales: lengths in pixels of the shorter side that each image is rescaled to; (): as it
+        is.
+      views: what is seen at each, one of train.data.views.VIEWS, or several joined by +, as in
+        "grid+dense"; the squares have side `crop`. The probabilities of several views are
+        averaged (task "classify"), those of one kind and size first.
     Raises ValueError, one line.
     """
     height, width, *channels = files.SETS[name].arrays["train_image"][1]
@@ -107,7 +113,9 @@ def image_set(
 
     def split(image, label, prepare):
         def make(arrays, index, keys):
-            return dict(input=jax.vmap(prepare)(arrays["image"][index], keys), target=arrays["label"][index])
+            return dict(
+                input=jax.vmap(prepare)(arrays["image"][index], keys), target=arrays["label"][index]
+            )
 
         return Source(len(image), dict(image=image, label=label.astype(np.int32)), make)
 
@@ -123,13 +131,16 @@ def image_set(
     )
 
 
-fashion_mnist = functools.partial(image_set, "fashion_mnist", pad=2)  # Xiao et al. 2017: 28x28x1, 10 kinds of clothes
-cifar10 = functools.partial(image_set, "cifar10")  # Krizhevsky 2009: 50,000/10,000 photographs 32x32x3 of 10 classes
+# Xiao et al. 2017: 28x28x1, 10 kinds of clothes
+fashion_mnist = functools.partial(image_set, "fashion_mnist", pad=2)
+# Krizhevsky 2009: 50,000/10,000 photographs 32x32x3 of 10 classes
+cifar10 = functools.partial(image_set, "cifar10")
 cifar100 = functools.partial(image_set, "cifar100")  # the same of 100 classes
 
 
 def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(offset [C] or [H, W, C], factor [C], background [C]), float32: a pixel becomes offset + factor * pixel.
+    """(offset [C] or [H, W, C], factor [C], background [C]), float32: a pixel becomes
+    offset + factor * pixel.
 
     image: the training images, uint8 [N, H, W, C].
     """
@@ -144,7 +155,8 @@ def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def standardised(image: np.ndarray) -> tuple[float, float]:
-    """What 0 and 255 become when the pixels of `image` (uint8) get mean 0 and standard deviation 1."""
+    """What 0 and 255 become when the pixels of `image` (uint8) get mean 0 and standard deviation
+    1."""
     counts = np.bincount(image.reshape(-1), minlength=256) / image.size
     levels = np.arange(256)
     mean = float(counts @ levels)
@@ -153,11 +165,27 @@ def standardised(image: np.ndarray) -> tuple[float, float]:
 
 
 def check(
-    side, *, scale, crop, jitter, area, aspect, views, eval_scales, pad=0, shift=0, distort=(), scales: Collection = SCALES
+    side,
+    *,
+    scale,
+    crop,
+    jitter,
+    area,
+    aspect,
+    views,
+    eval_scales,
+    pad=0,
+    shift=0,
+    distort=(),
+    scales: Collection = SCALES,
 ) -> None:
-    """Raises ValueError, one line that begins with the key, for what cannot work on images with this shorter side."""
+    """Raises ValueError, one line that begins with the key, for what cannot work on images with
+    this shorter side."""
     kinds = views.split("+")
-    for key, value, table in (("scale", scale, scales), *(("views", kind, VIEWS) for kind in kinds)):
+    for key, value, table in (
+        ("scale", scale, scales),
+        *(("views", kind, VIEWS) for kind in kinds),
+    ):
         if value not in table:
             raise ValueError(f"{key}: unknown {value!r}; have {', '.join(table)}")
 
@@ -172,7 +200,10 @@ def check(
     within("shift", [shift], int, 0, side)
     side += 2 * pad
     if distort and len(distort) != 4:
-        raise ValueError(f"distort: {distort!r} must be four numbers: pixels of translation, scaling, squeezing, shear")
+        raise ValueError(
+            f"distort: {distort!r} must be four numbers: pixels of translation, scaling, "
+            "squeezing, shear"
+        )
     within("distort", distort[:1], int | float, 0, side)
     within("distort", distort[1:], int | float, 0, 0.9)
     if jitter and area:

@@ -1,7 +1,9 @@
-"""The artificial tasks of Hochreiter & Schmidhuber 1997, experiments 2 to 6; experiment 1 is data.reber.
+"""The artificial tasks of Hochreiter & Schmidhuber 1997, experiments 2 to 6; experiment 1 is
+data.reber.
 
-Real targets for logistic outputs, as in the paper, which judges by the largest absolute error: task regress with `tolerance`.
-Inputs are zero, and masked, after the end of a sequence. Test sets are as large as the paper's.
+Real targets for logistic outputs, as in the paper, which judges by the largest absolute error: task
+regress with `tolerance`. Inputs are zero, and masked, after the end of a sequence. Test sets are as
+large as the paper's.
 """
 
 import math
@@ -13,18 +15,23 @@ from train.data.source import Dataset
 from train.data.synthetic import generated, split
 
 
-def noise_free_long_lag(*, variant: str = "a", p: int = 100, q: int = 50, examples: int = 10_000) -> Dataset:
-    """Experiment 2, section 5.2. The symbol to be told at the end is x or y, each as likely, and was the first, or second, one.
+def noise_free_long_lag(
+    *, variant: str = "a", p: int = 100, q: int = 50, examples: int = 10_000
+) -> Dataset:
+    """Experiment 2, section 5.2. The symbol to be told at the end is x or y, each as likely, and
+    was the first, or second, one.
 
-    "a", no local regularities to distract from: y a_1 ... a_{p-1} y, or with x. The next symbol at every step: input and target
-      [p, p + 1], one-hot a_1 ... a_{p-1} x y. Right is all within 0.25.
-    "b", as "a", but the p - 1 symbols between are drawn from a_1 ... a_{p-1}. Of the steps only the last can be predicted,
-      which "scored" says. Right is that one within 0.25.
-    "c": b, x or y, q of the distractors a_1 ... a_p, then with probability 1/10 the trigger e, else one more distractor and so
-      on. Input int32 [q + 3 + TAIL], of the p + 4 symbols a_1 ... a_p e b x y, one-hot in the paper; target [2] at e, 1 for
-      the second symbol's output, x or y, and 0 for the other. Right is within 0.2. Paper: (q, p) = (50, 50), (100, 100), ...,
-      (1000, 50).
-    p: at least 2.  q: at least 1, of variant "c" alone.  examples: size of the test set. Raises ValueError, one line.
+    "a", no local regularities to distract from: y a_1 ... a_{p-1} y, or with x. The next symbol at
+      every step: input and target [p, p + 1], one-hot a_1 ... a_{p-1} x y. Right is all within
+        0.25.
+    "b", as "a", but the p - 1 symbols between are drawn from a_1 ... a_{p-1}. Of the steps only the
+      last can be predicted, which "scored" says. Right is that one within 0.25.
+    "c": b, x or y, q of the distractors a_1 ... a_p, then with probability 1/10 the trigger e, else
+      one more distractor and so on. Input int32 [q + 3 + TAIL], of the p + 4 symbols a_1 ... a_p e
+      b x y, one-hot in the paper; target [2] at e, 1 for the second symbol's output, x or y, and 0
+      for the other. Right is within 0.2. Paper: (q, p) = (50, 50), (100, 100), ..., (1000, 50).
+    p: at least 2.  q: at least 1, of variant "c" alone.  examples: size of the test set. Raises
+      ValueError, one line.
     """
     if variant not in ("a", "b", "c"):
         raise ValueError(f"variant: unknown {variant!r}; have a, b, c")
@@ -38,15 +45,21 @@ def noise_free_long_lag(*, variant: str = "a", p: int = 100, q: int = 50, exampl
     def example(key):
         which, between = split(key, 2)
         symbol = p - 1 + jax.random.bernoulli(which).astype(int)  # x or y
-        middle = jnp.arange(p - 1) if variant == "a" else jax.random.randint(between, [p - 1], 0, p - 1)
-        string = jax.nn.one_hot(jnp.concatenate([symbol[None], middle, symbol[None]]), p + 1)  # [p + 1, p + 1]
+        middle = (
+            jnp.arange(p - 1) if variant == "a" else jax.random.randint(between, [p - 1], 0, p - 1)
+        )
+        # [p + 1, p + 1]
+        string = jax.nn.one_hot(jnp.concatenate([symbol[None], middle, symbol[None]]), p + 1)
         scored = jnp.arange(p) >= (p - 1 if variant == "b" else 0)
         return dict(input=string[:-1], target=string[1:], mask=jnp.ones([p], bool), scored=scored)
 
-    return generated(example, f"experiment 2{variant} (p={p})", examples=examples, targets="reals", outputs=p + 1)
+    return generated(
+        example, f"experiment 2{variant} (p={p})", examples=examples, targets="reals", outputs=p + 1
+    )
 
 
-TAIL = 100  # most distractors after the q: strings with more, 0.9^101 = 2.4e-5 of all, are drawn anew
+# most distractors after the q: strings with more, 0.9^101 = 2.4e-5 of all, are drawn anew
+TAIL = 100
 
 
 def _triggered(p: int, q: int):
@@ -58,7 +71,9 @@ def _triggered(p: int, q: int):
         tail = jnp.floor(jnp.log1p(-chance * (1 - 0.9 ** (TAIL + 1))) / math.log(0.9)).astype(int)
         place, last = jnp.arange(most), q + 2 + jnp.clip(tail, 0, TAIL)
         y = jax.random.bernoulli(which).astype(int)
-        symbols = jax.random.randint(distractors, [most], 0, p).at[:2].set(jnp.stack([p + 1, p + 2 + y]))
+        symbols = (
+            jax.random.randint(distractors, [most], 0, p).at[:2].set(jnp.stack([p + 1, p + 2 + y]))
+        )
         symbols = jnp.where(place == last, p, symbols)
         mask = place <= last
         return dict(input=jnp.where(mask, symbols, 0), target=jax.nn.one_hot(y, 2), mask=mask)
@@ -67,12 +82,15 @@ def _triggered(p: int, q: int):
 
 
 def two_sequence(*, variant: str = "a", T: int = 100, N: int = 3, examples: int = 2560) -> Dataset:
-    """Experiment 3, section 5.3: T to 1.1 T real inputs [T, 1], of which the first N are 1 in class 1 and -1 in class 2, the
-    others Gaussian noise of variance 0.2; the target [1] is the class. After Bengio et al. 1994.
+    """Experiment 3, section 5.3: T to 1.1 T real inputs [T, 1], of which the first N are 1 in class
+    1 and -1 in class 2, the others Gaussian noise of variance 0.2; the target [1] is the class.
+    After Bengio et al. 1994.
 
-    variant: "a", target 1 for class 1, 0 for class 2.  "b": the noise is also added to the first N inputs.  "c": target 0.2 for
-    class 1, 0.8 for class 2, in training with Gaussian noise of variance 0.1, in the test without.
-    Right is within 0.2 of the target; in "c" 0.1.  T: at least 1.  N: 1 to T.  examples: size of the test set.
+    variant: "a", target 1 for class 1, 0 for class 2.  "b": the noise is also added to the first N
+    inputs.  "c": target 0.2 for class 1, 0.8 for class 2, in training with Gaussian noise of
+    variance 0.1, in the test without.
+    Right is within 0.2 of the target; in "c" 0.1.  T: at least 1.  N: 1 to T.  examples: size of
+    the test set.
     """
     if variant not in ("a", "b", "c"):
         raise ValueError(f"variant: unknown {variant!r}; have a, b, c")
@@ -102,13 +120,15 @@ def two_sequence(*, variant: str = "a", T: int = 100, N: int = 3, examples: int 
 
 
 def lstm_adding(*, T: int = 100, examples: int = 2560) -> Dataset:
-    """Experiment 4, section 5.4: T to 1.1 T pairs (value in [-1, 1), marker); the target [1] is 0.5 + (X1 + X2) / 4 for the
-    values X1, X2 with marker 1.
+    """Experiment 4, section 5.4: T to 1.1 T pairs (value in [-1, 1), marker); the target [1] is
+    0.5 + (X1 + X2) / 4 for the values X1, X2 with marker 1.
 
-    X1 is one of the first 10 pairs, X2 of the first T/2 - 1 others. The first and the last pair have marker -1; if X1 or X2
-    fell on the first, it is 0 (the paper says so of X1). Right is within 0.04. The best constant has a mean squared error of
-    0.0392, and of 1/24 = 0.0417 where neither fell there.
-    T: even, at least 20; 100, 500, 1000 in the paper.  examples: size of the test set. Raises ValueError, one line.
+    X1 is one of the first 10 pairs, X2 of the first T/2 - 1 others. The first and the last pair
+    have marker -1; if X1 or X2 fell on the first, it is 0 (the paper says so of X1). Right is
+    within 0.04. The best constant has a mean squared error of 0.0392, and of 1/24 = 0.0417 where
+    neither fell there.
+    T: even, at least 20; 100, 500, 1000 in the paper.  examples: size of the test set. Raises
+    ValueError, one line.
     """
     _check_marked(T)
 
@@ -120,11 +140,11 @@ def lstm_adding(*, T: int = 100, examples: int = 2560) -> Dataset:
 
 
 def lstm_multiplication(*, T: int = 100, examples: int = 2560) -> Dataset:
-    """Experiment 5, section 5.5: as `lstm_adding` with values in [0, 1); the target [1] is X1 X2, and one that fell on the
-    first pair is 1.
+    """Experiment 5, section 5.5: as `lstm_adding` with values in [0, 1); the target [1] is X1 X2,
+    and one that fell on the first pair is 1.
 
-    The best constant has a mean squared error of 0.059, and of 7/144 = 0.0486 where neither fell there.  T, examples: as there.
-    """
+    The best constant has a mean squared error of 0.059, and of 7/144 = 0.0486 where neither fell
+    there.  T, examples: as there."""
     _check_marked(T)
 
     def example(key):
@@ -140,7 +160,8 @@ def _marked(key, T: int, *, low: float, instead: float):
     mask = _lengths(lengths, T)
     one = jax.random.randint(first, [], 0, 10)
     other = jax.random.randint(second, [], 0, T // 2 - 1)
-    places = jnp.stack([one, other + (other >= one)])  # the latest is pair T/2: a lag of at least T/2 steps to the end
+    # the latest is pair T/2: a lag of at least T/2 steps to the end
+    places = jnp.stack([one, other + (other >= one)])
     value = jax.random.uniform(values, mask.shape, minval=low)
     ends = jnp.stack([0, mask.sum() - 1])
     marker = jnp.zeros(mask.shape).at[places].set(1).at[ends].set(-1)
@@ -148,14 +169,17 @@ def _marked(key, T: int, *, low: float, instead: float):
     return _until(mask, jnp.stack([value, marker], axis=-1)), X, mask
 
 
-TIMES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}  # bits -> when each may come; the first step is 1
+# bits -> when each may come; the first step is 1
+TIMES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
 
 
 def lstm_temporal_order(*, bits: int = 2, examples: int = 2560) -> Dataset:
-    """Experiment 6, section 5.6: 100 to 110 of the one-hot symbols a b c d X Y E B: E first, B last, at 2 (6a) or 3 (6b) times
-    X or Y, elsewhere a to d. The class, one-hot [2^bits], is their order: XX, XY, YX, YY; XXX, XXY, ..., YYY.
+    """Experiment 6, section 5.6: 100 to 110 of the one-hot symbols a b c d X Y E B: E first, B
+    last, at 2 (6a) or 3 (6b) times X or Y, elsewhere a to d. The class, one-hot [2^bits], is their
+    order: XX, XY, YX, YY; XXX, XXY, ..., YYY.
 
-    Right is within 0.3 at every output.  bits: 2 or 3.  examples: size of the test set. Raises ValueError, one line.
+    Right is within 0.3 at every output.  bits: 2 or 3.  examples: size of the test set. Raises
+    ValueError, one line.
     """
     if bits not in TIMES:
         raise ValueError(f"bits: {bits} must be 2 or 3")
@@ -169,7 +193,11 @@ def lstm_temporal_order(*, bits: int = 2, examples: int = 2560) -> Dataset:
         string = jax.random.randint(others, mask.shape, 0, 4).at[places].set(4 + said)
         string = string.at[0].set(6).at[mask.sum() - 1].set(7)
         answer = (said * 2 ** jnp.arange(bits)[::-1]).sum()
-        return dict(input=_until(mask, jax.nn.one_hot(string, 8)), target=jax.nn.one_hot(answer, 2**bits), mask=mask)
+        return dict(
+            input=_until(mask, jax.nn.one_hot(string, 8)),
+            target=jax.nn.one_hot(answer, 2**bits),
+            mask=mask,
+        )
 
     name = f"experiment 6{'ab'[bits - 2]}"
     return generated(example, name, examples=examples, targets="real", outputs=2**bits)

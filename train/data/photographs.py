@@ -1,4 +1,5 @@
-"""Sets of JPEG photographs of many sizes that TFDS prepared, streamed: cut on the host in uint8, the rest on the device."""
+"""Sets of JPEG photographs of many sizes that TFDS prepared, streamed: cut on the host in uint8,
+the rest on the device."""
 
 import dataclasses
 import functools
@@ -15,7 +16,8 @@ from train.data.views import see
 from train.errors import BadInput
 
 EVALUATION = "validation"  # the split that ImageNet's papers report
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1] over ImageNet; torchvision's
+# of RGB in [0, 1] over ImageNet; torchvision's
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCALES = {  # name -> (what is subtracted, what divides then) of colours in [0, 255]
     "unit": (np.zeros(3), np.full(3, 255.0)),
     "signed": (np.full(3, 127.5), np.full(3, 127.5)),  # from -1 to 1
@@ -28,7 +30,8 @@ SCALES = {  # name -> (what is subtracted, what divides then) of colours in [0, 
 class Photographs:
     """Reads and cuts the photographs of one split; source.Stream's `read`.
 
-    jitter, central, area, aspect: as in image_stream. eval_side: of the central square that evaluation gets.
+    jitter, central, area, aspect: as in image_stream. eval_side: of the central square that
+      evaluation gets.
     """
 
     records: prepared.Records
@@ -43,33 +46,51 @@ class Photographs:
     seed: int
 
     def __call__(self, index: np.ndarray, positions: np.ndarray | None) -> dict[str, np.ndarray]:
-        """{"image": uint8 [n, side, side, 3], "label": int32 [n]}; the crop at a position of training depends on (seed, it)."""
+        """{"image": uint8 [n, side, side, 3], "label": int32 [n]}; the crop at a position of
+        training depends on (seed, it)."""
         crops.set_up(self.decoder)
         examples = self.records(index)
         side = self.eval_side if positions is None else self.side
-        image, label = np.empty([len(index), side, side, 3], np.uint8), np.empty([len(index)], np.int32)
+        image, label = (
+            np.empty([len(index), side, side, 3], np.uint8),
+            np.empty([len(index)], np.int32),
+        )
         for n, example in enumerate(examples):
             label[n] = example["label"]
             if not 0 <= label[n] < self.classes:
-                raise self._refused(index[n], example, f"has label {label[n]}, must be from 0 to {self.classes - 1}")
-            box = crops.central_square if positions is None else functools.partial(self._drawn, int(positions[n]))
+                raise self._refused(
+                    index[n], example, f"has label {label[n]}, must be from 0 to {self.classes - 1}"
+                )
+            box = (
+                crops.central_square
+                if positions is None
+                else functools.partial(self._drawn, int(positions[n]))
+            )
             try:
                 crops.cut(example["image"], box, image[n], self.decoder)
-            except (ValueError, OSError, SyntaxError) as error:  # SyntaxError: Pillow's, of a broken PNG
-                raise self._refused(index[n], example, f"cannot be decoded ({' '.join(str(error).split())[:100]})") from None
+            # SyntaxError: Pillow's, of a broken PNG
+            except (ValueError, OSError, SyntaxError) as error:
+                raise self._refused(
+                    index[n], example, f"cannot be decoded ({' '.join(str(error).split())[:100]})"
+                ) from None
         return dict(image=image, label=label)
 
     def _drawn(self, position: int, height: int, width: int) -> crops.Box:
         rng = np.random.default_rng([self.seed, position])
         if self.jitter:
-            return crops.draw_jitter(rng, height, width, self.side, *self.jitter, central=self.central)
+            return crops.draw_jitter(
+                rng, height, width, self.side, *self.jitter, central=self.central
+            )
         return crops.draw_rectangle(rng, height, width, self.area, self.aspect)
 
     def _refused(self, index: int, example: dict, what: str) -> DataError:
         name = example.get("file_name", b"").decode()
         of = self.records
         remedy = f"python -m scripts.prepare_data {of.name} --check looks for more"
-        return DataError(f"{of.folder}: record {index} of {of.split}{f' ({name})' if name else ''} {what}; {remedy}")
+        return DataError(
+            f"{of.folder}: record {index} of {of.split}{f' ({name})' if name else ''} {what}; "
+            f"{remedy}"
+        )
 
 
 def image_stream(
@@ -90,28 +111,36 @@ def image_stream(
     workers: int = 0,
     seed: int = 0,
 ) -> Dataset:
-    """The set `name` of TFDS, of photographs with labels, trained on "train" and tested on "validation".
+    """The set `name` of TFDS, of photographs with labels, trained on "train" and tested on
+    "validation".
 
-    In training the host cuts a square of side `crop` from each photograph, and it is changed on the device:
+    In training the host cuts a square of side `crop` from each photograph, and it is changed on the
+    device:
       jitter: (lowest, highest) length in pixels that the shorter side gets before the cut.
       central: the cut is from the central square, as in Krizhevsky et al. 2012; else from anywhere.
-      area: instead, with jitter=(), (lowest, highest) share of the image that a rectangle of width / height in `aspect` has,
-        which becomes the square, as in Szegedy et al. 2014.
-      flip: mirrored with probability 1/2.  pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
-    In evaluation the host cuts the central square, which gets the side `eval_side`, and the device takes from it:
-      eval_scales: lengths that its side is rescaled to; (): as it is.  views: one of train.data.views.VIEWS at each.
-    scale: one of SCALES. The per-pixel mean of AlexNet's and ResNet's papers is not among them: "mean_colour" has one a colour.
-    decoder: one of crops.DECODERS.  workers: processes that decode; 0: threads of this one, which does for a few thousand
-    photographs a second.  seed: of the order and the cuts, the same for all seeds of a run; mirrors and colours are a seed's
-    own.
+      area: instead, with jitter=(), (lowest, highest) share of the image that a rectangle of
+        width / height in `aspect` has, which becomes the square, as in Szegedy et al. 2014.
+      flip: mirrored with probability 1/2.  pca: standard deviation of AlexNet's colour noise; the
+        paper's is 0.1.
+    In evaluation the host cuts the central square, which gets the side `eval_side`, and the device
+      takes from it: eval_scales: lengths that its side is rescaled to; (): as it is.  views: one of
+        train.data.views.VIEWS at each.
+    scale: one of SCALES. The per-pixel mean of AlexNet's and ResNet's papers is not among them:
+    "mean_colour" has one a colour. decoder: one of crops.DECODERS.  workers: processes that decode;
+    0: threads of this one, which does for a few thousand photographs a second.  seed: of the order
+    and the cuts, the same for all seeds of a run; mirrors and colours are a seed's own.
     Raises ValueError, one line.
     """
     if bool(jitter) == bool(area):
-        raise ValueError("jitter: one of jitter and area says how training cuts, and the other must be ()")
+        raise ValueError(
+            "jitter: one of jitter and area says how training cuts, and the other must be ()"
+        )
     if central and area:
         raise ValueError("central: does nothing with area; have jitter, or central=false")
     least_of = dict(crop=1, eval_side=1, pca=0, workers=0, seed=0)
-    for (key, least), value in zip(least_of.items(), (crop, eval_side, pca, workers, seed), strict=True):
+    for (key, least), value in zip(
+        least_of.items(), (crop, eval_side, pca, workers, seed), strict=True
+    ):
         if value < least:
             raise ValueError(f"{key}: {value} must be at least {least}")
     images.check(
@@ -128,10 +157,14 @@ def image_stream(
         keys = functools.partial(jax.random.fold_in, key)
         image = (image.astype(jnp.float32) - subtracted) / divisor
         image = augment.flip(image, keys(0)) if flip else image
-        return augment.pca_noise(image, keys(4), deviation=pca, unit=255 / divisor) if pca else image
+        return (
+            augment.pca_noise(image, keys(4), deviation=pca, unit=255 / divisor) if pca else image
+        )
 
     def seen(image, key):
-        return see((image.astype(jnp.float32) - subtracted) / divisor, views, crop, tuple(eval_scales))
+        return see(
+            (image.astype(jnp.float32) - subtracted) / divisor, views, crop, tuple(eval_scales)
+        )
 
     def split(which: str, side: int, prepare) -> Source:
         def make(arrays, index, keys):
@@ -155,8 +188,8 @@ def image_stream(
 
 
 def _contents(name: str, folder: pathlib.Path) -> tuple[dict[str, int], int, str]:
-    """Examples of each split, the number of classes, and a digest. Raises BadInput for a folder that is not whole, or of
-    something else."""
+    """Examples of each split, the number of classes, and a digest. Raises BadInput for a folder
+    that is not whole, or of something else."""
     try:
         found = prepared.builder(folder)
         splits, features = found.info.splits, found.info.features
@@ -164,10 +197,15 @@ def _contents(name: str, folder: pathlib.Path) -> tuple[dict[str, int], int, str
         counts, digest = prepared.contents(found, ("train", EVALUATION)) if whole else ({}, "")
     except Exception as error:
         raise prepared.damaged(name, folder, error) from None
-    if not whole or not {"image", "label"} <= set(features) or not hasattr(features["label"], "num_classes"):
+    if (
+        not whole
+        or not {"image", "label"} <= set(features)
+        or not hasattr(features["label"], "num_classes")
+    ):
         has = f"splits {', '.join(splits)} and features {', '.join(features)}"
         raise BadInput(f"{folder} has {has}; needs train, {EVALUATION} and image, label")
     return counts, features["label"].num_classes, digest
 
 
-imagenet2012 = functools.partial(image_stream, "imagenet2012")  # Russakovsky et al. 2015: 1,281,167/50,000, 1,000 classes
+# Russakovsky et al. 2015: 1,281,167/50,000, 1,000 classes
+imagenet2012 = functools.partial(image_stream, "imagenet2012")

@@ -14,11 +14,15 @@ from train.errors import BadInput
 
 
 def directory(name: str) -> pathlib.Path:
-    """The folder of the newest version of a set. Raises BadInput, one line with the command, where there is none."""
+    """The folder of the newest version of a set. Raises BadInput, one line with the command, where
+    there is none."""
     found = files.tfds_version(name)
     if found is None:
         sought = f"{files.tfds_folder() / name}, as array_record"
-        raise BadInput(f"{name} is not prepared (looked for {sought}); run python -m scripts.prepare_data {name}")
+        raise BadInput(
+            f"{name} is not prepared (looked for {sought}); run python -m scripts.prepare_data "
+            f"{name}"
+        )
     return found
 
 
@@ -26,7 +30,8 @@ def builder(folder: pathlib.Path):
     """TFDS's builder of a folder. Raises FileNotFoundError where it is not whole."""
     import tensorflow_datasets as tfds
 
-    found = tfds.builder_from_directory(str(folder))  # by name some sets' own code would import TensorFlow
+    # by name some sets' own code would import TensorFlow
+    found = tfds.builder_from_directory(str(folder))
     if not found.is_prepared():
         raise FileNotFoundError("TFDS says it is not prepared")
     return found
@@ -34,7 +39,8 @@ def builder(folder: pathlib.Path):
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """The records of one split, opened anew in each process.  raw: an image feature that stays as encoded, if any."""
+    """The records of one split, opened anew in each process.  raw: an image feature that stays as
+    encoded, if any."""
 
     name: str
     folder: pathlib.Path
@@ -60,15 +66,20 @@ class Records:
 
 
 def contents(found, splits: tuple[str, ...]) -> tuple[dict[str, int], str]:
-    """Examples of each split of a builder, and a digest: of the files' names and sizes, as they are too large to be read at
-    every start."""
+    """Examples of each split of a builder, and a digest: of the files' names and sizes, as they are
+    too large to be read at every start."""
     counts = {split: found.info.splits[split].num_examples for split in splits}
     paths = {split: map(pathlib.Path, found.info.splits[split].filepaths) for split in splits}
-    sizes = {split: [(path.name, path.stat().st_size) for path in of] for split, of in paths.items()}
+    sizes = {
+        split: [(path.name, path.stat().st_size) for path in of] for split, of in paths.items()
+    }
     return counts, hashlib.sha256(json.dumps([counts, sizes]).encode()).hexdigest()
 
 
 def damaged(name: str, folder: pathlib.Path, error: Exception) -> DataError:
     """One line for what TFDS and array_record raise, which are types of their own."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return DataError(f"{folder} cannot be read ({reason}); delete it and run python -m scripts.prepare_data {name}")
+    return DataError(
+        f"{folder} cannot be read ({reason}); delete it and run python -m scripts.prepare_data "
+        f"{name}"
+    )

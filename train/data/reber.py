@@ -1,5 +1,5 @@
-"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1: from Reber 1967 and Cleeremans et al. 1989; and
-without ends, of Gers, Schmidhuber & Cummins 2000."""
+"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1: from Reber 1967 and
+Cleeremans et al. 1989; and without ends, of Gers, Schmidhuber & Cummins 2000."""
 
 import jax
 import numpy as np
@@ -20,7 +20,8 @@ GRAMMAR = {  # state -> (symbol, next state), each way as likely; figure 3
 
 
 def reber(rng: np.random.Generator) -> list[tuple[str, str]]:
-    """A Reber string from B to E: of each symbol (the symbol, the symbols that were legal in its place)."""
+    """A Reber string from B to E: of each symbol (the symbol, the symbols that were legal in its
+    place)."""
     state, string = 0, []
     while state is not None:
         ways = GRAMMAR[state]
@@ -30,13 +31,15 @@ def reber(rng: np.random.Generator) -> list[tuple[str, str]]:
 
 
 def embedded(rng: np.random.Generator) -> list[tuple[str, str]]:
-    """As `reber`, of an embedded string (figure 4): B, T or P, a Reber string, the same T or P, E. At least 9 symbols."""
+    """As `reber`, of an embedded string (figure 4): B, T or P, a Reber string, the same T or P, E.
+    At least 9 symbols."""
     kind = "TP"[rng.integers(2)]
     return [("B", "B"), (kind, "TP"), *reber(rng), (kind, kind), ("E", "E")]
 
 
 def strings(examples: int, rng: np.random.Generator) -> tuple[list, list]:
-    """As many random strings to train on, and as many that are none of these. A string may come more than once in a set."""
+    """As many random strings to train on, and as many that are none of these. A string may come
+    more than once in a set."""
     train = [embedded(rng) for _ in range(examples)]
     known, test = {spelt(s) for s in train}, []
     while len(test) < examples:
@@ -51,15 +54,19 @@ def spelt(string: list[tuple[str, str]]) -> str:
 
 
 def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset:
-    """Predicting the next symbol of embedded Reber strings, Hochreiter & Schmidhuber 1997, section 5.1.
+    """Predicting the next symbol of embedded Reber strings, Hochreiter & Schmidhuber 1997, section
+    5.1.
 
-    Input and target float32 [T, 7], one-hot in the order of SYMBOLS; at each symbol but the last the target is the next one.
-    "legal" bool [T, 7] are the one or two symbols that may be next; the string is right if these are always above the others.
-    Success is no wrong string among the training strings and none among the test strings: the split "strings" has both.
+    Input and target float32 [T, 7], one-hot in the order of SYMBOLS; at each symbol but the last
+    the target is the next one. "legal" bool [T, 7] are the one or two symbols that may be next; the
+    string is right if these are always above the others. Success is no wrong string among the
+    training strings and none among the test strings: the split "strings" has both.
 
-    strings_per_set: training strings, and test strings, none of which is trained on; 256 each in the paper, at most 2000.
-    data_seed: chooses the strings; the paper has 3 pairs of sets. Raises ValueError, one line.
-    The paper draws each exemplar anew from the training strings; here an epoch takes each once, in random order.
+    strings_per_set: training strings, and test strings, none of which is trained on; 256 each in
+    the paper, at most 2000. data_seed: chooses the strings; the paper has 3 pairs of sets. Raises
+    ValueError, one line.
+    The paper draws each exemplar anew from the training strings; here an epoch takes each once, in
+    random order.
     """
     if not 1 <= strings_per_set <= 2000:  # of the likeliest strings only few are left to test with
         raise ValueError(f"strings_per_set: {strings_per_set} is outside [1, 2000]")
@@ -72,15 +79,27 @@ def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset
         symbol, length = arrays["symbol"][index], arrays["length"][index]
         one_hot = jax.nn.one_hot(symbol, 7)  # [B, longest, 7], zero after the end
         mask = np.arange(longest - 1) < length[:, None] - 1
-        return dict(input=one_hot[:, :-1], target=one_hot[:, 1:], legal=arrays["legal"][index][:, 1:], mask=mask)
+        return dict(
+            input=one_hot[:, :-1],
+            target=one_hot[:, 1:],
+            legal=arrays["legal"][index][:, 1:],
+            mask=mask,
+        )
 
     def source(strings):
-        symbol, legal = np.full([len(strings), longest], -1, np.int8), np.zeros([len(strings), longest, 7], bool)
+        symbol, legal = (
+            np.full([len(strings), longest], -1, np.int8),
+            np.zeros([len(strings), longest, 7], bool),
+        )
         for row, string in enumerate(strings):
             for t, (s, ways) in enumerate(string):
                 symbol[row, t] = SYMBOLS.index(s)
                 legal[row, t] = [s in ways for s in SYMBOLS]
-        return Source(len(strings), dict(symbol=symbol, legal=legal, length=np.array(list(map(len, strings)), np.int32)), make)
+        return Source(
+            len(strings),
+            dict(symbol=symbol, legal=legal, length=np.array(list(map(len, strings)), np.int32)),
+            make,
+        )
 
     return Dataset(
         inputs="sequence",
@@ -88,24 +107,29 @@ def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset
         outputs=7,
         train=source(train),
         evals=dict(strings=source(train + test), test=source(test)),
-        about=f"embedded Reber grammar, {strings_per_set} strings to train on and to test with, number {data_seed}",
+        about=f"embedded Reber grammar, {strings_per_set} strings to train on and to test with, "
+        f"number {data_seed}",
         metadata=dict(source="generated", data_seed=data_seed),
     )
 
 
 def continual_reber(*, examples: int = 10_000, window: int = 30, data_seed: int = 0) -> Dataset:
-    """Predicting the next symbol of embedded Reber strings that follow each other without a mark or a reset, Gers, Schmidhuber
-    & Cummins 2000: a stream, as of elman1990.vector_streams, with "legal" as in `embedded_reber`.
+    """Predicting the next symbol of embedded Reber strings that follow each other without a mark or
+    a reset, Gers, Schmidhuber & Cummins 2000: a stream, as of elman1990.vector_streams, with
+    "legal" as in `embedded_reber`.
 
-    examples: strings of the stream that is trained on, and of another one to test with; mean length 12.  window: symbols to a
-    step of training; it is wrong where any of its symbols is.  data_seed: at least 0. Raises ValueError, one line.
+    examples: strings of the stream that is trained on, and of another one to test with; mean length
+    12.  window: symbols to a step of training; it is wrong where any of its symbols is.  data_seed:
+    at least 0. Raises ValueError, one line.
     The paper's streams are endless, and begin anew at the first mistake.
     """
 
     def make(rng):
         symbols, ways = zip(*(pair for _ in range(examples) for pair in embedded(rng)), strict=True)
         legal = np.array([[s in of for s in SYMBOLS] for of in ways])
-        return dict(symbol=np.array([SYMBOLS.index(s) for s in symbols]), legal=np.roll(legal, -1, axis=0))
+        return dict(
+            symbol=np.array([SYMBOLS.index(s) for s in symbols]), legal=np.roll(legal, -1, axis=0)
+        )
 
     sizes = dict(least=dict(examples=examples), window=window, data_seed=data_seed)
     return vector_streams(make, np.eye(7), "embedded Reber strings without end", **sizes)

@@ -1,7 +1,7 @@
 """Source: examples that lie on the device, are made there, or are streamed to it by the host.
 
-What the host feeds, numbers of examples or whole batches, is a function of (seed, step): a resumed run needs no iterator state.
-"""
+What the host feeds, numbers of examples or whole batches, is a function of (seed, step): a resumed
+run needs no iterator state."""
 
 import dataclasses
 import functools
@@ -17,13 +17,15 @@ Make = Callable[[Mapping[str, jax.Array], jax.Array, jax.Array], Batch]
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """How the host reads the examples of a split that does not fit on the device; see streamed.Reader.
+    """How the host reads the examples of a split that does not fit on the device; see
+    streamed.Reader.
 
-    read(index int [n], positions int [n] or None) -> {name: [n, ...]}, the arrays that `Source.make` gets: some examples, and
-      where in the order of training each of them stands, which is what random changes of it are drawn from; None: evaluation.
-      It is pickled to other processes.
-    seed: of the order of training, the same for all seeds of a run.  workers: processes that read; 0: threads of this one.
-    """
+    read(index int [n], positions int [n] or None) -> {name: [n, ...]}, the arrays that
+      `Source.make` gets: some examples, and where in the order of training each of them stands,
+      which is what random changes of it are drawn from; None: evaluation. It is pickled to other
+      processes.
+    seed: of the order of training, the same for all seeds of a run.  workers: processes that read;
+    0: threads of this one."""
 
     read: Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]
     seed: int = 0
@@ -34,17 +36,21 @@ class Stream:
 class Source:
     """One split of a data set.
 
-    arrays: resident data, on every device, leading axis N; empty where examples are generated; one blank example where they
-      are streamed.
-    make(arrays, index int32 [B], keys [B]) -> Batch: the examples, augmented or generated with one key each; runs on the
-      device inside the step. It returns no mask for examples of one length, else "mask" [B, T] of the valid time steps.
-      For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size; see step.predict.
+    arrays: resident data, on every device, leading axis N; empty where examples are generated; one
+      blank example where they are streamed.
+    make(arrays, index int32 [B], keys [B]) -> Batch: the examples, augmented or generated with one
+      key each; runs on the device inside the step. It returns no mask for examples of one length,
+      else "mask" [B, T] of the valid time steps.
+      For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size;
+      see step.predict.
     examples: N, or None where examples are generated without end (training only).
-    bucket: int [N], which of `make`, then a tuple, makes an example: those of about one length share a batch of that length.
-    window: T, where `arrays` hold one long sequence of n items and an example is a window of it. `index` is then its first
-      item; make gives T items and as targets those one later, masked from item n - 1 on; N = ceil((n - 1) / T).
+    bucket: int [N], which of `make`, then a tuple, makes an example: those of about one length
+    share a batch of that length. window: T, where `arrays` hold one long sequence of n items and an
+      example is a window of it. `index` is then its first item; make gives T items and as targets
+      those one later, masked from item n - 1 on; N = ceil((n - 1) / T).
       A batch of B windows goes through B equal parts of the sequence side by side.
-    stream: if set, the host reads the examples. make then gets in `arrays` those of the batch, and leaves `index` alone.
+    stream: if set, the host reads the examples. make then gets in `arrays` those of the batch, and
+      leaves `index` alone.
     """
 
     examples: int | None
@@ -73,9 +79,11 @@ class Source:
         return sum(-(-len(rows) // batch_size) for rows in self.members)
 
     def batch(self, arrays, feed, key, rows, bucket: int = 0) -> Batch:
-        """The examples of one device's rows of the global batch. feed: of an order below, [B] each; rows int32 [B].
+        """The examples of one device's rows of the global batch. feed: of an order below, [B] each;
+        rows int32 [B].
 
-        Each example has a key of its own, `key` folded with its row: no number of devices changes it.
+        Each example has a key of its own, `key` folded with its row: no number of devices changes
+        it.
         """
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(rows)
         batch = dict(self.makes[bucket](arrays, feed["index"], keys))
@@ -88,12 +96,15 @@ class Source:
 class Dataset:
     """A data set ready to train on.
 
-    inputs: what its examples are: "image" [H, W, C]; "sequence" [T, I]; "tokens" int32 [T]; "stream", windows of one long
-      sequence [T, I] or int32 [T]; "pair", dict(source=int32 [S], target=int32 [T]), where the target ends with EOS.
-    targets: "class" or "real" [O], one an example; "classes" or "reals" [T, O], one a time step; "text", those of pairs.
-    outputs: the number of classes, of real targets, or of symbols of the target; symbols: of the input, if it is tokens.
-    about: one line on where it came from; metadata: the same as data.
-    vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved with a run.
+    inputs: what its examples are: "image" [H, W, C]; "sequence" [T, I]; "tokens" int32 [T];
+      "stream", windows of one long sequence [T, I] or int32 [T]; "pair", dict(source=int32 [S],
+      target=int32 [T]), where the target ends with EOS.
+    targets: "class" or "real" [O], one an example; "classes" or "reals" [T, O], one a time step;
+    "text", those of pairs. outputs: the number of classes, of real targets, or of symbols of the
+    target; symbols: of the input, if it is tokens. about: one line on where it came from; metadata:
+    the same as data.
+    vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved
+      with a run.
     reversed: whether the sources of its pairs stand from their ends (data.reverse).
     """
 
@@ -112,10 +123,13 @@ class Dataset:
     def examples(self) -> dict[str, int]:
         """Split -> its number of examples; generated training data have none."""
         splits = {"train": self.train} | dict(self.evals)
-        return {name: source.examples for name, source in splits.items() if source.examples is not None}
+        return {
+            name: source.examples for name, source in splits.items() if source.examples is not None
+        }
 
 
-Order = tuple[dict[str, np.ndarray], np.ndarray]  # {"index": int32 [K, B], "valid": bool [K, B], ...}, bucket int32 [K]
+# {"index": int32 [K, B], "valid": bool [K, B], ...}, bucket int32 [K]
+Order = tuple[dict[str, np.ndarray], np.ndarray]
 
 
 def permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
@@ -127,15 +141,24 @@ _permutation = functools.lru_cache(maxsize=256)(permutation)
 
 
 @functools.lru_cache(maxsize=64)
-def _bucketed(source: Source, batch_size: int, seed: int | None, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Index [n, B], -1 for an empty row, and bucket [n] of one epoch, or for no seed in order: each example once.
+def _bucketed(
+    source: Source, batch_size: int, seed: int | None, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Index [n, B], -1 for an empty row, and bucket [n] of one epoch, or for no seed in order: each
+    example once.
 
     The order of the buckets is the same for every seed, so that seeds can go through them together.
     """
     batches, which = [], []
     for k, rows in enumerate(source.members):
-        order = rows if seed is None else rows[np.random.default_rng([seed, epoch, k]).permutation(len(rows))]
-        batches.append(np.pad(order, (0, -len(order) % batch_size), constant_values=-1).reshape(-1, batch_size))
+        order = (
+            rows
+            if seed is None
+            else rows[np.random.default_rng([seed, epoch, k]).permutation(len(rows))]
+        )
+        batches.append(
+            np.pad(order, (0, -len(order) % batch_size), constant_values=-1).reshape(-1, batch_size)
+        )
         which.append(np.full(len(batches[-1]), k, np.int32))
     mixed = np.arange(sum(map(len, which)))
     if seed is not None:
@@ -146,14 +169,16 @@ def _bucketed(source: Source, batch_size: int, seed: int | None, epoch: int) -> 
 def training_order(source: Source, seed: int, step: int, steps: int, batch_size: int) -> Order:
     """The examples of some steps of one seed; each epoch takes each example once.
 
-    A batch may lie across the end of an epoch, but not one of a bucket or of a stream: there the last rows are not valid, or
-    a last part is left out. For generated and streamed data the numbers are zeros: the keys, or the host, make the examples.
-    """
+    A batch may lie across the end of an epoch, but not one of a bucket or of a stream: there the
+    last rows are not valid, or a last part is left out. For generated and streamed data the numbers
+    are zeros: the keys, or the host, make the examples."""
     first, shape = np.zeros(steps, np.int32), (steps, batch_size)
     if source.examples is None or source.stream:
         return dict(index=np.zeros(shape, np.int32), valid=np.ones(shape, bool)), first
     if source.window:
-        return _windows(source, np.arange(step, step + steps), source.examples // batch_size, batch_size), first
+        return _windows(
+            source, np.arange(step, step + steps), source.examples // batch_size, batch_size
+        ), first
     if source.bucket is not None:
         epoch, offset = np.divmod(np.arange(step, step + steps), source.steps_per_epoch(batch_size))
         epochs = {e: _bucketed(source, batch_size, seed, int(e)) for e in np.unique(epoch)}
@@ -171,7 +196,8 @@ def training_order(source: Source, seed: int, step: int, steps: int, batch_size:
 def evaluation_order(source: Source, batch_size: int, parts: int) -> Order:
     """Each example once, the last batch padded with invalid ones.
 
-    parts: of a stream, at most batch_size: how many rows of a batch are read side by side; the others are not valid.
+    parts: of a stream, at most batch_size: how many rows of a batch are read side by side; the
+      others are not valid.
     """
     if source.bucket is not None:
         index, bucket = _bucketed(source, batch_size, None, 0)
@@ -181,13 +207,21 @@ def evaluation_order(source: Source, batch_size: int, parts: int) -> Order:
     if source.window:
         batches = -(-source.examples // parts)
         feed = _windows(source, np.arange(batches), batches, parts)
-        return {k: np.pad(x, [(0, 0), (0, batch_size - parts)]) for k, x in feed.items()}, np.zeros(batches, np.int32)
+        return {k: np.pad(x, [(0, 0), (0, batch_size - parts)]) for k, x in feed.items()}, np.zeros(
+            batches, np.int32
+        )
     position = np.arange(batches * batch_size).reshape(batches, batch_size)
-    return dict(index=np.minimum(position, source.examples - 1).astype(np.int32), valid=position < source.examples), first
+    return dict(
+        index=np.minimum(position, source.examples - 1).astype(np.int32),
+        valid=position < source.examples,
+    ), first
 
 
-def _windows(source: Source, step: np.ndarray, steps: int, batch_size: int) -> dict[str, np.ndarray]:
-    """Row b of step k is window k of the b-th of B parts, of so many windows each; "fresh" where a part begins."""
+def _windows(
+    source: Source, step: np.ndarray, steps: int, batch_size: int
+) -> dict[str, np.ndarray]:
+    """Row b of step k is window k of the b-th of B parts, of so many windows each; "fresh" where a
+    part begins."""
     within = (step % steps)[:, None]  # [K, 1]
     window = np.arange(batch_size) * steps + within  # [K, B]
     valid = window < source.examples
@@ -196,7 +230,8 @@ def _windows(source: Source, step: np.ndarray, steps: int, batch_size: int) -> d
 
 
 def hold_out(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the validation examples: a fixed random choice, the same for every seed."""
+    """Indices of the training and of the validation examples: a fixed random choice, the same for
+    every seed."""
     if not 0 <= validation < examples:
         raise ValueError(f"validation: {validation} is outside [0, {examples})")
     order = np.random.default_rng(0).permutation(examples)

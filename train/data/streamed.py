@@ -1,7 +1,9 @@
-"""Streamed data: batches that the host reads ahead of the step, by grain. No step needs the state of an iterator.
+"""Streamed data: batches that the host reads ahead of the step, by grain. No step needs the state
+of an iterator.
 
-Position p of training, row p % B of step p // B, is example p % N of the order of epoch p // N, a function of (seed, p). So the
-batch of a step is the same after a resumption, for any number of worker processes, and however hosts divide its rows.
+Position p of training, row p % B of step p // B, is example p % N of the order of epoch p // N, a
+function of (seed, p). So the batch of a step is the same after a resumption, for any number of
+worker processes, and however hosts divide its rows.
 """
 
 import functools
@@ -23,44 +25,68 @@ _permutation = functools.lru_cache(maxsize=2)(permutation)  # an epoch of ImageN
 
 
 class Chunks:
-    """The rows [first, last) of batches from `step` on, as chunks of at most CHUNK rows: a source for grain's MapDataset."""
+    """The rows [first, last) of batches from `step` on, as chunks of at most CHUNK rows: a source
+    for grain's MapDataset."""
 
-    def __init__(self, stream: Stream, examples: int, batch_size: int, rows: tuple[int, int], step: int, training: bool):
+    def __init__(
+        self,
+        stream: Stream,
+        examples: int,
+        batch_size: int,
+        rows: tuple[int, int],
+        step: int,
+        training: bool,
+    ):
         self.stream, self.examples, self.batch_size, self.rows = stream, examples, batch_size, rows
         self.step, self.training = step, training
         self.per_batch = -(-(rows[1] - rows[0]) // CHUNK)
 
     def __len__(self) -> int:
-        return ENDLESS if self.training else -(-self.examples // self.batch_size) * self.per_batch - self.step * self.per_batch
+        return (
+            ENDLESS
+            if self.training
+            else -(-self.examples // self.batch_size) * self.per_batch - self.step * self.per_batch
+        )
 
     def __getitem__(self, number: int) -> dict[str, np.ndarray]:
         step, chunk = divmod(number, self.per_batch)
         first = self.rows[0] + chunk * CHUNK
-        position = (self.step + step) * self.batch_size + np.arange(first, min(first + CHUNK, self.rows[1]))
-        if not self.training:  # as source.evaluation_order: the last batch is filled up with examples that do not count
+        position = (self.step + step) * self.batch_size + np.arange(
+            first, min(first + CHUNK, self.rows[1])
+        )
+        # as source.evaluation_order: the last batch is filled up with examples that do not count
+        if not self.training:
             return self.stream.read(np.minimum(position, self.examples - 1), None)
         epoch, offset = np.divmod(position, self.examples)
-        index = [_permutation(self.stream.seed, int(e), self.examples)[o] for e, o in zip(epoch, offset, strict=True)]
+        index = [
+            _permutation(self.stream.seed, int(e), self.examples)[o]
+            for e, o in zip(epoch, offset, strict=True)
+        ]
         return self.stream.read(np.array(index), position)
 
 
 class Reader:
-    """Hands over the batches of a streamed source in order and reads ahead of them, by `workers` processes or by threads.
+    """Hands over the batches of a streamed source in order and reads ahead of them, by `workers`
+    processes or by threads.
 
-    rows: which of the global batch this host holds, [first, last). Asked for another step than the next, it begins there anew.
-    """
+    rows: which of the global batch this host holds, [first, last). Asked for another step than the
+    next, it begins there anew."""
 
     def __init__(self, source: Source, batch_size: int, rows: tuple[int, int], *, training: bool):
         self.source, self.batch_size, self.rows, self.training = source, batch_size, rows, training
         self.next, self.chunks = None, None
 
     def take(self, step: int, steps: int, length: int) -> dict[str, np.ndarray]:
-        """{name: [length, rows, ...]}: `steps` batches from `step` on, and zeros. Raises DataError for a damaged example."""
+        """{name: [length, rows, ...]}: `steps` batches from `step` on, and zeros. Raises DataError
+        for a damaged example."""
         if step != self.next:
             self.close()
             self.chunks = self._read(step)
         size = self.rows[1] - self.rows[0]
-        batches = {name: np.zeros([length, size, *x.shape[1:]], x.dtype) for name, x in self.source.arrays.items()}
+        batches = {
+            name: np.zeros([length, size, *x.shape[1:]], x.dtype)
+            for name, x in self.source.arrays.items()
+        }
         try:
             for k in range(steps):
                 for first in range(0, size, CHUNK):
@@ -75,16 +101,33 @@ class Reader:
         import grain
         from absl import flags
 
-        chunks = Chunks(self.source.stream, self.source.examples, self.batch_size, self.rows, step, self.training)
+        chunks = Chunks(
+            self.source.stream,
+            self.source.examples,
+            self.batch_size,
+            self.rows,
+            step,
+            self.training,
+        )
         workers = self.source.stream.workers
-        threads = 1 if workers else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        options = grain.ReadOptions(threads, prefetch_buffer_size=1 if workers else max(threads, chunks.per_batch))
+        threads = (
+            1
+            if workers
+            else len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count()
+        )
+        options = grain.ReadOptions(
+            threads, prefetch_buffer_size=1 if workers else max(threads, chunks.per_batch)
+        )
         data = grain.MapDataset.source(chunks).to_iter_dataset(options)
         if workers:
             if not flags.FLAGS.is_parsed():  # grain's workers read their flags from there
                 flags.FLAGS.mark_as_parsed()
             ahead = -(-chunks.per_batch // workers)
-            data = data.mp_prefetch(grain.MultiprocessingOptions(workers, ahead), worker_init_fn=_in_worker)
+            data = data.mp_prefetch(
+                grain.MultiprocessingOptions(workers, ahead), worker_init_fn=_in_worker
+            )
         return iter(data)
 
     def close(self) -> None:
@@ -95,7 +138,8 @@ class Reader:
 
 
 def _in_worker(*_) -> None:
-    """A worker leaves signals to the process that trains, which may want its data to come to a checkpoint, and ends with it."""
+    """A worker leaves signals to the process that trains, which may want its data to come to a
+    checkpoint, and ends with it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -1,4 +1,5 @@
-"""Sentence pairs of TFDS, streamed: read, divided into words and numbered on the host, ahead of the step."""
+"""Sentence pairs of TFDS, streamed: read, divided into words and numbered on the host, ahead of the
+step."""
 
 import dataclasses
 
@@ -21,8 +22,9 @@ def fits(pair: tuple[str, str], most: float) -> bool:
 class Pairs:
     """source.Stream's `read`: each pair in a row of fixed width.
 
-    features: of a record, the source's and the target's.  widths: of their rows, in symbols, EOS included.  max_length: words
-    and marks of a side. A pair that is longer than either, or has an empty side, leaves its row empty: it does not count.
+    features: of a record, the source's and the target's.  widths: of their rows, in symbols, EOS
+    included.  max_length: words and marks of a side. A pair that is longer than either, or has an
+    empty side, leaves its row empty: it does not count.
     """
 
     records: prepared.Records
@@ -33,12 +35,17 @@ class Pairs:
     reverse: bool
 
     def __call__(self, index: np.ndarray, positions: np.ndarray | None) -> dict[str, np.ndarray]:
-        """{"source": int32 [n, S], "source_length": int32 [n], "target": int32 [n, T]}, padded with PAD."""
+        """{"source": int32 [n, S], "source_length": int32 [n], "target": int32 [n, T]}, padded with
+        PAD."""
         rows = blank(self.widths, len(index))
         for n, example in enumerate(self.records(index)):
             pair = tuple(example[feature].decode() for feature in self.features)
             source, target = numbered(pair, self.vocabularies, reverse=self.reverse)
-            if fits(pair, self.max_length) and len(source) <= self.widths[0] and len(target) <= self.widths[1]:
+            if (
+                fits(pair, self.max_length)
+                and len(source) <= self.widths[0]
+                and len(target) <= self.widths[1]
+            ):
                 rows["source"][n, : len(source)], rows["target"][n, : len(target)] = source, target
                 rows["source_length"][n] = len(source)
         return rows
@@ -51,12 +58,15 @@ def blank(widths: tuple[int, int], rows: int) -> dict[str, np.ndarray]:
 
 def numbered(pair: tuple[str, str], vocabularies, *, reverse: bool) -> tuple[list[int], list[int]]:
     """The numbers of a source, and of its target with EOS."""
-    source, target = (vocabulary.encode(text) for vocabulary, text in zip(vocabularies, pair, strict=True))
+    source, target = (
+        vocabulary.encode(text) for vocabulary, text in zip(vocabularies, pair, strict=True)
+    )
     return source[::-1] if reverse else source, [*target, EOS]
 
 
 def streamed_source(read: Pairs, examples: int, *, seed: int, workers: int) -> Source:
-    """All pairs of a training split, each once an epoch, in an order by `seed`; those that do not count among them."""
+    """All pairs of a training split, each once an epoch, in an order by `seed`; those that do not
+    count among them."""
 
     def make(arrays, index, keys):
         pair = dict(source=arrays["source"], target=arrays["target"])

@@ -1,4 +1,5 @@
-"""Synthetic tasks: each example is made inside the step from a key of its own; evaluation sets are fixed."""
+"""Synthetic tasks: each example is made inside the step from a key of its own; evaluation sets are
+fixed."""
 
 import jax
 import jax.numpy as jnp
@@ -6,10 +7,14 @@ import jax.numpy as jnp
 from train.data.source import Dataset, Source
 
 
-def generated(example, name: str, *, examples: int, inputs="sequence", test=None, **kind) -> Dataset:
-    """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its test set.
+def generated(
+    example, name: str, *, examples: int, inputs="sequence", test=None, **kind
+) -> Dataset:
+    """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its
+    test set.
 
-    test: makes the examples of the test set, if not `example` does.  kind: targets, outputs and symbols, as of Dataset.
+    test: makes the examples of the test set, if not `example` does.  kind: targets, outputs and
+      symbols, as of Dataset.
     """
     if examples < 1:
         raise ValueError(f"examples: {examples} must be at least 1")
@@ -33,10 +38,12 @@ def split(key, count: int) -> list:
 
 
 def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """The adding problem as in the code of Arjovsky et al. 2016: T steps of (value in [0, 1), marker), the target is the
-    sum of the two marked values, one marked in each half. Always answering 1 has a mean squared error of 1/6.
+    """The adding problem as in the code of Arjovsky et al. 2016: T steps of (value in [0, 1),
+    marker), the target is the sum of the two marked values, one marked in each half. Always
+    answering 1 has a mean squared error of 1/6.
 
-    T: length in steps, even, at least 2.  examples: size of the test set. Raises ValueError, one line.
+    T: length in steps, even, at least 2.  examples: size of the test set. Raises ValueError, one
+    line.
     """
     if T < 2 or T % 2:
         raise ValueError(f"T: {T} must be an even number, at least 2")
@@ -45,7 +52,9 @@ def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
         values, first, second = split(key, 3)
         value = jax.random.uniform(values, [T])
         half = T // 2
-        places = jnp.stack([jax.random.randint(first, [], 0, half), jax.random.randint(second, [], half, T)])
+        places = jnp.stack(
+            [jax.random.randint(first, [], 0, half), jax.random.randint(second, [], half, T)]
+        )
         marker = jnp.zeros([T]).at[places].set(1)
         return dict(
             input=jnp.stack([value, marker], axis=-1),  # [T, 2]
@@ -57,10 +66,12 @@ def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
 
 
 def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
-    """Copy memory as in the code of Arjovsky et al. 2016: 10 of 8 symbols, T - 1 blanks, a marker and 10 blanks; the targets
-    are T + 10 blanks and the 10 symbols. Input [T + 20, 10] one-hot: blank, the symbols, the marker; 9 classes.
+    """Copy memory as in the code of Arjovsky et al. 2016: 10 of 8 symbols, T - 1 blanks, a marker
+    and 10 blanks; the targets are T + 10 blanks and the 10 symbols. Input [T + 20, 10] one-hot:
+    blank, the symbols, the marker; 9 classes.
 
-    The error is that of the last 10 steps, 87.5% by chance. Without memory the loss is 10 ln 8 / (T + 20) at best.
+    The error is that of the last 10 steps, 87.5% by chance. Without memory the loss is 10 ln
+    8 / (T + 20) at best.
     T: at least 1.  examples: size of the test set. Raises ValueError, one line.
     """
     if T < 1:
@@ -68,7 +79,9 @@ def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
 
     def example(key):
         symbols = jax.random.randint(key, [10], 1, 9)
-        tokens = jnp.concatenate([symbols, jnp.zeros(T - 1, int), jnp.array([9]), jnp.zeros(10, int)])
+        tokens = jnp.concatenate(
+            [symbols, jnp.zeros(T - 1, int), jnp.array([9]), jnp.zeros(10, int)]
+        )
         return dict(
             input=jax.nn.one_hot(tokens, 10),  # [T + 20, 10]
             target=jnp.concatenate([jnp.zeros(T + 10, int), symbols]),
@@ -76,22 +89,28 @@ def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
             scored=jnp.arange(T + 20) >= T + 10,
         )
 
-    return generated(example, f"copy memory (T={T})", examples=examples, targets="classes", outputs=9)
+    return generated(
+        example, f"copy memory (T={T})", examples=examples, targets="classes", outputs=9
+    )
 
 
 def addition(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Addition as in the code of Pascanu et al. 2013: T to 1.1 T steps of (marker, value in [0, 1)), the target is the mean of
-    the two marked values, the first in the first tenth, the second before the half.
+    """Addition as in the code of Pascanu et al. 2013: T to 1.1 T steps of (marker, value in [0,
+    1)), the target is the mean of the two marked values, the first in the first tenth, the second
+    before the half.
 
-    The best constant has a mean squared error of 1/24.  T: at least 10.  examples: size of the test set.
+    The best constant has a mean squared error of 1/24.  T: at least 10.  examples: size of the test
+    set.
     """
     return _two_marked(T, lambda values: values.mean(), f"addition (T={T})", examples)
 
 
 def multiplication(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Multiplication as in the code of Pascanu et al. 2013: as `addition`, but the target is the product of the two values.
+    """Multiplication as in the code of Pascanu et al. 2013: as `addition`, but the target is the
+    product of the two values.
 
-    The best constant has a mean squared error of 7/144.  T: at least 10.  examples: size of the test set.
+    The best constant has a mean squared error of 7/144.  T: at least 10.  examples: size of the
+    test set.
     """
     return _two_marked(T, lambda values: values.prod(), f"multiplication (T={T})", examples)
 
@@ -105,7 +124,9 @@ def _two_marked(T: int, answer, name: str, examples: int) -> Dataset:
         values, lengths, first, second = split(key, 4)
         length = jax.random.randint(lengths, [], T, most + 1)
         tenth, half = length // 10, length // 2
-        places = jnp.stack([jax.random.randint(first, [], 0, tenth), jax.random.randint(second, [], tenth, half)])
+        places = jnp.stack(
+            [jax.random.randint(first, [], 0, tenth), jax.random.randint(second, [], tenth, half)]
+        )
         value = jax.random.uniform(values, [most])
         marker = jnp.zeros([most]).at[places].set(1)
         mask = jnp.arange(most) < length
@@ -119,10 +140,12 @@ PLACES = {2: (1, 5), 3: (1, 3, 6)}  # bits -> tenths of T in which A or B stands
 
 
 def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Dataset:
-    """Temporal order as in the code of Pascanu et al. 2013: T of the one-hot symbols A, B, c, d, e, f; A or B at `bits` places,
-    each somewhere in its tenth of the sequence, c to f elsewhere; the class says which was A and which B: 2^bits classes.
+    """Temporal order as in the code of Pascanu et al. 2013: T of the one-hot symbols A, B, c, d, e,
+    f; A or B at `bits` places, each somewhere in its tenth of the sequence, c to f elsewhere; the
+    class says which was A and which B: 2^bits classes.
 
-    T: a multiple of 10.  bits: 2 or 3.  examples: size of the test set. Raises ValueError, one line.
+    T: a multiple of 10.  bits: 2 or 3.  examples: size of the test set. Raises ValueError, one
+    line.
     """
     if bits not in PLACES:
         raise ValueError(f"bits: {bits} must be 2 or 3")
@@ -134,7 +157,12 @@ def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Data
         symbols = jax.random.randint(others, [T], 2, 6)
         said = jax.random.bernoulli(which, 0.5, [bits]).astype(int)
         starts = [tenth * T // 10 for tenth in PLACES[bits]]
-        places = jnp.stack([jax.random.randint(k, [], start, start + T // 10) for k, start in zip(where, starts, strict=True)])
+        places = jnp.stack(
+            [
+                jax.random.randint(k, [], start, start + T // 10)
+                for k, start in zip(where, starts, strict=True)
+            ]
+        )
         symbols = symbols.at[places].set(said)
         target = (said * 2 ** jnp.arange(bits)).sum()
         return dict(input=jax.nn.one_hot(symbols, 6), target=target, mask=jnp.ones([T], bool))
@@ -144,12 +172,15 @@ def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Data
 
 
 def memorisation(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Noiseless memorisation as in the code of Pascanu et al. 2013: 10 of 5 symbols, T blanks, a trigger and 9 blanks; the
-    targets are T + 10 blanks and, from the trigger on, the 10 symbols. Input [T + 20, 7] one-hot: the symbols, the blank,
+    """Noiseless memorisation as in the code of Pascanu et al. 2013: 10 of 5 symbols, T blanks, a
+    trigger and 9 blanks; the targets are T + 10 blanks and, from the trigger on, the 10 symbols.
+    Input [T + 20, 7] one-hot: the symbols, the blank,
     the trigger; 6 classes, the last one the blank.
 
-    The error is that of the last 10 steps, 80% by chance; the paper counts a sequence as right if all steps are.
-    T: at least 0; 50 to 200 in the paper.  examples: size of the test set. Raises ValueError, one line.
+    The error is that of the last 10 steps, 80% by chance; the paper counts a sequence as right if
+    all steps are.
+    T: at least 0; 50 to 200 in the paper.  examples: size of the test set. Raises ValueError, one
+    line.
     """
     if T < 0:
         raise ValueError(f"T: {T} must be at least 0")
@@ -164,12 +195,15 @@ def memorisation(*, T: int = 100, examples: int = 2000) -> Dataset:
             scored=jnp.arange(T + 20) >= T + 10,
         )
 
-    return generated(example, f"memorisation (T={T})", examples=examples, targets="classes", outputs=6)
+    return generated(
+        example, f"memorisation (T={T})", examples=examples, targets="classes", outputs=6
+    )
 
 
 def random_permutation(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Random permutation as in the code of Pascanu et al. 2013: T of 100 symbols, one-hot [T, 100]: the first is 0 or 1, each
-    other one of 2 to 99, drawn with replacement despite the name; the class is the first, of 100.
+    """Random permutation as in the code of Pascanu et al. 2013: T of 100 symbols, one-hot [T, 100]:
+    the first is 0 or 1, each other one of 2 to 99, drawn with replacement despite the name; the
+    class is the first, of 100.
 
     T: at least 1.  examples: size of the test set. Raises ValueError, one line.
     """
@@ -182,4 +216,6 @@ def random_permutation(*, T: int = 100, examples: int = 2000) -> Dataset:
         symbols = jax.random.randint(others, [T], 2, 100).at[0].set(which)
         return dict(input=jax.nn.one_hot(symbols, 100), target=which, mask=jnp.ones([T], bool))
 
-    return generated(example, f"random permutation (T={T})", examples=examples, targets="class", outputs=100)
+    return generated(
+        example, f"random permutation (T={T})", examples=examples, targets="class", outputs=100
+    )

@@ -17,7 +17,8 @@ SPLITS = ("train", "validation", "test")
 
 
 def by_blocks(lines: list, block: int = 100) -> dict[str, list]:
-    """Of every 20 blocks of 100 lines that follow each other 18 for training, one for validation, one for the test."""
+    """Of every 20 blocks of 100 lines that follow each other 18 for training, one for validation,
+    one for the test."""
     split = {"train": [], "validation": [], "test": []}
     for i, line in enumerate(lines):
         place = i // block % 20
@@ -26,23 +27,38 @@ def by_blocks(lines: list, block: int = 100) -> dict[str, list]:
 
 
 def by_hash(lines: list[str]) -> dict[str, list[str]]:
-    """Of 20 lines about 18, 1 and 1, by the sha256 of what is before the first tab: a word is always in the same split."""
+    """Of 20 lines about 18, 1 and 1, by the sha256 of what is before the first tab: a word is
+    always in the same split."""
     split = {"train": [], "validation": [], "test": []}
     for line in lines:
-        place = int.from_bytes(hashlib.sha256(line.split("\t")[0].encode()).digest()[:4], "big") % 20
+        place = (
+            int.from_bytes(hashlib.sha256(line.split("\t")[0].encode()).digest()[:4], "big") % 20
+        )
         split["train" if place < 18 else SPLITS[place - 17]].append(line)
     return split
 
 
-def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool, train: Source | None = None) -> Dataset:
-    """{split: [(source, [targets])]}: in training an example is a source and one target; in evaluation a source, and any of
-    its targets is right. train: instead of that split, if it is streamed."""
+def pairs(
+    split,
+    vocabularies,
+    origin,
+    name: str,
+    *,
+    buckets: int,
+    reverse: bool,
+    train: Source | None = None,
+) -> Dataset:
+    """{split: [(source, [targets])]}: in training an example is a source and one target; in
+    evaluation a source, and any of its targets is right. train: instead of that split, if it is
+    streamed."""
     source, target = vocabularies["source"], vocabularies["target"]
 
     def batch(rows, others):
         mask = mask_of(rows["source"], others["source_length"])
         references = {"references": others["references"]} if "references" in others else {}
-        return dict(input=dict(source=rows["source"], target=rows["target"]), mask=mask, **references)
+        return dict(
+            input=dict(source=rows["source"], target=rows["target"]), mask=mask, **references
+        )
 
     def encoded(text):
         numbers = source.encode(text)
@@ -50,14 +66,23 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
 
     sources = {}
     for which, examples in split.items():
-        each = [(s, t, targets) for s, targets in examples for t in (targets if which == "train" else targets[:1])]
-        columns = dict(source=[encoded(s) for s, _, _ in each], target=[[*target.encode(t), EOS] for _, t, _ in each])
+        each = [
+            (s, t, targets)
+            for s, targets in examples
+            for t in (targets if which == "train" else targets[:1])
+        ]
+        columns = dict(
+            source=[encoded(s) for s, _, _ in each],
+            target=[[*target.encode(t), EOS] for _, t, _ in each],
+        )
         made = source_of(columns, buckets if which in SPLITS else 1, batch)
         if which != "train":
             answers = [[target.encode(t) for t in targets] for _, _, targets in each]
             width = max(len(row) for rows in answers for row in rows)
             most = max(map(len, answers))
-            references = np.stack([padded([*rows, *[[]] * (most - len(rows))], width) for rows in answers])
+            references = np.stack(
+                [padded([*rows, *[[]] * (most - len(rows))], width) for rows in answers]
+            )
             made.arrays["references"] = references
         sources[which] = made
     return Dataset(
@@ -74,42 +99,64 @@ def pairs(split, vocabularies, origin, name: str, *, buckets: int, reverse: bool
     )
 
 
-def cmudict(*, buckets: int = 6, reverse: bool = False, train_length: int = 0, lengths: tuple[int, ...] = ()) -> Dataset:
-    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones, without stress.
+def cmudict(
+    *, buckets: int = 6, reverse: bool = False, train_length: int = 0, lengths: tuple[int, ...] = ()
+) -> Dataset:
+    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones,
+    without stress.
 
-    Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In evaluation all of a
-    word's pronunciations are right.  buckets: by length.  reverse: of the source (Sutskever et al. 2014, section 3.3).
-    train_length: letters of the longest words trained on, 0 for all.  lengths: ends of parts by letters: (6, 9) makes of the
-    test words those of 1 to 6 letters the split "test_1_to_6", those of 7 to 9 "test_7_to_9" (Bahdanau et al. 2014, figure 2).
-    Raises ValueError, one line, where no word is so long.
+    Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In
+    evaluation all of a word's pronunciations are right.  buckets: by length.  reverse: of the
+    source (Sutskever et al. 2014, section 3.3). train_length: letters of the longest words trained
+    on, 0 for all.  lengths: ends of parts by letters: (6, 9) makes of the test words those of 1 to
+    6 letters the split "test_1_to_6", those of 7 to 9 "test_7_to_9" (Bahdanau et al. 2014, figure
+    2). Raises ValueError, one line, where no word is so long.
     """
     lines, origin = texts.load("cmudict")
     split = {
-        which: [(word, said) for word, *said in (line.split("\t") for line in part)] for which, part in by_hash(lines).items()
+        which: [(word, said) for word, *said in (line.split("\t") for line in part)]
+        for which, part in by_hash(lines).items()
     }
     vocabularies = dict(
         source=Vocabulary.build((word for word, _ in split["train"]), "char"),
-        target=Vocabulary.build((phones for _, said in split["train"] for phones in said), "symbol"),
+        target=Vocabulary.build(
+            (phones for _, said in split["train"] for phones in said), "symbol"
+        ),
     )
     if not all(isinstance(length, int) for length in lengths):
         raise ValueError(f"lengths: {lengths} must be whole numbers, such as (6, 9)")
     whole = split.pop("test")
     if train_length:
-        split["train"] = [(word, said) for word, said in split["train"] if len(word) <= train_length]
+        split["train"] = [
+            (word, said) for word, said in split["train"] if len(word) <= train_length
+        ]
     for low, high in itertools.pairwise((0, *lengths)):
-        split[f"test_{low + 1}_to_{high}"] = [(word, said) for word, said in whole if low < len(word) <= high]
+        split[f"test_{low + 1}_to_{high}"] = [
+            (word, said) for word, said in whole if low < len(word) <= high
+        ]
     empty = [which for which, part in split.items() if not part]
     if empty:
-        raise ValueError(f"{'train_length' if 'train' in empty else 'lengths'}: no word for {', '.join(empty)}")
-    return pairs(split | {"test": whole}, vocabularies, origin, "cmudict", buckets=buckets, reverse=reverse)
+        raise ValueError(
+            f"{'train_length' if 'train' in empty else 'lengths'}: no word for {', '.join(empty)}"
+        )
+    return pairs(
+        split | {"test": whole}, vocabularies, origin, "cmudict", buckets=buckets, reverse=reverse
+    )
 
 
 def kjv_reina_valera(
-    *, vocabulary: str = "word", size: int = 8000, max_length: int = 30, buckets: int = 6, reverse: bool = False
+    *,
+    vocabulary: str = "word",
+    size: int = 8000,
+    max_length: int = 30,
+    buckets: int = 6,
+    reverse: bool = False,
 ) -> Dataset:
-    """English to Spanish: the verses of the King James Version and of Reina-Valera 1909 of at most `max_length` tokens each.
+    """English to Spanish: the verses of the King James Version and of Reina-Valera 1909 of at most
+    `max_length` tokens each.
 
-    vocabulary: a kind of Vocabulary for both, of `size`.  buckets: by length.  reverse: of the source.
+    vocabulary: a kind of Vocabulary for both, of `size`.  buckets: by length.  reverse: of the
+      source.
     Blocks of 100 verses are split 18/1/1.
     """
     at_least(max_length=max_length)
@@ -118,17 +165,29 @@ def kjv_reina_valera(
     split = {}
     for which, part in by_blocks(lines).items():
         verses = [line.split("\t") for line in part]
-        split[which] = [(e, [s]) for e, s in verses if max(len(words(e)), len(words(s))) <= max_length]
+        split[which] = [
+            (e, [s]) for e, s in verses if max(len(words(e)), len(words(s))) <= max_length
+        ]
         if not split[which]:
             raise ValueError(f"max_length: no verse of {which} has at most {max_length} words")
     vocabularies = dict(
         source=Vocabulary.build((english for english, _ in split["train"]), vocabulary, size=size),
-        target=Vocabulary.build((spanish for _, (spanish,) in split["train"]), vocabulary, size=size),
+        target=Vocabulary.build(
+            (spanish for _, (spanish,) in split["train"]), vocabulary, size=size
+        ),
     )
     return pairs(split, vocabularies, origin, "kjv_reina_valera", buckets=buckets, reverse=reverse)
 
 
-def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, size: int | None, window: int) -> Dataset:
+def streams(
+    split: dict[str, list[str]],
+    origin,
+    name: str,
+    *,
+    vocabulary: str,
+    size: int | None,
+    window: int,
+) -> Dataset:
     """Lines one after the other, each ended by EOS, to be predicted token by token."""
     at_least(window=window)
     symbols = Vocabulary.build(split["train"], vocabulary, size=size)
@@ -141,7 +200,9 @@ def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, 
         return dict(input=tokens, target=target, mask=places < last)
 
     def source(lines):
-        stream = np.array([number for line in lines for number in (*symbols.encode(line), EOS)], np.int32)
+        stream = np.array(
+            [number for line in lines for number in (*symbols.encode(line), EOS)], np.int32
+        )
         return Source(-(-(len(stream) - 1) // window), dict(stream=stream), make, window=window)
 
     return Dataset(
@@ -157,12 +218,14 @@ def streams(split: dict[str, list[str]], origin, name: str, *, vocabulary: str, 
     )
 
 
-def kjv(*, vocabulary: str = "word", size: int | None = None, window: int = 35, limit: int | None = None) -> Dataset:
+def kjv(
+    *, vocabulary: str = "word", size: int | None = None, window: int = 35, limit: int | None = None
+) -> Dataset:
     """The King James Version, 31,102 verses in order, as a stream; each verse ends with EOS.
 
-    vocabulary: "word" (words with their case, and marks), "char" or "bpe", of the training verses and of `size`; other
-    words are UNK.  window: tokens to a step of training.  limit: the training verses that are read, the first ones; all, if
-    None.  Blocks of 100 verses are split 18/1/1.
+    vocabulary: "word" (words with their case, and marks), "char" or "bpe", of the training verses
+    and of `size`; other words are UNK.  window: tokens to a step of training.  limit: the training
+    verses that are read, the first ones; all, if None.  Blocks of 100 verses are split 18/1/1.
     """
     at_least(limit=1 if limit is None else limit)
     lines, origin = texts.load("kjv")
@@ -189,8 +252,9 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
     """The part of speech of each word of the Brown corpus's sentences.
 
     tagset: "universal", 12 tags, or "full", the 472 it has.  buckets: by length.
-    least: how often a lower-cased word must occur in training to be known; others are UNK. Blocks of 100 sentences are
-    split 18/1/1. Tags of the full set that training does not have count as UNK, a wrong answer.
+    least: how often a lower-cased word must occur in training to be known; others are UNK. Blocks
+    of 100 sentences are split 18/1/1. Tags of the full set that training does not have count as
+    UNK, a wrong answer.
     """
     if tagset not in TAGSETS:
         raise ValueError(f"tagset: unknown {tagset!r}; have {', '.join(TAGSETS)}")
@@ -200,7 +264,10 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
     for which, part in by_blocks(lines).items():
         sentences = [[word.rsplit("/", 1) for word in line.split()] for line in part]
         as_said = universal if tagset == "universal" else str
-        split[which] = [([w.lower() for w, _ in words], [as_said(tag) for _, tag in words]) for words in sentences]
+        split[which] = [
+            ([w.lower() for w, _ in words], [as_said(tag) for _, tag in words])
+            for words in sentences
+        ]
     words = Vocabulary.build((" ".join(w) for w, _ in split["train"]), "symbol", least=least)
     tags = Vocabulary.build((" ".join(t) for _, t in split["train"]), "symbol")
 
@@ -210,7 +277,8 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
 
     def source(sentences):
         columns = dict(
-            word=[words.encode(" ".join(w)) for w, _ in sentences], tag=[tags.encode(" ".join(t)) for _, t in sentences]
+            word=[words.encode(" ".join(w)) for w, _ in sentences],
+            tag=[tags.encode(" ".join(t)) for _, t in sentences],
         )
         return source_of(columns, buckets, batch)
 

@@ -1,4 +1,5 @@
-"""Sets of text as lines: from prepared files, or embedded in this package. Reading never goes on the network."""
+"""Sets of text as lines: from prepared files, or embedded in this package. Reading never goes on
+the network."""
 
 import dataclasses
 import hashlib
@@ -13,7 +14,8 @@ from train.errors import BadInput
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """lines: how many the whole set has. digest: sha256 of them, each ended by a newline. line: what one is."""
+    """lines: how many the whole set has. digest: sha256 of them, each ended by a newline. line:
+    what one is."""
 
     lines: int
     digest: str
@@ -23,7 +25,9 @@ class Text:
 
 TEXTS = dict(
     brown=Text(
-        57_340, "e13f179dfbfbfdc69198b2f5ca672c9b4007232adcc754434d24056b53b67e3a", "a sentence: word/tag, separated by spaces"
+        57_340,
+        "e13f179dfbfbfdc69198b2f5ca672c9b4007232adcc754434d24056b53b67e3a",
+        "a sentence: word/tag, separated by spaces",
     ),
     cmudict=Text(
         126_052,
@@ -31,7 +35,12 @@ TEXTS = dict(
         "a word, and its pronunciations after tabs",
         sources=("embedded",),
     ),
-    kjv=Text(31_102, "a903c0b82c6378c14395ff02d809e9aadaeca123806a34193bcc8a96fc7505bf", "a verse", sources=("embedded",)),
+    kjv=Text(
+        31_102,
+        "a903c0b82c6378c14395ff02d809e9aadaeca123806a34193bcc8a96fc7505bf",
+        "a verse",
+        sources=("embedded",),
+    ),
     kjv_reina_valera=Text(
         31_084,
         "0d80855856cfc066513bbb735cc48339d62f1093423bcc4829e2bf1e0c9f4c2b",
@@ -41,22 +50,33 @@ TEXTS = dict(
 
 
 def load(name: str, source: str = "auto") -> tuple[list[str], Origin]:
-    """The lines of a set in TEXTS and where they came from. Raises BadInput, one line, where the source is not there."""
+    """The lines of a set in TEXTS and where they came from. Raises BadInput, one line, where the
+    source is not there."""
     text = TEXTS[name]
     if source not in ("auto", *text.sources):
-        raise BadInput(f"source: {name} has no source {source!r}; have auto, {', '.join(text.sources)}")
+        raise BadInput(
+            f"source: {name} has no source {source!r}; have auto, {', '.join(text.sources)}"
+        )
     (found,) = text.sources
     path = dict(files=files.folder(), embedded=EMBEDDED)[found] / f"{name}.txt.xz"
     if found == "files" and not path.exists():
-        raise BadInput(f"data.name: {name} is not prepared (looked for {path}); run python -m scripts.prepare_data {name}")
-    remedy = "restore it from git" if found == "embedded" else f"delete it and run python -m scripts.prepare_data {name}"
+        raise BadInput(
+            f"data.name: {name} is not prepared (looked for {path}); run python -m "
+            f"scripts.prepare_data {name}"
+        )
+    remedy = (
+        "restore it from git"
+        if found == "embedded"
+        else f"delete it and run python -m scripts.prepare_data {name}"
+    )
     lines = read(path, name, remedy)
     note = "complete" if found == "embedded" else f"prepared files in {files.folder()}"
     return lines, Origin(found, str(path), note, dict(lines=len(lines)), text.digest)
 
 
 def read(path: pathlib.Path, name: str, remedy: str) -> list[str]:
-    """The lines of a file of the set `name`. Raises DataError for one that is damaged or holds anything else."""
+    """The lines of a file of the set `name`. Raises DataError for one that is damaged or holds
+    anything else."""
     try:
         contents = lzma.decompress(path.read_bytes())
     except (OSError, EOFError, lzma.LZMAError) as error:
@@ -73,9 +93,15 @@ def write(path: pathlib.Path, lines: list[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            part.write_bytes(lzma.compress("".join(f"{line}\n" for line in lines).encode(), preset=9 | lzma.PRESET_EXTREME))
+            part.write_bytes(
+                lzma.compress(
+                    "".join(f"{line}\n" for line in lines).encode(), preset=9 | lzma.PRESET_EXTREME
+                )
+            )
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can") from None
+        raise DataError(
+            f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can"
+        ) from None

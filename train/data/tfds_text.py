@@ -1,7 +1,9 @@
-"""Text of TFDS, from folders that it prepared as array_record. Reading imports no TensorFlow and never goes on the network.
+"""Text of TFDS, from folders that it prepared as array_record. Reading imports no TensorFlow and
+never goes on the network.
 
-The examples lie in memory: `limit` says how many of a training split are read. TFDS keeps examples in a fixed order without
-meaning, so that the first ones are a sample; evaluation splits are always whole. Training pairs may be streamed instead.
+The examples lie in memory: `limit` says how many of a training split are read. TFDS keeps examples
+in a fixed order without meaning, so that the first ones are a sample; evaluation splits are always
+whole. Training pairs may be streamed instead.
 """
 
 import dataclasses
@@ -30,9 +32,11 @@ SETS = {  # TFDS's name -> (the features that are read, the splits)
 
 
 def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], Origin]:
-    """{split: [the features of an example]} of a set in SETS, text as str and labels as int, and where they came from.
+    """{split: [the features of an example]} of a set in SETS, text as str and labels as int, and
+    where they came from.
 
-    Raises BadInput, one line, where the set is not prepared, and DataError where its folder is damaged.
+    Raises BadInput, one line, where the set is not prepared, and DataError where its folder is
+    damaged.
     """
     directory = prepared.directory(name)
     features, splits = SETS[name]
@@ -48,12 +52,22 @@ def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], O
             for start in range(0, count, 1000):
                 for example in records.__getitems__(range(start, min(start + 1000, count))):
                     values = (example[feature] for feature in features)
-                    rows[split].append(tuple(v.decode() if isinstance(v, bytes) else int(v) for v in values))
+                    rows[split].append(
+                        tuple(v.decode() if isinstance(v, bytes) else int(v) for v in values)
+                    )
     except Exception as error:
         raise prepared.damaged(name, directory, error) from None
-    digest = hashlib.sha256(b"".join(json.dumps([split, row]).encode() for split in splits for row in rows[split])).hexdigest()
+    digest = hashlib.sha256(
+        b"".join(json.dumps([split, row]).encode() for split in splits for row in rows[split])
+    ).hexdigest()
     examples = {split: len(part) for split, part in rows.items()}
-    return rows, Origin("tfds", str(directory), f"TFDS {directory.name} in {directory.parent}{note}", examples, digest)
+    return rows, Origin(
+        "tfds",
+        str(directory),
+        f"TFDS {directory.name} in {directory.parent}{note}",
+        examples,
+        digest,
+    )
 
 
 def wmt14_translate(
@@ -69,14 +83,19 @@ def wmt14_translate(
     workers: int = 0,
     seed: int = 0,
 ) -> Dataset:
-    """News translation of WMT 2014: trained on sentences of at most `max_length` words and marks, tested on newstest2014.
+    """News translation of WMT 2014: trained on sentences of at most `max_length` words and marks,
+    tested on newstest2014.
 
-    languages: from which to which, one of them English.  vocabulary: a kind of Vocabulary for each, of `size`; 30,000 words and
-    50 a sentence are those of Bahdanau et al. 2014, section 4.  buckets: by length.  reverse: of the source.
-    limit: training pairs that are read, before the long ones go.  Pairs with an empty side are left out everywhere.
-    streamed: trained on all pairs, read as they are needed, in rows as wide as the longest of the first `limit`, of which the
-    vocabularies are made; the place in a batch of a pair that is left out stays empty.
-    workers: processes that read them; 0: threads.  seed: of their order, the same for all seeds of a run.
+    languages: from which to which, one of them English.  vocabulary: a kind of Vocabulary for each,
+    of `size`; 30,000 words and 50 a sentence are those of Bahdanau et al. 2014, section 4.
+    buckets: by length.  reverse: of the source.
+    limit: training pairs that are read, before the long ones go.  Pairs with an empty side are left
+      out everywhere.
+    streamed: trained on all pairs, read as they are needed, in rows as wide as the longest of the
+    first `limit`, of which the vocabularies are made; the place in a batch of a pair that is left
+    out stays empty.
+    workers: processes that read them; 0: threads.  seed: of their order, the same for all seeds of
+      a run.
     """
     both = [f"{a}-{b}" for other in OTHERS for a, b in (("en", other), (other, "en"))]
     if languages not in both:
@@ -84,13 +103,19 @@ def wmt14_translate(
     at_least(max_length=max_length, limit=limit)
     for key, value in dict(workers=workers, seed=seed).items():
         if value < 0 or (value and not streamed):
-            raise ValueError(f"{key}: {value} must be at least 0" if streamed else f"{key}: {value} needs streamed=true")
+            raise ValueError(
+                f"{key}: {value} must be at least 0"
+                if streamed
+                else f"{key}: {value} needs streamed=true"
+            )
     start, end = languages.split("-")
     name = f"wmt14_translate/{end if start == 'en' else start}-en"
     rows, origin = load(name, limit)
     split = {}
     for which, examples in rows.items():
-        turned = [(english, other) if start == "en" else (other, english) for other, english in examples]
+        turned = [
+            (english, other) if start == "en" else (other, english) for other, english in examples
+        ]
         longest = max_length if which == "train" else float("inf")
         split[which] = [(pair[0], [pair[1]]) for pair in turned if fits(pair, longest)]
         if not split[which]:
@@ -99,24 +124,40 @@ def wmt14_translate(
         source=Vocabulary.build((source for source, _ in split["train"]), vocabulary, size=size),
         target=Vocabulary.build((target for _, (target,) in split["train"]), vocabulary, size=size),
     )
-    of_pairs = functools.partial(pairs, name=f"wmt14_translate {languages}", buckets=buckets, reverse=reverse)
+    of_pairs = functools.partial(
+        pairs, name=f"wmt14_translate {languages}", buckets=buckets, reverse=reverse
+    )
     if not streamed:
         return of_pairs(split, vocabularies, origin)
     of_both = tuple(vocabularies.values())
-    sample = (numbered((source, target), of_both, reverse=reverse) for source, (target,) in split.pop("train"))
+    sample = (
+        numbered((source, target), of_both, reverse=reverse)
+        for source, (target,) in split.pop("train")
+    )
     widths = tuple(map(max, zip(*([*map(len, pair)] for pair in sample), strict=True)))
     folder = pathlib.Path(origin.path)
     counts, digest = prepared.contents(prepared.builder(folder), SPLITS)
-    read = Pairs(prepared.Records(name, folder, "train"), (start, end), of_both, widths, max_length, reverse)
+    read = Pairs(
+        prepared.Records(name, folder, "train"), (start, end), of_both, widths, max_length, reverse
+    )
     note = f"TFDS {folder.name} in {folder.parent}, streamed; vocabularies of the first {min(limit, counts['train']):,} pairs"
     origin = dataclasses.replace(origin, note=note, examples=counts, digest=digest)
-    return of_pairs(split, vocabularies, origin, train=streamed_source(read, counts["train"], seed=seed, workers=workers))
+    return of_pairs(
+        split,
+        vocabularies,
+        origin,
+        train=streamed_source(read, counts["train"], seed=seed, workers=workers),
+    )
 
 
-def lm1b(*, vocabulary: str = "word", size: int | None = 10_000, limit: int = 100_000, window: int = 35) -> Dataset:
-    """The one billion word benchmark, Chelba et al. 2013: sentences in a mixed order as a stream, each ended by EOS.
+def lm1b(
+    *, vocabulary: str = "word", size: int | None = 10_000, limit: int = 100_000, window: int = 35
+) -> Dataset:
+    """The one billion word benchmark, Chelba et al. 2013: sentences in a mixed order as a stream,
+    each ended by EOS.
 
-    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe", of `size`.  window: tokens to a step of training.
+    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe", of `size`.  window: tokens to
+      a step of training.
     limit: training sentences that are read, of 30 million.
     """
     at_least(limit=limit)
@@ -126,34 +167,61 @@ def lm1b(*, vocabulary: str = "word", size: int | None = 10_000, limit: int = 10
     return streams(split, origin, "lm1b", vocabulary=kind, size=size, window=window)
 
 
-def tiny_shakespeare(*, vocabulary: str = "char", size: int | None = None, window: int = 50) -> Dataset:
-    """40,000 lines of Shakespeare in order as a stream, Karpathy 2015 (github.com/karpathy/char-rnn): EOS ends each line.
+def tiny_shakespeare(
+    *, vocabulary: str = "char", size: int | None = None, window: int = 50
+) -> Dataset:
+    """40,000 lines of Shakespeare in order as a stream, Karpathy
+    2015 (github.com/karpathy/char-rnn): EOS ends each line.
 
     vocabulary, size, window: as of text.kjv.
     """
     rows, origin = load("tiny_shakespeare")
-    split = {which: "".join(t for (t,) in part).removesuffix("\n").split("\n") for which, part in rows.items()}
-    return streams(split, origin, "tiny_shakespeare", vocabulary=vocabulary, size=size, window=window)
+    split = {
+        which: "".join(t for (t,) in part).removesuffix("\n").split("\n")
+        for which, part in rows.items()
+    }
+    return streams(
+        split, origin, "tiny_shakespeare", vocabulary=vocabulary, size=size, window=window
+    )
 
 
-def imdb_reviews(*, size: int = 10_000, max_length: int = 400, validation: int = 0, buckets: int = 6) -> Dataset:
-    """Film reviews, good (1) or bad (0), Maas et al. 2011: 25,000 for training, 25,000 for the test.
+def imdb_reviews(
+    *, size: int = 10_000, max_length: int = 400, validation: int = 0, buckets: int = 6
+) -> Dataset:
+    """Film reviews, good (1) or bad (0), Maas et al. 2011: 25,000 for training, 25,000 for the
+    test.
 
-    Words and marks in lower case, the `size` most frequent of training; a review of more than `max_length` keeps its last ones,
-    where the judgement is.  buckets: by length.  validation: training reviews held out as a split of that name.
+    Words and marks in lower case, the `size` most frequent of training; a review of more than
+    `max_length` keeps its last ones, where the judgement is.  buckets: by length.  validation:
+    training reviews held out as a split of that name.
     """
     at_least(max_length=max_length)
     rows, origin = load("imdb_reviews/plain_text")
-    train, held_out = ([rows["train"][i] for i in which] for which in hold_out(len(rows["train"]), validation))
-    split = dict(train=train) | (dict(validation=held_out) if validation else {}) | dict(test=rows["test"])
-    split = {which: [(text.lower().replace("<br />", " "), label) for text, label in part] for which, part in split.items()}
+    train, held_out = (
+        [rows["train"][i] for i in which] for which in hold_out(len(rows["train"]), validation)
+    )
+    split = (
+        dict(train=train)
+        | (dict(validation=held_out) if validation else {})
+        | dict(test=rows["test"])
+    )
+    split = {
+        which: [(text.lower().replace("<br />", " "), label) for text, label in part]
+        for which, part in split.items()
+    }
     words = Vocabulary.build((text for text, _ in split["train"]), "word", size=size)
 
     def batch(rows, others):
-        return dict(input=rows["word"], target=others["label"], mask=mask_of(rows["word"], others["word_length"]))
+        return dict(
+            input=rows["word"],
+            target=others["label"],
+            mask=mask_of(rows["word"], others["word_length"]),
+        )
 
     def source(reviews) -> Source:
-        made = source_of(dict(word=[words.encode(text)[-max_length:] for text, _ in reviews]), buckets, batch)
+        made = source_of(
+            dict(word=[words.encode(text)[-max_length:] for text, _ in reviews]), buckets, batch
+        )
         made.arrays["label"] = np.array([label for _, label in reviews], np.int32)
         return made
 

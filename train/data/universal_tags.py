@@ -1,4 +1,5 @@
-"""The Brown corpus's tags as the 12 universal ones of Petrov, Das & McDonald 2012 (arXiv 1104.2086)."""
+"""The Brown corpus's tags as the 12 universal ones of Petrov, Das & McDonald 2012 (arXiv
+1104.2086)."""
 
 import re
 
@@ -22,8 +23,8 @@ BEGINNINGS = {start: name for name, starts in UNIVERSAL.items() for start in sta
 def universal(tag: str) -> str:
     """The universal tag of a tag of the Brown corpus. Raises ValueError for one that is none.
 
-    Of a contraction (ppss+bem) the first word counts; a title's or headline's suffix (-tl, -hl, -nc) and the mark of a
-    negation (bez*) do not; what is foreign (fw-) is X.
+    Of a contraction (ppss+bem) the first word counts; a title's or headline's
+    suffix (-tl, -hl, -nc) and the mark of a negation (bez*) do not; what is foreign (fw-) is X.
     """
     first = re.sub(r"(-(tl|hl|nc))+$", "", tag.split("+")[0].lower())
     for length in range(len(first), 0, -1):

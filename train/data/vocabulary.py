@@ -27,20 +27,24 @@ KINDS = dict(  # name -> (text to tokens, tokens to text)
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """What each number stands for. kind: one of KINDS; symbols: the first four are SPECIAL; merges: of kind "bpe" alone, pairs
-    of pieces in the order in which they were learned (Sennrich, Haddow & Birch 2016, section 3.2)."""
+    """What each number stands for. kind: one of KINDS; symbols: the first four are SPECIAL; merges:
+    of kind "bpe" alone, pairs of pieces in the order in which they were learned (Sennrich, Haddow &
+    Birch 2016, section 3.2)."""
 
     kind: str
     symbols: tuple[str, ...]
     merges: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def build(cls, lines: Iterable[str], kind: str, *, size: int | None = None, least: int = 1) -> "Vocabulary":
-        """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent, ties in alphabetical order.
+    def build(
+        cls, lines: Iterable[str], kind: str, *, size: int | None = None, least: int = 1
+    ) -> "Vocabulary":
+        """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent,
+        ties in alphabetical order.
 
-        For kind "bpe", size is the number of merges, 8,000 if None: of single characters, each time the most frequent pair
-        becomes a piece. Every character, within a word and at its end, and every merged pair is a symbol. Raises ValueError,
-        one line.
+        For kind "bpe", size is the number of merges, 8,000 if None: of single characters, each time
+        the most frequent pair becomes a piece. Every character, within a word and at its end, and
+        every merged pair is a symbol. Raises ValueError, one line.
         """
         if kind not in KINDS:
             raise ValueError(f"vocabulary: unknown {kind!r}; have {', '.join(KINDS)}")
@@ -50,8 +54,10 @@ class Vocabulary:
         merges = ()
         if kind == "bpe":
             merges, counts = _learn(counts, size or 8000)
-            least, size = 0, None  # a piece that the training words no longer have alone may be what a new word comes to
-        known = (token for token in counts if counts[token] >= least and token not in SPECIAL)  # such as a text's own <unk>
+            # a piece that the training words no longer have alone may be what a new word comes to
+            least, size = 0, None
+        # such as a text's own <unk>
+        known = (token for token in counts if counts[token] >= least and token not in SPECIAL)
         frequent = sorted(known, key=lambda token: (-counts[token], token))
         return cls(kind, SPECIAL + tuple(frequent[:size]), merges)
 
@@ -73,19 +79,31 @@ class Vocabulary:
     def tokens(self, text: str) -> list[str]:
         """Of a text, known or not."""
         tokens = KINDS[self.kind][0](text)
-        return [piece for word in tokens for piece in self.pieces(word)] if self.kind == "bpe" else tokens
+        return (
+            [piece for word in tokens for piece in self.pieces(word)]
+            if self.kind == "bpe"
+            else tokens
+        )
 
     def lacking(self, texts: Iterable[str]) -> str:
         """One line that names the tokens of some texts that are not known; "" where all are."""
         unknown = dict.fromkeys(
-            token.removesuffix(END) for text in texts for token in self.tokens(text) if token not in self.numbers
+            token.removesuffix(END)
+            for text in texts
+            for token in self.tokens(text)
+            if token not in self.numbers
         )
         more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
         names = ", ".join(map(repr, list(unknown)[:NAMED]))
-        return f"the vocabulary does not have {names}{more}; the network reads {SPECIAL[UNK]} there" if unknown else ""
+        return (
+            f"the vocabulary does not have {names}{more}; the network reads {SPECIAL[UNK]} there"
+            if unknown
+            else ""
+        )
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text up to EOS, without PAD and BOS. Between words and marks stands one space, whatever stood there."""
+        """The text up to EOS, without PAD and BOS. Between words and marks stands one space,
+        whatever stood there."""
         tokens = []
         for number in numbers:
             if number == EOS:
@@ -101,7 +119,9 @@ class Vocabulary:
         parts = [*word[:-1], word[-1] + END]
         while len(parts) > 1:
             pairs = itertools.pairwise(parts)
-            rank, first = min((self._ranks.get(pair, len(self.merges)), i) for i, pair in enumerate(pairs))
+            rank, first = min(
+                (self._ranks.get(pair, len(self.merges)), i) for i, pair in enumerate(pairs)
+            )
             if rank == len(self.merges):
                 break
             parts[first : first + 2] = ["".join(parts[first : first + 2])]
@@ -119,13 +139,16 @@ class Vocabulary:
             kind, symbols = document["kind"], tuple(document["symbols"])
             if kind not in KINDS or symbols[:4] != SPECIAL or len(set(symbols)) < len(symbols):
                 raise ValueError("kind or symbols are not those of a vocabulary")
-            return cls(kind, symbols, tuple((first, second) for first, second in document["merges"]))
+            return cls(
+                kind, symbols, tuple((first, second) for first, second in document["merges"])
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"the vocabulary is damaged ({type(error).__name__}: {error})") from None
 
 
 def _learn(words: collections.Counter, merges: int):
-    """The first so many merges, and how often each piece occurs after them. Counts of pairs are kept up to date."""
+    """The first so many merges, and how often each piece occurs after them. Counts of pairs are
+    kept up to date."""
     parts = {word: [*word[:-1], word[-1] + END] for word in words}
     counts, places = collections.Counter(), collections.defaultdict(set)
     for word, pieces in parts.items():
@@ -166,7 +189,12 @@ def _learn(words: collections.Counter, merges: int):
     for word, of_word in parts.items():
         for piece in of_word:
             pieces[piece] += words[word]
-    characters = set(itertools.chain(*words))  # known within a word and at its end, wherever training has them
-    for piece in [*characters, *(character + END for character in characters), *map("".join, learned)]:
+    # known within a word and at its end, wherever training has them
+    characters = set(itertools.chain(*words))
+    for piece in [
+        *characters,
+        *(character + END for character in characters),
+        *map("".join, learned),
+    ]:
         pieces[piece] += 0
     return tuple(learned), pieces

@@ -1,9 +1,10 @@
-"""A simple way to initialise recurrent networks of rectified linear units: the adding problem. Le, Jaitly & Hinton 2015.
+"""A simple way to initialise recurrent networks of rectified linear units: the adding problem. Le,
+Jaitly & Hinton 2015.
 
 Run:   python -m scripts.sweep configs/papers/adding/le2015.py
 
-Paper: figures, no numbers; its forget bias is the best of 1, 4, 10 and 20, so those of 0 and 3 are ours. Here: one marker in
-each half (as Arjovsky et al. 2016), Adam, 64 units.
+Paper: figures, no numbers; its forget bias is the best of 1, 4, 10 and 20, so those of 0 and 3 are
+ours. Here: one marker in each half (as Arjovsky et al. 2016), Adam, 64 units.
 Success: test error below 0.01 (a constant has 1/6).
 """
 
@@ -36,7 +37,11 @@ TABLE = Table(
         Row("GRU", {"model.cell": "gru", "optim.lr": 0.01}),
     ),
     claims=(
-        Solves("LSTM solves the problem (Le et al., figure 2)", row="LSTM with forget bias 1", level=0.01),
+        Solves(
+            "LSTM solves the problem (Le et al., figure 2)",
+            row="LSTM with forget bias 1",
+            level=0.01,
+        ),
         Solves("IRNN solves it too", row="IRNN", level=0.01),
         Solves("a tanh network does not", row="tanh", level=0.01, solves=False),
         Better("IRNN is better than tanh", row="IRNN", than="tanh"),
@@ -55,7 +60,8 @@ TABLE = Table(
     ),
     scales=dict(
         paper=Scale(
-            "T=400, at most 20,000 steps, of LSTM and GRU 10,000; a seed stops at a training mse of 0.005 over 100 steps",
+            "T=400, at most 20,000 steps, of LSTM and GRU 10,000; a seed stops at a training mse "
+            "of 0.005 over 100 steps",
             {
                 "data.T": 400,
                 "optim.steps": 10_000,
@@ -66,7 +72,8 @@ TABLE = Table(
             },
             rows={
                 "tanh": {"optim.steps": 20_000},
-                "IRNN": {"optim.steps": 20_000, "optim.skip_nonfinite": True},  # its gradient overflows now and then
+                # its gradient overflows now and then
+                "IRNN": {"optim.steps": 20_000, "optim.skip_nonfinite": True},
             },
             seeds=6,
         ),

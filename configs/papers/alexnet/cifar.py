@@ -1,11 +1,13 @@
-"""ImageNet classification with deep convolutional networks: ReLU against tanh, response normalisation. Krizhevsky et al. 2012.
+"""ImageNet classification with deep convolutional networks: ReLU against tanh, response
+normalisation. Krizhevsky et al. 2012.
 
 Run:   python -m scripts.sweep configs/papers/alexnet/cifar.py
 
-Figure 1 and section 3.3: the four-layer network of CIFAR-10. Paper: ReLU comes to 25% training error six times as fast as tanh;
-without response normalisation 13% test error, with it 11%. For the race of figure 1 the paper has no regularisation and a rate
-for each; so is scale small, while paper and full have the recipe of the 13% for all rows (configs/alexnet_cifar.py). The
-network with LRN has twice the maps in the third layer too, as cuda-convnet's, and here the same decay.
+Figure 1 and section 3.3: the four-layer network of CIFAR-10. Paper: ReLU comes to 25% training
+error six times as fast as tanh; without response normalisation 13% test error, with it 11%. For the
+race of figure 1 the paper has no regularisation and a rate for each; so is scale small, while paper
+and full have the recipe of the 13% for all rows (configs/alexnet_cifar.py). The network with LRN
+has twice the maps in the third layer too, as cuda-convnet's, and here the same decay.
 """
 
 from configs.table import Better, Row, Scale, Table, Until
@@ -25,7 +27,8 @@ CONVNET = {
 }
 
 TABLE = Table(
-    title="Figure 1 and section 3.3, ReLU, tanh and LRN on the four-layer network. Krizhevsky et al. 2012",
+    title="Figure 1 and section 3.3, ReLU, tanh and LRN on the four-layer network. Krizhevsky et "
+    "al. 2012",
     measure="test/error",
     curve="train/error",
     base={"model.name": "alexnet_cifar", "optim.name": "momentum", "steps_per_dispatch": 25},
@@ -35,7 +38,12 @@ TABLE = Table(
         Row("ReLU with LRN", {"model.lrn": True}, paper=11),
     ),
     claims=(
-        Better("ReLU comes to 25% training error in fewer steps than tanh", row="ReLU", than="tanh", measure=QUICK),
+        Better(
+            "ReLU comes to 25% training error in fewer steps than tanh",
+            row="ReLU",
+            than="tanh",
+            measure=QUICK,
+        ),
         Better(
             "... six times fewer",
             row="ReLU",
@@ -43,7 +51,8 @@ TABLE = Table(
             measure=QUICK,
             by=6.0,
             notes={
-                "small": "Both are below 25% in the second pass over Fashion-MNIST, at steps 117 to 164; on CIFAR-10, which "
+                "small": "Both are below 25% in the second pass over Fashion-MNIST, at steps 117 "
+                "to 164; on CIFAR-10, which "
                 "the figure of the paper is of, tanh needs tens of passes."
             },
         ),
@@ -68,7 +77,8 @@ TABLE = Table(
             },
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, all layers half as wide, batch 64, 8 epochs",
+            "the embedded 6,000 images of Fashion-MNIST, all layers half as wide, batch 64, 8 "
+            "epochs",
             {
                 "data.name": "fashion_mnist",
                 "data.source": "embedded",
@@ -80,7 +90,8 @@ TABLE = Table(
                 "eval.every": "4 epochs",
                 "checkpoint.every": "4 epochs",
             },
-            rows={"tanh": {"optim.lr": 0.05}},  # of 0.02, 0.05 and 0.1; "learning rates ... chosen independently" (figure 1)
+            # of 0.02, 0.05 and 0.1; "learning rates ... chosen independently" (figure 1)
+            rows={"tanh": {"optim.lr": 0.05}},
         ),
     ),
 )

@@ -1,11 +1,13 @@
-"""ImageNet classification with deep convolutional neural networks: what each piece is worth. Krizhevsky et al. 2012.
+"""ImageNet classification with deep convolutional neural networks: what each piece is worth.
+Krizhevsky et al. 2012.
 
 Run:   python -m scripts.sweep configs/papers/alexnet/imagenet.py
 
-Sections 3.2 to 3.4, 4.1, 4.2 and 7. The paper prints what a piece changes on ILSVRC-2010, in points of top-1 error, ten crops;
-here it is ILSVRC-2012. On Fashion-MNIST: the paper's protocol on small images. 28 pixels are rescaled to 72, a crop of 64 is
-trained on and ten are judged; the weights start at He et al.'s scale and the biases at 0, as with the printed N(0, 0.01^2) the
-loss stays flat there.
+Sections 3.2 to 3.4, 4.1, 4.2 and 7. The paper prints what a piece changes on ILSVRC-2010, in points
+of top-1 error, ten crops; here it is ILSVRC-2012. On Fashion-MNIST: the paper's protocol on small
+images. 28 pixels are rescaled to 72, a crop of 64 is trained on and ten are judged; the weights
+start at He et al.'s scale and the biases at 0, as with the printed N(0, 0.01^2) the loss stays flat
+there.
 """
 
 from configs.cnn_imagenet import recipe
@@ -23,11 +25,18 @@ SMALL_IMAGES = {
     "model.initialiser": "he_fan_in",
     "model.bias": 0.0,
 }
-UNCUT = {"without crops and mirrors": {"data.jitter": (64, 64), "data.views": "centre", "data.eval_scales": (64,)}}
+UNCUT = {
+    "without crops and mirrors": {
+        "data.jitter": (64, 64),
+        "data.views": "centre",
+        "data.eval_scales": (64,),
+    }
+}
 
 TABLE = Table(
     title="Sections 3 to 7, pieces of the network and its training. Krizhevsky et al. 2012",
-    says="The paper's numbers are top-1 errors of ILSVRC-2010 with ten crops; with a sign, what leaving a piece out adds.",
+    says="The paper's numbers are top-1 errors of ILSVRC-2010 with ten crops; with a sign, what "
+    "leaving a piece out adds.",
     measure="test/error",
     curve="train/error",
     base={
@@ -42,7 +51,12 @@ TABLE = Table(
     rows=(
         Row(FULL, paper=37.5, parameters=60_965_224),
         Row("one view", {"data.views": "centre"}, paper=39.0, parameters=60_965_224, of=FULL),
-        Row("half the maps on one GPU", {"model.groups": 1, "model.maps": (48, 128, 192, 192, 256)}, "+1.7", 59_798_312),
+        Row(
+            "half the maps on one GPU",
+            {"model.groups": 1, "model.maps": (48, 128, 192, 192, 256)},
+            "+1.7",
+            59_798_312,
+        ),
         Row("without response normalisation", {"model.lrn": False}, "+1.4", 60_965_224),
         Row("pools without overlap", {"model.overlap": False}, "+0.4"),
         Row("without colour noise", {"data.pca": 0.0}, "+1", 60_965_224),
@@ -53,8 +67,14 @@ TABLE = Table(
     ),
     claims=(
         Better("ten crops beat one view (section 6)", row=FULL, than="one view"),
-        Better("two towers beat half the maps on one GPU (3.2)", row=FULL, than="half the maps on one GPU"),
-        Better("response normalisation helps (3.3)", row=FULL, than="without response normalisation"),
+        Better(
+            "two towers beat half the maps on one GPU (3.2)",
+            row=FULL,
+            than="half the maps on one GPU",
+        ),
+        Better(
+            "response normalisation helps (3.3)", row=FULL, than="without response normalisation"
+        ),
         Better("overlapping pools help (3.4)", row=FULL, than="pools without overlap"),
         Better("colour noise helps (4.1)", row=FULL, than="without colour noise"),
         Better(
@@ -62,18 +82,24 @@ TABLE = Table(
             row=FULL,
             than="without crops and mirrors",
             notes={
-                "small": "It does overfit, by 9 points between training and test, but 16 passes end before the network that is "
-                "trained on crops has learned as much: 14% of these are wrong in training, 6% without."
+                "small": "It does overfit, by 9 points between training and test, but 16 passes "
+                "end before the network that is "
+                "trained on crops has learned as much: 14% of these are wrong in training, 6% "
+                "without."
             },
         ),
         Better(
             "without dropout it overfits (4.2)",
             row=FULL,
             than="without dropout",
-            notes={"small": "A quarter of the width and 16 passes do not overfit: 13% of its training crops are wrong."},
+            notes={
+                "small": "A quarter of the width and 16 passes do not overfit: 13% of its "
+                "training crops are wrong."
+            },
         ),
         Better(
-            "dropout takes more steps (4.2: about twice) to 20% of training errors, made with it on",
+            "dropout takes more steps (4.2: about twice) to 20% of training errors, made with it "
+            "on",
             row="without dropout",
             than=FULL,
             measure=LEARNED,
@@ -85,7 +111,13 @@ TABLE = Table(
         paper=Scale(
             "ImageNet-2012, 90 epochs",
             recipe("alexnet"),
-            rows={"without crops and mirrors": {"data.jitter": (224, 224), "data.views": "centre", "data.eval_side": 224}},
+            rows={
+                "without crops and mirrors": {
+                    "data.jitter": (224, 224),
+                    "data.views": "centre",
+                    "data.eval_side": 224,
+                }
+            },
         ),
         full=Scale(
             "all 60,000 images of Fashion-MNIST at 64 x 64, 90 epochs",
@@ -94,7 +126,8 @@ TABLE = Table(
             without=("without colour noise",),
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST at 64 x 64, a quarter of the width, batch 64, 16 epochs, cosine",
+            "the embedded 6,000 images of Fashion-MNIST at 64 x 64, a quarter of the width, batch "
+            "64, 16 epochs, cosine",
             {
                 **SMALL_IMAGES,
                 "data.name": "fashion_mnist",

@@ -1,17 +1,22 @@
-"""Bidirectional recurrent networks against forward ones. Schuster & Paliwal 1997, IEEE Trans. Signal Processing 45(11).
+"""Bidirectional recurrent networks against forward ones. Schuster & Paliwal 1997, IEEE Trans.
+Signal Processing 45(11).
 
 Run:   python -m scripts.prepare_data brown
        python -m scripts.sweep configs/papers/birnn/directions.py
 
-The paper classifies phones of TIMIT, which is not to be had here: the 12 universal tags of Brown take their place; nor are its
-artificial data and its networks without recurrence here. A delayed network answers so many words late. Networks of about as
-many recurrent parameters: 128 units each way, or 192 one way.
+The paper classifies phones of TIMIT, which is not to be had here: the 12 universal tags of Brown
+take their place; nor are its artificial data and its networks without recurrence here. A delayed
+network answers so many words late. Networks of about as many recurrent parameters: 128 units each
+way, or 192 one way.
 """
 
 from configs.table import Better, Row, Scale, Table
 
 FORWARD = {"model.directions": "forward", "model.hidden": 192}
-UNTRAINED = dict(small="It says little: in 200 steps the delayed network has not learned the task, see the last claim.")
+UNTRAINED = dict(
+    small="It says little: in 200 steps the delayed network has not learned the task, see the "
+    "last claim."
+)
 
 TABLE = Table(
     title="Both directions against one, on tagging. After Schuster & Paliwal 1997",
@@ -41,7 +46,12 @@ TABLE = Table(
     claims=(
         Better("a bidirectional network beats a forward one", row="both", than="forward"),
         Better("... and a backward one", row="both", than="backward"),
-        Better("... and forward ones with a delay: of one word", row="both", than="forward delayed by 1", notes=UNTRAINED),
+        Better(
+            "... and forward ones with a delay: of one word",
+            row="both",
+            than="forward delayed by 1",
+            notes=UNTRAINED,
+        ),
         Better("... of two", row="both", than="forward delayed by 2", notes=UNTRAINED),
         Better("... of four", row="both", than="forward delayed by 4", notes=UNTRAINED),
         Better(
@@ -49,13 +59,20 @@ TABLE = Table(
             row="forward delayed by 1",
             than="forward",
             notes={
-                "small": "In training too the delayed networks' errors are higher (20, 32, 59%, against 15%) and still fall: "
+                "small": "In training too the delayed networks' errors are higher (20, 32, 59%, "
+                "against 15%) and still fall: "
                 "in 200 steps they do not learn to carry a word to a later step."
             },
         ),
     ),
     scales=dict(
-        full=Scale("all sentences of training, 3 epochs", {"optim.steps": "3 epochs", "eval.every": "1 epoch"}),
-        small=Scale("200 batches, 0.5 epochs", {"optim.steps": 200, "eval.every": 100, "checkpoint.every": 100}),
+        full=Scale(
+            "all sentences of training, 3 epochs",
+            {"optim.steps": "3 epochs", "eval.every": "1 epoch"},
+        ),
+        small=Scale(
+            "200 batches, 0.5 epochs",
+            {"optim.steps": 200, "eval.every": 100, "checkpoint.every": 100},
+        ),
     ),
 )

@@ -1,10 +1,12 @@
-"""On the difficulty of training recurrent neural networks: clipping the gradient. Pascanu, Mikolov & Bengio 2013, figure 7.
+"""On the difficulty of training recurrent neural networks: clipping the gradient. Pascanu, Mikolov
+& Bengio 2013, figure 7.
 
 Run:   python -m scripts.sweep configs/papers/clipping/temporal_order.py
 
-Paper: temporal order, 50 units, batches of 20, SGD at lr 0.01, clip 1 (v1 of the arXiv paper; 0.001 and 6 in the final one),
-up to 5M updates; success is under 1% of errors in 10,000 sequences, at which a seed stops. Here is its "basic tanh", whose
-weights all start as N(0, 0.1^2); its sigmoid and "smart tanh" networks and its regulariser are not here.
+Paper: temporal order, 50 units, batches of 20, SGD at lr 0.01, clip 1 (v1 of the arXiv paper; 0.001
+and 6 in the final one), up to 5M updates; success is under 1% of errors in 10,000 sequences, at
+which a seed stops. Here is its "basic tanh", whose weights all start as N(0, 0.1^2); its sigmoid
+and "smart tanh" networks and its regulariser are not here.
 """
 
 from configs.table import Better, Row, Scale, Table, Until
@@ -40,7 +42,11 @@ TABLE = Table(
     claims=(
         Better("clipping helps at T=20", row="SGD with clipping at T=20", than="SGD at T=20"),
         Better("clipping helps at T=50", row="SGD with clipping at T=50", than="SGD at T=50"),
-        Better("longer sequences are harder", row="SGD with clipping at T=20", than="SGD with clipping at T=50"),
+        Better(
+            "longer sequences are harder",
+            row="SGD with clipping at T=20",
+            than="SGD with clipping at T=50",
+        ),
     ),
     scales=dict(
         paper=Scale(

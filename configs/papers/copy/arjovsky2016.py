@@ -2,11 +2,12 @@
 
 Run:   python -m scripts.sweep configs/papers/copy/arjovsky2016.py
 
-Paper: figures, no numbers; 80 units of tanh and IRNN, 40 of LSTM, 128 of its unitary network, which is not here; RMSProp, lr
-1e-3, decay 0.9, batches of 20, gradients clipped to 1 element by element, 20,000 steps, T from 100 to 500. Its code has besides
-a first squared gradient of 1e-3 and no epsilon, Glorot's uniform weights, a learned first state, an output gate that sees all
-states c, and 100,000 sequences made once; here all are new, and the rest is each cell's own. The GRU is ours. Chance is 87.5%
-of the last 10 symbols.
+Paper: figures, no numbers; 80 units of tanh and IRNN, 40 of LSTM, 128 of its unitary network, which
+is not here; RMSProp, lr 1e-3, decay 0.9, batches of 20, gradients clipped to 1 element by element,
+20,000 steps, T from 100 to 500. Its code has besides a first squared gradient of 1e-3 and no
+epsilon, Glorot's uniform weights, a learned first state, an output gate that sees all states c, and
+100,000 sequences made once; here all are new, and the rest is each cell's own. The GRU is ours.
+Chance is 87.5% of the last 10 symbols.
 """
 
 from configs.table import Row, Scale, Solves, Table
@@ -42,9 +43,15 @@ TABLE = Table(
         Solves("LSTM hardly does", row="LSTM", level=CHANCE, solves=False),
     ),
     scales=dict(
-        paper=Scale("T=200, 20,000 steps", {"data.T": 200, "optim.steps": 20_000, "checkpoint.every": 2000}, seeds=6),
+        paper=Scale(
+            "T=200, 20,000 steps",
+            {"data.T": 200, "optim.steps": 20_000, "checkpoint.every": 2000},
+            seeds=6,
+        ),
         small=Scale(
-            "T=50, 2,000 steps", {"data.T": 50, "optim.steps": 2000, "eval.every": 500, "checkpoint.every": 500}, seeds=6
+            "T=50, 2,000 steps",
+            {"data.T": 50, "optim.steps": 2000, "eval.every": 500, "checkpoint.every": 500},
+            seeds=6,
         ),
     ),
 )

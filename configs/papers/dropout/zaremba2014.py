@@ -1,11 +1,12 @@
-"""Recurrent neural network regularization: dropout on what does not recur. Zaremba, Sutskever & Vinyals 2014, table 1.
+"""Recurrent neural network regularization: dropout on what does not recur. Zaremba, Sutskever &
+Vinyals 2014, table 1.
 
 Run:   python -m scripts.sweep configs/papers/dropout/zaremba2014.py
 
-Paper: Penn Treebank, which is not to be had here; the King James Version is as large. Its small network (2 x 200, no dropout)
-has a test perplexity of 114.5, the medium (2 x 650, dropout 0.5) 82.7, the large (2 x 1500, 0.65) 78.4. Scale full has its
-recipe: gradient descent at rate 1, which is divided after each epoch from the 4th, 6th or 14th on. Averages of networks are not
-here.
+Paper: Penn Treebank, which is not to be had here; the King James Version is as large. Its small
+network (2 x 200, no dropout) has a test perplexity of 114.5, the medium (2 x 650, dropout 0.5)
+82.7, the large (2 x 1500, 0.65) 78.4. Scale full has its recipe: gradient descent at rate 1, which
+is divided after each epoch from the 4th, 6th or 14th on. Averages of networks are not here.
 """
 
 from configs.table import Better, Row, Scale, Table
@@ -21,10 +22,17 @@ RECIPE = {
 }
 
 
-def falling(epochs: int, constant: int, by: float, scale: float, clip: float = 5.0) -> dict[str, object]:
-    """The rate is divided by `by` after `constant` epochs and after each later one; weights start in U(-scale, scale)."""
+def falling(
+    epochs: int, constant: int, by: float, scale: float, clip: float = 5.0
+) -> dict[str, object]:
+    """The rate is divided by `by` after `constant` epochs and after each later one; weights start
+    in U(-scale, scale)."""
     falls = tuple(f"{epoch} epochs" for epoch in range(constant, epochs))
-    rule = {"optim.steps": f"{epochs} epochs", "schedule.boundaries": falls, "schedule.factor": 1 / by}
+    rule = {
+        "optim.steps": f"{epochs} epochs",
+        "schedule.boundaries": falls,
+        "schedule.factor": 1 / by,
+    }
     return {**rule, "model.init_scale": scale, "optim.clip_norm": clip}
 
 
@@ -52,13 +60,33 @@ TABLE = Table(
     rows=(
         Row("small without dropout", {"model.hidden": 200, "model.embedding": 200}, paper=114.5),
         Row("medium without dropout", {"model.hidden": 650, "model.embedding": 650}),
-        Row("medium with dropout 0.5", {"model.hidden": 650, "model.embedding": 650, "model.dropout": 0.5}, paper=82.7),
-        Row("large with dropout 0.65", {"model.hidden": 1500, "model.embedding": 1500, "model.dropout": 0.65}, paper=78.4),
+        Row(
+            "medium with dropout 0.5",
+            {"model.hidden": 650, "model.embedding": 650, "model.dropout": 0.5},
+            paper=82.7,
+        ),
+        Row(
+            "large with dropout 0.65",
+            {"model.hidden": 1500, "model.embedding": 1500, "model.dropout": 0.65},
+            paper=78.4,
+        ),
     ),
     claims=(
-        Better("dropout lets a larger network win", row="medium with dropout 0.5", than="small without dropout"),
-        Better("dropout helps the medium network", row="medium with dropout 0.5", than="medium without dropout"),
-        Better("a still larger one with more dropout is better", row="large with dropout 0.65", than="medium with dropout 0.5"),
+        Better(
+            "dropout lets a larger network win",
+            row="medium with dropout 0.5",
+            than="small without dropout",
+        ),
+        Better(
+            "dropout helps the medium network",
+            row="medium with dropout 0.5",
+            than="medium without dropout",
+        ),
+        Better(
+            "a still larger one with more dropout is better",
+            row="large with dropout 0.65",
+            than="medium with dropout 0.5",
+        ),
     ),
     scales=dict(
         full=Scale(
@@ -70,7 +98,8 @@ TABLE = Table(
             },
         ),
         small=Scale(
-            "1,000 verses of training and their 2,000 words, 30 epochs, networks of 2 x 64, 2 x 200 and 2 x 300",
+            "1,000 verses of training and their 2,000 words, 30 epochs, networks of 2 x 64, 2 x "
+            "200 and 2 x 300",
             {
                 "data.limit": 1000,
                 "data.size": 2000,

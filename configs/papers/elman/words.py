@@ -1,9 +1,11 @@
-"""Finding structure in time: discovering the notion "word". Elman 1990, Cognitive Science 14, figure 6.
+"""Finding structure in time: discovering the notion "word". Elman 1990, Cognitive Science 14,
+figure 6.
 
 Run:   python -m scripts.sweep configs/papers/elman/words.py --scale=paper
 
-Network and passes as printed: 5-20-5, 10 passes over 200 sentences; one step an update, no gradient through time. The paper
-does not print its 15 words nor its learning rate: see data elman_words; ours is 0.5 of the half squared error.
+Network and passes as printed: 5-20-5, 10 passes over 200 sentences; one step an update, no gradient
+through time. The paper does not print its 15 words nor its learning rate: see data elman_words;
+ours is 0.5 of the half squared error.
 """
 
 from configs.table import Lower, Row, Scale, Table
@@ -32,10 +34,19 @@ TABLE = Table(
     },
     rows=(
         Row("letters in words", parameters=625),
-        Row("letters in words for 100 passes", {"optim.steps": "100 epochs", "eval.every": "10 epochs"}, parameters=625),
+        Row(
+            "letters in words for 100 passes",
+            {"optim.steps": "100 epochs", "eval.every": "10 epochs"},
+            parameters=625,
+        ),
     ),
     claims=(
-        Lower("the error is high at the onset of a word", row="letters in words", measure="inside/mse", than="onsets/mse"),
+        Lower(
+            "the error is high at the onset of a word",
+            row="letters in words",
+            measure="inside/mse",
+            than="onsets/mse",
+        ),
         Lower(
             "(ours) ... also when the stream is known well",
             row="letters in words for 100 passes",
@@ -44,5 +55,7 @@ TABLE = Table(
         ),
     ),
     figures=("segmentation",),
-    scales=dict(paper=Scale("the paper's network, stream and passes, and ten times these", seeds=6)),
+    scales=dict(
+        paper=Scale("the paper's network, stream and passes, and ten times these", seeds=6)
+    ),
 )

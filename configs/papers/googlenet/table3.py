@@ -1,12 +1,14 @@
-"""Going deeper with convolutions, table 3: crops and ensembles. Szegedy et al. 2014, arXiv:1409.4842.
+"""Going deeper with convolutions, table 3: crops and ensembles. Szegedy et al. 2014,
+arXiv:1409.4842.
 
 Run:   python -m scripts.sweep configs/papers/googlenet/table3.py
 
-One row trains; the others judge its networks otherwise. 10 crops are Krizhevsky's, 144 those of section 7: four scales, three
-squares of each, six places in a square, and their mirror images. An ensemble averages the probabilities of several seeds;
-ensembles have no seed in common, and are compared with single networks by their first seed. At scale `paper` there is one of
-7, as in the paper, which decides no claim: --seeds=21 makes three. Of photographs evaluation sees the central square, so that
-at scale `paper` the three squares are one.
+One row trains; the others judge its networks otherwise. 10 crops are Krizhevsky's, 144 those of
+section 7: four scales, three squares of each, six places in a square, and their mirror images. An
+ensemble averages the probabilities of several seeds; ensembles have no seed in common, and are
+compared with single networks by their first seed. At scale `paper` there is one of 7, as in the
+paper, which decides no claim: --seeds=21 makes three. Of photographs evaluation sees the central
+  square, so that at scale `paper` the three squares are one.
 """
 
 from configs.cnn_imagenet import recipe
@@ -26,11 +28,16 @@ SMALL_IMAGES = {
     "model.auxiliary_pool": "adaptive",
     "eval.batch_size": 50,
 }
-PHOTOGRAPHS = {"data.eval_side": 352, "data.eval_scales": (256, 288, 320, 352), "eval.batch_size": 16}
+PHOTOGRAPHS = {
+    "data.eval_side": 352,
+    "data.eval_scales": (256, 288, 320, 352),
+    "eval.batch_size": 16,
+}
 
 TABLE = Table(
     title="Table 3, crops and ensembles. Szegedy et al. 2014",
-    says="The paper's numbers are top-5 errors on ImageNet, of ensembles of 7; ours are top-1 errors.",
+    says="The paper's numbers are top-5 errors on ImageNet, of ensembles of 7; ours are top-1 "
+    "errors.",
     measure="test/error",
     base={"model.name": "googlenet"},
     rows=(
@@ -43,10 +50,17 @@ TABLE = Table(
     ),
     claims=(
         Ordered("more crops help", order=("1 model 144 crops", "1 model 10 crops", SINGLE)),
-        Ordered("... an ensemble too", order=("ensemble 144 crops", "ensemble 10 crops", "ensemble 1 crop")),
+        Ordered(
+            "... an ensemble too",
+            order=("ensemble 144 crops", "ensemble 10 crops", "ensemble 1 crop"),
+        ),
         Better("an ensemble helps, with 1 crop", row="ensemble 1 crop", than=SINGLE),
         Better("... with 144 crops", row="ensemble 144 crops", than="1 model 144 crops"),
-        Better("an ensemble of 1 crop beats one model of 10", row="ensemble 1 crop", than="1 model 10 crops"),
+        Better(
+            "an ensemble of 1 crop beats one model of 10",
+            row="ensemble 1 crop",
+            than="1 model 10 crops",
+        ),
     ),
     scales=dict(
         paper=Scale(
@@ -54,18 +68,23 @@ TABLE = Table(
             {**recipe("googlenet"), "eval.batch_size": 64},
             rows={
                 "1 model 144 crops": PHOTOGRAPHS,
-                **{name: {"eval.ensemble": 7, **(PHOTOGRAPHS if "144" in name else {})} for name in ENSEMBLES},
+                **{
+                    name: {"eval.ensemble": 7, **(PHOTOGRAPHS if "144" in name else {})}
+                    for name in ENSEMBLES
+                },
             },
             seeds=7,
         ),
         full=Scale(
-            "all 60,000 images of Fashion-MNIST rescaled to 36, crops of 32, as many epochs as on ImageNet; "
+            "all 60,000 images of Fashion-MNIST rescaled to 36, crops of 32, as many epochs as on "
+            "ImageNet; "
             "ensembles of 3 of 9 seeds",
             full("googlenet", SMALL_IMAGES),
             seeds=9,
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST rescaled to 36, crops of 32, a quarter of the width, batch 64, "
+            "the embedded 6,000 images of Fashion-MNIST rescaled to 36, crops of 32, a quarter of "
+            "the width, batch 64, "
             "6 epochs; ensembles of 3 of 9 seeds",
             {
                 **SMALL,

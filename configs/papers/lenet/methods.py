@@ -1,11 +1,13 @@
-"""Gradient-based learning, figure 9 and figure 6: networks, distortions, training-set size. LeCun et al. 1998.
+"""Gradient-based learning, figure 9 and figure 6: networks, distortions, training-set size. LeCun
+et al. 1998.
 
 Run:   python -m scripts.sweep configs/papers/lenet/methods.py
 
-Paper: MNIST, stochastic diagonal Levenberg-Marquardt, one pattern an update, 20 passes. Here: Fashion-MNIST, which is
-harder, and Adam in batches of 32, so there is no scale paper. LeNet-1 is given whole images of 28 x 28, where the paper's saw
-digits of 16 x 16 in the middle of them. LeNet-4 is not wholly described (see its docstring); its row is our reading. Boosted
-LeNet-4 and LeNet-4 with local learning or nearest neighbours are not here.
+Paper: MNIST, stochastic diagonal Levenberg-Marquardt, one pattern an update, 20 passes. Here:
+Fashion-MNIST, which is harder, and Adam in batches of 32, so there is no scale paper. LeNet-1 is
+given whole images of 28 x 28, where the paper's saw digits of 16 x 16 in the middle of them.
+LeNet-4 is not wholly described (see its docstring); its row is our reading. Boosted LeNet-4 and
+LeNet-4 with local learning or nearest neighbours are not here.
 """
 
 from configs.table import Alike, Better, Row, Scale, Table
@@ -29,7 +31,12 @@ TABLE = Table(
         Row("LeNet-1", {"model.name": "lenet1", "data.pad": 0}, paper=1.7, parameters=2578),
         Row("LeNet-4", {"model.name": "lenet4", "data.pad": 2}, paper=1.1),
         Row("LeNet-5", PRINTED, paper=0.95, parameters=60_000),
-        Row("LeNet-5 with distortions", {**PRINTED, "data.distort": (2.0, 0.1, 0.1, 0.1)}, paper=0.8, parameters=60_000),
+        Row(
+            "LeNet-5 with distortions",
+            {**PRINTED, "data.distort": (2.0, 0.1, 0.1, 0.1)},
+            paper=0.8,
+            parameters=60_000,
+        ),
         Row("LeNet-5 with full C3", {**PRINTED, "model.c3": "dense"}),
         Row("LeNet-5 on half of the images", {**PRINTED, "data.validation": 30_000}),
         Row("LeNet-5 on a quarter", {**PRINTED, "data.validation": 45_000}),
@@ -43,14 +50,24 @@ TABLE = Table(
             row="LeNet-5 with distortions",
             than="LeNet-5",
             notes=dict(
-                small="The network underfits them: 15.5% wrong in training at the end, against 5.8% without; the paper's 20 "
+                small="The network underfits them: 15.5% wrong in training at the end, against "
+                "5.8% without; the paper's 20 "
                 "passes were of ten times as many images."
             ),
         ),
-        Better("more training data lower the error: all against half", row="LeNet-5", than="LeNet-5 on half of the images"),
-        Better("... half against a quarter", row="LeNet-5 on half of the images", than="LeNet-5 on a quarter"),
+        Better(
+            "more training data lower the error: all against half",
+            row="LeNet-5",
+            than="LeNet-5 on half of the images",
+        ),
+        Better(
+            "... half against a quarter",
+            row="LeNet-5 on half of the images",
+            than="LeNet-5 on a quarter",
+        ),
         Alike(
-            "60 links of C3 do as well as all 96 (section II-B gives reasons, no error; within half a point)",
+            "60 links of C3 do as well as all 96 (section II-B gives reasons, no error; within "
+            "half a point)",
             row="LeNet-5",
             than="LeNet-5 with full C3",
             within=0.5,
@@ -69,7 +86,8 @@ TABLE = Table(
             seeds=5,
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, 20 passes (of all images, also for the smaller sets)",
+            "the embedded 6,000 images of Fashion-MNIST, 20 passes (of all images, also for the "
+            "smaller sets)",
             {
                 "data.source": "embedded",
                 "optim.steps": 3760,

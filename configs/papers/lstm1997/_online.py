@@ -1,7 +1,9 @@
-"""What the experiments of Hochreiter & Schmidhuber 1997 share: one sequence an update, plain gradient descent on half the
-squared error, all trials of a row as one population."""
+"""What the experiments of Hochreiter & Schmidhuber 1997 share: one sequence an update, plain
+gradient descent on half the squared error, all trials of a row as one population."""
 
-EVERY = 2 / 3  # the share of trials that "in every trial" has to be above beyond doubt: 10 of 10 are, 18 of 20, 26 of 30
+# the share of trials that "in every trial" has to be above beyond doubt: 10 of 10 are, 18 of 20, 26
+# of 30
+EVERY = 2 / 3
 ONLINE = {
     "task.name": "regress",
     "task.criterion": "half_sum",

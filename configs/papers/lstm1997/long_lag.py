@@ -1,14 +1,17 @@
-"""Long short-term memory, experiment 2: noise-free sequences with long lags. Hochreiter & Schmidhuber 1997, tables 2 and 3.
+"""Long short-term memory, experiment 2: noise-free sequences with long lags. Hochreiter &
+Schmidhuber 1997, tables 2 and 3.
 
 Run:   python -m scripts.sweep configs/papers/lstm1997/long_lag.py --scale=paper
 
-2a: the same sequence every time but for its first and last symbol; right is every output within 0.25 at every step of the last
-10,000 sequences, which are counted. 2b: the symbols between are random, and the last step alone is judged. The paper adds cell
-and gate once the error stops falling; here they are there at once.
-RTRL and BPTT on 2a have one gradient, and stand here as back-propagation through time of p + 1 logistic units and outputs;
-the paper's networks have (p + 2)^2 weights, and up to 5,000,000 sequences. Its chunker (32,400 in 33%) is not here.
-2c: q distractors of p symbols and a geometric tail; right is within 0.2 at the end, of the last 10,000 sequences; 20 trials in
-the paper, 18 here. Its rows with closed gates are ours.
+2a: the same sequence every time but for its first and last symbol; right is every output within
+0.25 at every step of the last 10,000 sequences, which are counted. 2b: the symbols between are
+random, and the last step alone is judged. The paper adds cell and gate once the error stops
+falling; here they are there at once.
+RTRL and BPTT on 2a have one gradient, and stand here as back-propagation through time of p + 1
+logistic units and outputs; the paper's networks have (p + 2)^2 weights, and up to 5,000,000
+sequences. Its chunker (32,400 in 33%) is not here.
+2c: q distractors of p symbols and a geometric tail; right is within 0.2 at the end, of the last
+10,000 sequences; 20 trials in the paper, 18 here. Its rows with closed gates are ours.
 """
 
 import math
@@ -44,9 +47,15 @@ LOCAL = {  # sequences of p symbols, and one cell
     "checkpoint.every": 2000,
     "eval.every": 2000,
 }
-CROSS = "2a p=100 by cross entropy"  # ours: the derivative is  output - target,  and the weights change after every time step
-CROSS_ENTROPY = {"task.criterion": "cross_entropy", "model.output": "linear", "optim.real_time": True}
-CLOSED = {  # ours: gates that start closed, much as in experiment 3, with its learning rate and weights
+# ours: the derivative is  output - target,  and the weights change after every time step
+CROSS = "2a p=100 by cross entropy"
+CROSS_ENTROPY = {
+    "task.criterion": "cross_entropy",
+    "model.output": "linear",
+    "optim.real_time": True,
+}
+# ours: gates that start closed, much as in experiment 3, with its learning rate and weights
+CLOSED = {
     "model.bias": "gates",
     "model.input_gate_bias": (-3.0, -5.0),
     "model.output_gate_bias": (-2.0, -4.0),
@@ -59,25 +68,41 @@ GATED = {(q, p): f"2c q={q} p={p} with closed gates" for q, p in SIZES}
 
 
 def lag(q: int, p: int, paper: int) -> Row:
-    return Row(f"2c q={q} p={p}", {**LAG, "data.q": q, "data.p": p}, paper=paper, parameters=6 * p + 64)
+    return Row(
+        f"2c q={q} p={p}", {**LAG, "data.q": q, "data.p": p}, paper=paper, parameters=6 * p + 64
+    )
 
 
 def before(p: int, lr: float) -> dict:
     """A recurrent network without memory cells on 2a."""
-    network = {"model.name": "tagger", "model.cell": "elman_logistic", "model.hidden": p + 1, "model.directions": "forward"}
-    network |= {"model.output": "logistic", "model.initialiser": "uniform", "optim.lr": lr, "task.tolerance": 0.25}
+    network = {
+        "model.name": "tagger",
+        "model.cell": "elman_logistic",
+        "model.hidden": p + 1,
+        "model.directions": "forward",
+    }
+    network |= {
+        "model.output": "logistic",
+        "model.initialiser": "uniform",
+        "optim.lr": lr,
+        "task.tolerance": 0.25,
+    }
     cadences = {f"{what}.every": LOCAL[f"{what}.every"] for what in ("log", "checkpoint", "eval")}
     return {"data.variant": "a", "data.p": p, **network, **cadences}
 
 
 DRIFTED = (
-    "All test sequences are still wrong after 400,000, in every trial. The states drift so far that h is flat: before training "
-    "they end at 38 in the median, where h has a slope of 0.0003 (q=500: 19 and 0.007). Gates that start closed are the cure "
+    "All test sequences are still wrong after 400,000, in every trial. The states drift so far "
+    "that h is flat: before training "
+    "they end at 38 in the median, where h has a slope of 0.0003 (q=500: 19 and 0.007). Gates "
+    "that start closed are the cure "
     "(below)."
 )
 RANDOM = dict(
-    paper="All outputs fall to 0, as in 2a. What cured that, cross entropy and an update every time step, does not help here: "
-    "96% of the test sequences are wrong after 12,000, as symbols that nobody can foresee push the weights about."
+    paper="All outputs fall to 0, as in 2a. What cured that, cross entropy and an update every "
+    "time step, does not help here: "
+    "96% of the test sequences are wrong after 12,000, as symbols that nobody can foresee push "
+    "the weights about."
 )
 
 TABLE = Table(
@@ -120,46 +145,66 @@ TABLE = Table(
             row="2a p=100",
             share=EVERY,
             notes=dict(
-                paper="Outputs that are wrong for sure have almost no derivative, and all fall to 0. Without the factor "
-                "output (1 - output), and with an update after every time step, all trials learn it (below)."
+                paper="Outputs that are wrong for sure have almost no derivative, and all fall to "
+                "0. Without the factor "
+                "output (1 - output), and with an update after every time step, all trials learn "
+                "it (below)."
             ),
         ),
         Solves(
-            "(ours) ... by cross entropy, in every trial; the last 10,000 sequences, all right, are counted",
+            "(ours) ... by cross entropy, in every trial; the last 10,000 sequences, all right, "
+            "are counted",
             row=CROSS,
             share=EVERY,
         ),
         Solves("RTRL solves lags of 4 in most trials at lr 1", row="2a p=4 by RTRL at 1"),
         Solves("... and none with p=10", row="2a p=10 by RTRL", solves=False),
         Solves("... nor, as BPTT, with p=100", row="2a p=100 by RTRL or BPTT", solves=False),
-        Solves("LSTM always solves 2b, which has no local regularities", row="2b p=100", share=EVERY, notes=RANDOM),
+        Solves(
+            "LSTM always solves 2b, which has no local regularities",
+            row="2b p=100",
+            share=EVERY,
+            notes=RANDOM,
+        ),
         Solves(
             "... and lags of 50",
             row="2c q=50 p=50",
             notes=dict(
-                paper="By 40,000 sequences half of the trials are below 21% wrong, by 80,000 below 1%; but errors come "
-                "back now and then, and 10,000 in a row without one are late. How the paper stopped these it does not say."
+                paper="By 40,000 sequences half of the trials are below 21% wrong, by 80,000 "
+                "below 1%; but errors come "
+                "back now and then, and 10,000 in a row without one are late. How the paper "
+                "stopped these it does not say."
             ),
         ),
         Solves(
             "... of 100",
             row="2c q=100 p=100",
             notes=dict(
-                paper="The states drift, as section 4 warns, for these networks have no biases: the gates, at a half, push a "
-                "cell the same way at every step until h is flat. Gates that start closed are the cure (below)."
+                paper="The states drift, as section 4 warns, for these networks have no biases: "
+                "the gates, at a half, push a "
+                "cell the same way at every step until h is flat. Gates that start closed are the "
+                "cure (below)."
             ),
         ),
         Solves("... and of 1,000", row="2c q=1000 p=1000", notes=dict(paper=DRIFTED)),
-        Solves("(ours) ... of 1,000, in every trial, with gates that start closed", row=GATED[1000, 1000], share=EVERY),
+        Solves(
+            "(ours) ... of 1,000, in every trial, with gates that start closed",
+            row=GATED[1000, 1000],
+            share=EVERY,
+        ),
         Better(
             "(ours) gates that start closed keep the states from drifting (section 4)",
             row=GATED[100, 100],
             than="2c q=100 p=100",
             measure=Until("test/sequence_error", 1.0, unit="sequences"),
         ),
-        Monotone("longer lags take longer, with as many distractors (table 3)", order=tuple(f"2c q={n} p={n}" for n in LAGS)),
+        Monotone(
+            "longer lags take longer, with as many distractors (table 3)",
+            order=tuple(f"2c q={n} p={n}" for n in LAGS),
+        ),
         Alike(
-            "... but only a little: a lag of 1,000 less than twice as long as one of 50 (1.6 times as printed)",
+            "... but only a little: a lag of 1,000 less than twice as long as one of 50 (1.6 "
+            "times as printed)",
             row="2c q=1000 p=1000",
             than="2c q=50 p=50",
             within=math.log(2),
@@ -168,17 +213,28 @@ TABLE = Table(
         Monotone(
             "the fewer distractors, the longer a lag of 1,000 takes",
             order=tuple(f"2c q=1000 p={p}" for p in DISTRACTORS),
-            notes=dict(paper="Nobody solved any of these in 400,000 sequences, so there are no times to compare."),
+            notes=dict(
+                paper="Nobody solved any of these in 400,000 sequences, so there are no times to "
+                "compare."
+            ),
         ),
-        Monotone("(ours) ... with gates that start closed", order=tuple(GATED[1000, p] for p in DISTRACTORS)),
+        Monotone(
+            "(ours) ... with gates that start closed",
+            order=tuple(GATED[1000, p] for p in DISTRACTORS),
+        ),
     ),
     scales=dict(
         paper=Scale(
-            "the paper's networks, data and learning rule; at most 50,000 sequences in 2a and 2b, 400,000 in 2c and for RTRL "
+            "the paper's networks, data and learning rule; at most 50,000 sequences in 2a and 2b, "
+            "400,000 in 2c and for RTRL "
             "with p=10, 5M for RTRL with p=4 (5M in the paper)",
             {"optim.steps": 400_000},
-            rows={row: {"optim.steps": 50_000} for row in ("2a p=100", CROSS, "2a p=100 by RTRL or BPTT", "2b p=100")}
-            | {f"2a p=4 by RTRL at {lr}": {"optim.steps": 5_000_000} for lr in (1, 4, 10)},  # solved by 254,000 to 1,043,000
+            rows={
+                row: {"optim.steps": 50_000}
+                for row in ("2a p=100", CROSS, "2a p=100 by RTRL or BPTT", "2b p=100")
+            }
+            # solved by 254,000 to 1,043,000
+            | {f"2a p=4 by RTRL at {lr}": {"optim.steps": 5_000_000} for lr in (1, 4, 10)},
             seeds=18,
         )
     ),

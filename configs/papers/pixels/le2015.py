@@ -1,11 +1,14 @@
-"""A simple way to initialise recurrent networks of rectified linear units: pixel by pixel. Le et al. 2015, section 4.2.
+"""A simple way to initialise recurrent networks of rectified linear units: pixel by pixel. Le et
+al. 2015, section 4.2.
 
 Run:   python -m scripts.sweep configs/papers/pixels/le2015.py
 
-Paper: MNIST, which is not to be had here; accuracies as errors (IRNN 97 and 82%, tanh 35 and 35%; those of LSTM are in a figure
-alone), 100 units. Here Fashion-MNIST, Adam, and at the small scale 7 pixels a step, so 112 steps. With all 784 steps 8 passes
-(`python -m train --config="configs/papers/pixels/le2015.py:small/IRNN" --config.data.pixels_per_step=1
---config.optim.steps="8 epochs" --config.seeds=0,1,2`, one of 2 cores of an AMD EPYC) end at 71.5%, those of tanh at 50.6%.
+Paper: MNIST, which is not to be had here; accuracies as errors (IRNN 97 and 82%, tanh 35 and 35%;
+those of LSTM are in a figure alone), 100 units. Here Fashion-MNIST, Adam, and at the small scale 7
+pixels a step, so 112 steps. With all 784 steps 8 passes (`python -m train
+--config="configs/papers/pixels/le2015.py:small/IRNN" --config.data.pixels_per_step=1
+--config.optim.steps="8 epochs" --config.seeds=0,1,2`, one of 2 cores of an AMD EPYC) end at 71.5%,
+those of tanh at 50.6%.
 """
 
 from configs.table import Better, Row, Scale, Table
@@ -17,7 +20,8 @@ CELLS = {
 }
 PERMUTED = {"data.permuted": True}
 SHORT = {
-    "small": "7 pixels a step leave 112 steps, over which tanh units learn too, and IRNN learns slowest, in training as well "
+    "small": "7 pixels a step leave 112 steps, over which tanh units learn too, and IRNN learns "
+    "slowest, in training as well "
     "(31%, tanh 25%, LSTM 19%); no network is trained to its end in 16 passes over 6,000."
 }
 
@@ -49,7 +53,12 @@ TABLE = Table(
     claims=(
         Better("IRNN beats tanh", row="IRNN", than="tanh", notes=SHORT),
         Better("... and LSTM", row="IRNN", than="LSTM", notes=SHORT),
-        Better("so it is with permuted pixels: tanh", row="IRNN permuted", than="tanh permuted", notes=SHORT),
+        Better(
+            "so it is with permuted pixels: tanh",
+            row="IRNN permuted",
+            than="tanh permuted",
+            notes=SHORT,
+        ),
         Better("... LSTM", row="IRNN permuted", than="LSTM permuted", notes=SHORT),
         Better("permuted pixels are harder for IRNN", row="IRNN", than="IRNN permuted"),
     ),

@@ -1,11 +1,12 @@
-"""Deep residual learning, table 6 and figure 6: plain and residual networks of growing depth. He et al. 2015, arXiv:1512.03385.
+"""Deep residual learning, table 6 and figure 6: plain and residual networks of growing depth. He et
+al. 2015, arXiv:1512.03385.
 
 Run:   python -m scripts.sweep configs/papers/resnet/depth.py
 
-Paper: CIFAR-10, batch 128, momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k steps, 4 pixels of padding and
-mirror images; from depth 110 on 400 steps of warm-up (printed for ResNet-110). The plain networks' errors are curves in figure
-6, without numbers; plain-110's is above 60% and not shown. ResNet-110's error is the mean of five runs (the best has 6.43).
-"""
+Paper: CIFAR-10, batch 128, momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k
+steps, 4 pixels of padding and mirror images; from depth 110 on 400 steps of warm-up (printed for
+ResNet-110). The plain networks' errors are curves in figure 6, without numbers; plain-110's is
+above 60% and not shown. ResNet-110's error is the mean of five runs (the best has 6.43)."""
 
 from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
 from configs.resnet_cifar import WARM_UP
@@ -13,7 +14,10 @@ from configs.table import Better, Monotone, Ordered, Row, Scale, Solves, Table
 
 PLAIN = {"model.name": "plain_cifar"}
 RESIDUAL = {"model.name": "resnet_cifar"}
-SHORT = dict(small="Of 64,000 steps it has 188: in the second epoch 39% are wrong in training, of ResNet-20's answers 25%.")
+SHORT = dict(
+    small="Of 64,000 steps it has 188: in the second epoch 39% are wrong in training, of "
+    "ResNet-20's answers 25%."
+)
 DEEP = {row: WARM_UP for row in ("plain-110", "ResNet-110", "ResNet-1202")}
 
 TABLE = Table(
@@ -37,13 +41,20 @@ TABLE = Table(
         Row("ResNet-1202", {**RESIDUAL, "model.depth": 1202}, paper=7.93, parameters=19_421_274),
     ),
     claims=(
-        Better("plain networks get worse with depth (section 4.2)", row="plain-20", than="plain-56"),
         Better(
-            "... in training error too: degradation, not overfitting", row="plain-20", than="plain-56", measure="train/error"
+            "plain networks get worse with depth (section 4.2)", row="plain-20", than="plain-56"
+        ),
+        Better(
+            "... in training error too: degradation, not overfitting",
+            row="plain-20",
+            than="plain-56",
+            measure="train/error",
         ),
         Better("residual networks beat plain ones at depth 56", row="ResNet-56", than="plain-56"),
         Better("... and at depth 20 (figure 6)", row="ResNet-20", than="plain-20"),
-        Better("... in training error too", row="ResNet-20", than="plain-20", measure="train/error"),
+        Better(
+            "... in training error too", row="ResNet-20", than="plain-20", measure="train/error"
+        ),
         Ordered(
             "residual networks gain from depth (6.97, 7.17, 7.51, 8.75%)",
             order=("ResNet-56", "ResNet-44", "ResNet-32", "ResNet-20"),
@@ -56,8 +67,17 @@ TABLE = Table(
             measure="train/error",
         ),
         Solves("plain-110 stays above 60%", row="plain-110", level=60.0, solves=False),
-        Solves("1202 layers can be optimised: training error below 0.1%", row="ResNet-1202", level=0.1, measure="train/error"),
-        Better("... and overfit: their test error is worse than that of 110", row="ResNet-110", than="ResNet-1202"),
+        Solves(
+            "1202 layers can be optimised: training error below 0.1%",
+            row="ResNet-1202",
+            level=0.1,
+            measure="train/error",
+        ),
+        Better(
+            "... and overfit: their test error is worse than that of 110",
+            row="ResNet-110",
+            than="ResNet-1202",
+        ),
     ),
     scales=dict(
         paper=Scale(
@@ -85,14 +105,24 @@ TABLE = Table(
                 "log.every": "0.1 epochs",
                 "checkpoint.every": "0.5 epochs",
             },
-            without=("plain-32", "plain-44", "plain-110", "ResNet-32", "ResNet-44", "ResNet-110", "ResNet-1202"),
+            without=(
+                "plain-32",
+                "plain-44",
+                "plain-110",
+                "ResNet-32",
+                "ResNet-44",
+                "ResNet-110",
+                "ResNet-1202",
+            ),
             seeds=10,
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps, batch 64, lr 0.05, 2 epochs, cosine",
+            "the embedded 6,000 images of Fashion-MNIST, 8, 16, 32 maps, batch 64, lr 0.05, 2 "
+            "epochs, cosine",
             {
                 **SMALL,
-                "optim.lr": 0.05,  # at 0.1, with half the paper's batch, one of three ResNet-56 stayed at 79%
+                # at 0.1, with half the paper's batch, one of three ResNet-56 stayed at 79%
+                "optim.lr": 0.05,
             },
             without=("ResNet-1202",),
             seeds=6,

@@ -1,11 +1,13 @@
-"""Deep residual learning, tables 3 and 4: shortcuts A, B and C, bottlenecks, five scales. He et al. 2015, arXiv:1512.03385.
+"""Deep residual learning, tables 3 and 4: shortcuts A, B and C, bottlenecks, five scales. He et al.
+2015, arXiv:1512.03385.
 
 Run:   python -m scripts.sweep configs/papers/resnet/shortcuts.py
 
-Paper: 34 layers on ImageNet, 10 crops; 50 and more are bottlenecks with shortcut B. Table 4 judges the same networks fully
-convolutionally, by the whole image (on ImageNet here the square in its middle) and its mirror at five scales: here their last
-pooling is over all of the map. At small scale: networks of CIFAR's form, where the paper uses A alone, trained at one scale.
-Table 5, an ensemble of six networks of different depth, is not here: eval.ensemble is of the seeds of a row.
+Paper: 34 layers on ImageNet, 10 crops; 50 and more are bottlenecks with shortcut B. Table 4 judges
+the same networks fully convolutionally, by the whole image (on ImageNet here the square in its
+middle) and its mirror at five scales: here their last pooling is over all of the map. At small
+scale: networks of CIFAR's form, where the paper uses A alone, trained at one scale. Table 5, an
+  ensemble of six networks of different depth, is not here: eval.ensemble is of the seeds of a row.
 """
 
 from configs.cnn_imagenet import recipe
@@ -36,7 +38,8 @@ AT_FIVE = (
 
 TABLE = Table(
     title="Tables 3 and 4, shortcuts A, B, C, bottlenecks, five scales. He et al. 2015",
-    says="The paper's numbers are top-1 errors on ImageNet, of 34 layers unless the row says more, by 10 crops or at 5 scales.",
+    says="The paper's numbers are top-1 errors on ImageNet, of 34 layers unless the row says "
+    "more, by 10 crops or at 5 scales.",
     measure="test/error",
     base={
         **RECIPE,
@@ -59,12 +62,21 @@ TABLE = Table(
         Better("B is slightly better than A", row=B, than="A: zero padding"),
         Better("C is marginally better than B", row=C, than=B),
         Alike("the differences are small (within 1%)", row=C, than="A: zero padding", within=1.0),
-        Ordered("the deeper, the better: 152, 101, 50, 34 layers", order=("ResNet-152", "ResNet-101", "ResNet-50", B)),
+        Ordered(
+            "the deeper, the better: 152, 101, 50, 34 layers",
+            order=("ResNet-152", "ResNet-101", "ResNet-50", B),
+        ),
         Ordered(
             "... at 5 scales too (table 4)",
-            order=tuple(f"{name} at 5 scales" for name in ("ResNet-152", "ResNet-101", "ResNet-50", B)),
+            order=tuple(
+                f"{name} at 5 scales" for name in ("ResNet-152", "ResNet-101", "ResNet-50", B)
+            ),
         ),
-        Better("5 scales are best (section 3.4): than 10 crops", row="ResNet-152 at 5 scales", than="ResNet-152"),
+        Better(
+            "5 scales are best (section 3.4): than 10 crops",
+            row="ResNet-152 at 5 scales",
+            than="ResNet-152",
+        ),
     ),
     scales=dict(
         paper=Scale(
@@ -72,7 +84,10 @@ TABLE = Table(
             {**recipe("resnet"), "model.depth": 34},
             rows={
                 "plain": {"model.name": "plain"},
-                **{row.name: {"data.eval_side": max(FIVE), "eval.batch_size": 16} for row in AT_FIVE},
+                **{
+                    row.name: {"data.eval_side": max(FIVE), "eval.batch_size": 16}
+                    for row in AT_FIVE
+                },
             },
         ),
         full=Scale(
@@ -80,11 +95,15 @@ TABLE = Table(
             {**FULL_IMAGENET, "model.depth": 34},
             rows={
                 "plain": {"model.name": "plain"},
-                **{row.name: {"data.eval_scales": tuple(round(size * 64 / 224) for size in FIVE)} for row in AT_FIVE},
+                **{
+                    row.name: {"data.eval_scales": tuple(round(size * 64 / 224) for size in FIVE)}
+                    for row in AT_FIVE
+                },
             },
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, depth 32 of 8, 16, 32 maps, batch 64, 2 epochs, cosine",
+            "the embedded 6,000 images of Fashion-MNIST, depth 32 of 8, 16, 32 maps, batch 64, 2 "
+            "epochs, cosine",
             {
                 **SMALL,
                 "model.depth": 32,

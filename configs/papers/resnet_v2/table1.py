@@ -2,8 +2,9 @@
 
 Run:   python -m scripts.sweep configs/papers/resnet_v2/table1.py
 
-Paper: CIFAR-10, ResNet-110 of original units; medians of 5 runs; "fail" is a test error above 20%. Otherwise as table 2. The
-bias of a gate was chosen among 0, -1, ..., -10; printed are 0 to -7 of exclusive gates, and two of the others.
+Paper: CIFAR-10, ResNet-110 of original units; medians of 5 runs; "fail" is a test error above 20%.
+Otherwise as table 2. The bias of a gate was chosen among 0, -1, ..., -10; printed are 0 to -7 of
+exclusive gates, and two of the others.
 """
 
 from configs.papers.residual import CIFAR10, FULL, RECIPE, SMALL
@@ -32,7 +33,11 @@ TABLE = Table(
         Row("original", {}, paper=6.61, parameters=1_727_962),
         Row("plain", {"model.shortcut": "none"}, paper="fail"),
         Row("constant 0.5", {"model.shortcut_scale": 0.5}, paper="fail"),
-        Row("constant 0.5 and 0.5", {"model.shortcut_scale": 0.5, "model.branch_scale": 0.5}, paper=12.35),
+        Row(
+            "constant 0.5 and 0.5",
+            {"model.shortcut_scale": 0.5, "model.branch_scale": 0.5},
+            paper=12.35,
+        ),
         *(gated("exclusive", bias, "fail") for bias in (0, -1, -2, -3, -4, -5)),
         gated("exclusive", -6, 8.70),
         gated("exclusive", -7, 9.81),
@@ -59,11 +64,14 @@ TABLE = Table(
             row="exclusive gate bias -6",
             than="exclusive gate bias 0",
             notes=dict(
-                small="An exclusive gate that starts at -6 lets 0.25% of the residual through, and these 188 steps do not open "
+                small="An exclusive gate that starts at -6 lets 0.25% of the residual through, "
+                "and these 188 steps do not open "
                 "it (the paper has 64,000): the lower the bias, the less is learned."
             ),
         ),
-        Better("... and -7 is too low", row="exclusive gate bias -6", than="exclusive gate bias -7"),
+        Better(
+            "... and -7 is too low", row="exclusive gate bias -6", than="exclusive gate bias -7"
+        ),
         Alike(
             "a gate on the shortcut that starts open is near the identity (within half a point)",
             row="shortcut-only gate bias -6",
@@ -88,7 +96,8 @@ TABLE = Table(
             },
         ),
         small=Scale(
-            "the embedded 6,000 images of Fashion-MNIST, depth 20 of 8, 16, 32 maps, batch 64, 2 epochs, cosine",
+            "the embedded 6,000 images of Fashion-MNIST, depth 20 of 8, 16, 32 maps, batch 64, 2 "
+            "epochs, cosine",
             {
                 **SMALL,
                 "model.depth": 20,

@@ -1,9 +1,11 @@
-"""Neural machine translation by jointly learning to align and translate: table 1 and figure 2. Bahdanau, Cho & Bengio 2014.
+"""Neural machine translation by jointly learning to align and translate: table 1 and figure 2.
+Bahdanau, Cho & Bengio 2014.
 
 Run:   python -m scripts.sweep configs/papers/seq2seq/bahdanau2014.py
 
-The paper trains RNNenc and RNNsearch on WMT 2014's sentences of up to 30 and of up to 50 words. Here words of CMUdict go to
-phones: networks trained on words of up to 7 letters stand for -30, of up to 10 for -50, and all words are in the test.
+The paper trains RNNenc and RNNsearch on WMT 2014's sentences of up to 30 and of up to 50 words.
+Here words of CMUdict go to phones: networks trained on words of up to 7 letters stand for -30, of
+up to 10 for -50, and all words are in the test.
 """
 
 from configs.table import Better, Lower, Row, Scale, Table
@@ -14,8 +16,10 @@ SEARCH = {"model.attention": "additive"}
 SHORT_WORDS, LONG_WORDS = "test_5_to_6/token_error", "test_11_to_34/token_error"
 
 TABLE = Table(
-    title="Table 1 and figure 2, a fixed vector against attention by length, on CMUdict. Bahdanau et al. 2014",
-    says="Paper, BLEU on newstest2014: RNNenc-30 13.93, RNNsearch-30 21.50, RNNenc-50 17.82, RNNsearch-50 26.75. Here 7 "
+    title="Table 1 and figure 2, a fixed vector against attention by length, on CMUdict. Bahdanau "
+    "et al. 2014",
+    says="Paper, BLEU on newstest2014: RNNenc-30 13.93, RNNsearch-30 21.50, RNNenc-50 17.82, "
+    "RNNsearch-50 26.75. Here 7 "
     "letters stand for 30 words, 10 for 50.",
     measure="test/token_error",
     curve="validation/token_error",
@@ -47,8 +51,16 @@ TABLE = Table(
         Row("RNNsearch trained to 10 letters", {**SEARCH, **LONG}),
     ),
     claims=(
-        Better("RNNsearch-30 beats RNNenc-30", row="RNNsearch trained to 7 letters", than="RNNenc trained to 7 letters"),
-        Better("RNNsearch-50 beats RNNenc-50", row="RNNsearch trained to 10 letters", than="RNNenc trained to 10 letters"),
+        Better(
+            "RNNsearch-30 beats RNNenc-30",
+            row="RNNsearch trained to 7 letters",
+            than="RNNenc trained to 7 letters",
+        ),
+        Better(
+            "RNNsearch-50 beats RNNenc-50",
+            row="RNNsearch trained to 10 letters",
+            than="RNNenc trained to 10 letters",
+        ),
         Better(
             "even RNNsearch-30 beats RNNenc-50 (section 5.1)",
             row="RNNsearch trained to 7 letters",
@@ -72,13 +84,17 @@ TABLE = Table(
             measure=LONG_WORDS,
             than=SHORT_WORDS,
             notes=dict(
-                small="It loses 7 points where the fixed vector loses 26, on words that are all longer than those of training."
+                small="It loses 7 points where the fixed vector loses 26, on words that are all "
+                "longer than those of training."
             ),
         ),
     ),
     figures=("length",),
     scales=dict(
-        full=Scale("256 units, 10 epochs", {"model.hidden": 256, "optim.steps": "10 epochs", "eval.every": "1 epoch"}),
+        full=Scale(
+            "256 units, 10 epochs",
+            {"model.hidden": 256, "optim.steps": "10 epochs", "eval.every": "1 epoch"},
+        ),
         small=Scale(
             "128 units, 800 steps of 64 words",
             {"data.batch_size": 64, "optim.steps": 800, "eval.every": 400, "checkpoint.every": 400},

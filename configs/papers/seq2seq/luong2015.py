@@ -1,15 +1,19 @@
-"""Effective approaches to attention-based neural machine translation: table 4, attention functions. Luong, Pham & Manning 2015.
+"""Effective approaches to attention-based neural machine translation: table 4, attention functions.
+Luong, Pham & Manning 2015.
 
 Run:   python -m scripts.sweep configs/papers/seq2seq/luong2015.py
 
-The paper translates WMT 2014 English to German with 4 x 1000 units; its numbers are perplexities (those of concat in a
-footnote). Here words of CMUdict go to phones: one layer of 128 units, input feeding, the source as it is read, so that local-m
-follows it, and windows of 3 letters each way.
+The paper translates WMT 2014 English to German with 4 x 1000 units; its numbers are
+perplexities (those of concat in a footnote). Here words of CMUdict go to phones: one layer of 128
+units, input feeding, the source as it is read, so that local-m follows it, and windows of 3 letters
+each way.
 """
 
 from configs.table import Alike, Better, Row, Scale, Table
 
-LOCAL_M, LOCAL_P = ({"model.local": local, "model.window": 3} for local in ("monotonic", "predictive"))
+LOCAL_M, LOCAL_P = (
+    {"model.local": local, "model.window": 3} for local in ("monotonic", "predictive")
+)
 
 
 def row(name: str, score: str, paper: float | None = None, local: dict | None = None) -> Row:
@@ -54,22 +58,36 @@ TABLE = Table(
     ),
     claims=(
         Better(
-            "local-p with general is the best of all (5.9): than global general", row="local-p general", than="global general"
+            "local-p with general is the best of all (5.9): than global general",
+            row="local-p general",
+            than="global general",
         ),
         Better("... than local-m general", row="local-p general", than="local-m general"),
         Alike(
-            "dot works well for global attention: as general (6.1 and 6.1; within 0.02 of 1.8 here)",
+            "dot works well for global attention: as general (6.1 and 6.1; within 0.02 of 1.8 "
+            "here)",
             row="global dot",
             than="global general",
             within=0.02,  # at the printed perplexities, to their last digit
         ),
-        Better("general is better for local attention: local-m", row="local-m general", than="local-m dot"),
+        Better(
+            "general is better for local attention: local-m",
+            row="local-m general",
+            than="local-m dot",
+        ),
         Better("... local-p", row="local-p general", than="local-p dot"),
-        Better("location learns no good alignments (6.4): than dot", row="global dot", than="global location"),
+        Better(
+            "location learns no good alignments (6.4): than dot",
+            row="global dot",
+            than="global location",
+        ),
         Better("concat performs badly: global", row="global general", than="global concat"),
     ),
     scales=dict(
-        full=Scale("256 units, 10 epochs", {"model.hidden": 256, "optim.steps": "10 epochs", "eval.every": "1 epoch"}),
+        full=Scale(
+            "256 units, 10 epochs",
+            {"model.hidden": 256, "optim.steps": "10 epochs", "eval.every": "1 epoch"},
+        ),
         small=Scale(
             "600 steps of 64 words, a third of an epoch",
             {"data.batch_size": 64, "optim.steps": 600, "eval.every": 300, "checkpoint.every": 300},

@@ -1,9 +1,11 @@
-"""Effective approaches to attention-based neural machine translation: table 1, what each technique adds. Luong et al. 2015.
+"""Effective approaches to attention-based neural machine translation: table 1, what each technique
+adds. Luong et al. 2015.
 
 Run:   python -m scripts.sweep configs/papers/seq2seq/luong2015_cumulative.py
 
-Each row has what the rows before it have, but for the last, whose attention is another one. The paper's numbers are
-perplexities on newstest2014, English to German. Words, network and sizes here are those of luong2015.py.
+Each row has what the rows before it have, but for the last, whose attention is another one. The
+paper's numbers are perplexities on newstest2014, English to German. Words, network and sizes here
+are those of luong2015.py.
 """
 
 from configs.papers.seq2seq.luong2015 import TABLE as FUNCTIONS
@@ -37,7 +39,8 @@ TABLE = Table(
             row="+ dropout",
             than="+ reverse",
             notes=dict(
-                small="A third of an epoch sees no word twice: there is nothing to overfit, and dropout slows learning."
+                small="A third of an epoch sees no word twice: there is nothing to overfit, and "
+                "dropout slows learning."
             ),
         ),
         Better("global attention helps", row="+ global attention (location)", than="+ dropout"),

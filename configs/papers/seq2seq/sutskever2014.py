@@ -1,16 +1,19 @@
-"""Sequence to sequence learning with neural networks: section 3.3 and table 1, the source reversed. Sutskever et al. 2014.
+"""Sequence to sequence learning with neural networks: section 3.3 and table 1, the source reversed.
+Sutskever et al. 2014.
 
 Run:   python -m scripts.sweep configs/papers/seq2seq/sutskever2014.py
 
-The paper translates WMT 2014 with 4 x 1000 units. Here words of CMUdict go to phones, one layer of 128 units without attention.
-Its ensembles and its rescoring of another system's sentences are not here.
+The paper translates WMT 2014 with 4 x 1000 units. Here words of CMUdict go to phones, one layer of
+128 units without attention. Its ensembles and its rescoring of another system's sentences are not
+here.
 """
 
 from configs.table import Better, Row, Scale, Table
 
 TABLE = Table(
     title="Section 3.3 and table 1, the source reversed, on CMUdict. Sutskever et al. 2014",
-    says="The paper's numbers are test perplexities, English to French; its BLEU went from 26.17 to 30.59.",
+    says="The paper's numbers are test perplexities, English to French; its BLEU went from 26.17 "
+    "to 30.59.",
     measure="test/perplexity",
     curve="validation/perplexity",
     base={
@@ -36,13 +39,26 @@ TABLE = Table(
         Row("reversed", {"data.reverse": True}, paper=4.7),
     ),
     claims=(
-        Better("reversing the source lowers the perplexity (section 3.3)", row="reversed", than="forward"),
-        Better("... and the output is better (BLEU, table 1)", row="reversed", than="forward", measure="test/token_error"),
+        Better(
+            "reversing the source lowers the perplexity (section 3.3)",
+            row="reversed",
+            than="forward",
+        ),
+        Better(
+            "... and the output is better (BLEU, table 1)",
+            row="reversed",
+            than="forward",
+            measure="test/token_error",
+        ),
     ),
     scales=dict(
-        full=Scale("all of CMUdict, 10 epochs", {"optim.steps": "10 epochs", "eval.every": "1 epoch", "model.hidden": 256}),
+        full=Scale(
+            "all of CMUdict, 10 epochs",
+            {"optim.steps": "10 epochs", "eval.every": "1 epoch", "model.hidden": 256},
+        ),
         small=Scale(
-            "128 units, 450 steps of 256 words, 1 epoch", {"optim.steps": 450, "eval.every": 225, "checkpoint.every": 225}
+            "128 units, 450 steps of 256 words, 1 epoch",
+            {"optim.steps": 450, "eval.every": 225, "checkpoint.every": 225},
         ),
     ),
 )
