@@ -10,11 +10,9 @@ if __name__ == "__main__":
     interruption.listen("python -m train")
 
 import contextlib  # noqa: E402
-import fcntl  # noqa: E402
 import functools  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
-import secrets  # noqa: E402
 import shlex  # noqa: E402
 
 from train.errors import BadInput, Parser, exit_with, writing_in  # noqa: E402
@@ -165,43 +163,18 @@ def _changed(workdir, config):
     }
 
 
-@contextlib.contextmanager
-def _alone_in(workdir):
-    """Makes the workdir, in process 0, and holds a lock on it where it is local. The system lets go
-    of that whatever ends the process; buckets have none. Raises BadInput."""
-    if not hosts.first():
-        yield
-        return
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock = contextlib.nullcontext() if "://" in str(workdir) else open(workdir / "lock", "w")
-    except OSError as error:
-        raise _not_writable(workdir, error) from None
-    with lock as file:
-        try:
-            if file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # of another kind on a file system without locks, which goes without
-        except OSError as error:
-            if isinstance(error, BlockingIOError):
-                raise BadInput(
-                    f"--workdir: another process is training in {workdir}; wait, or use another one"
-                ) from None
-        yield
-
-
 def _data_digest(experiment) -> str:
     return str(experiment.dataset.metadata.get("digest", "generated"))
 
 
 def _train(experiment, name, command, config, workdir, started) -> int:
     from configs import load as configs
-    from train import loop, report
+    from train import lock, loop, report
 
     header = _header(experiment, name)
     config = configs.as_json(config)
-    with _alone_in(workdir):
-        _can_write(workdir)
+    with lock.alone_in(workdir):
+        lock.can_write(workdir)
         with writing_in(workdir):
             outcome = loop.run(
                 experiment,
@@ -218,34 +191,6 @@ def _train(experiment, name, command, config, workdir, started) -> int:
         print(report.show(workdir, document))
     hosts.share()  # nobody looks for the result before it is there
     return 0
-
-
-def _not_writable(workdir, error: OSError) -> BadInput:
-    return BadInput(
-        f"--workdir: cannot write in {workdir} ({error.strerror}); use another --workdir"
-    )
-
-
-def _can_write(workdir) -> None:
-    """Tries the workdir: noticed here, not after compiling. Raises BadInput."""
-    from train import log
-
-    probe = workdir / "writable"
-    try:
-        if hosts.first():
-            log.write_whole(probe, secrets.token_hex())
-    except OSError as error:
-        raise _not_writable(workdir, error) from None
-    hosts.share()
-    seen = hosts.share(probe.read_text() if probe.exists() else "")
-    if hosts.first():
-        probe.unlink()
-    for process, text in enumerate(seen):
-        if text != seen[0]:
-            hosts.refuse(
-                f"--workdir: {hosts.name(process)} does not see in {workdir} what process 0 "
-                "wrote; have one that all share"
-            )
 
 
 def _facts(experiment, config) -> dict[str, object]:
