@@ -41,7 +41,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--full",
         action="store_true",
-        help="also the tests marked full: every network of every library",
+        help="also the tests marked full: every network of every library, and real services",
     )
 
 
