@@ -8,8 +8,7 @@ from etils import epath
 
 from configs import base, statistics
 from configs.table import AtBest, AtLeast, Measure, Steps, Stopped, Table, Until, folder_of
-from train import __main__ as command
-from train import log, paths, report
+from train import log, paths, report, resumption
 from train.errors import BadInput
 
 COLUMNS = (
@@ -141,7 +140,7 @@ def same_row(table: Table, run: pathlib.Path, config) -> None:
         if any(isinstance(m, AtBest | Until) for m in table.measures)
         else []
     )
-    command.same_config(run, config, but=("eval.ensemble", "eval.batch_size", *when))
+    resumption.same_config(run, config, but=("eval.ensemble", "eval.batch_size", *when))
 
 
 def _written(measure: Measure, value: float) -> str:

@@ -16,9 +16,10 @@ from helpers import VOWELS, train
 from configs import load
 from scripts import generate, sweep, table_runs, transduce
 from train import log
-from train.__main__ import main, same_config
+from train.__main__ import main
 from train.checkpoint import sealed
 from train.errors import BadInput
+from train.resumption import same_config
 
 
 def test_the_first_lines_say_what_runs_where_on_what(finished):

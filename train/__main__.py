@@ -11,23 +11,10 @@ if __name__ == "__main__":
 
 import contextlib  # noqa: E402
 import functools  # noqa: E402
-import json  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
 
 from train.errors import BadInput, Parser, exit_with, writing_in  # noqa: E402
-
-RESULT_FREE = (  # may change when a run is resumed
-    *(
-        "checkpoint.",
-        "eval.",
-        "log.",
-        "parallel.",
-        "steps_per_dispatch",
-        "optim.skip_nonfinite",
-        "data.workers",
-    ),
-)
 
 
 def prepare_jax() -> None:
@@ -75,12 +62,12 @@ def main(arguments: list[str], started: float | None = None) -> int:
     hosts.initialise(flags, parser.prog)
     from configs import load as configs
     from train import experiment as experiments
-    from train import paths, report
+    from train import paths, report, resumption
 
     name, config = configs.load(flags.config, configs.from_command_line(rest))
     experiment = experiments.build(config)
     workdir = paths.path_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
-    same_config(workdir, config, eval_only=flags.eval_only)
+    resumption.same_config(workdir, config, eval_only=flags.eval_only)
     done = (workdir / report.RESULT).exists() and not flags.eval_only
     if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it
         if hosts.first():
@@ -88,7 +75,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
             print(report.show(workdir, report.read(workdir)))
             judged = [
                 says
-                for key, says in _changed(workdir, config)[1].items()
+                for key, says in resumption.changed(workdir, config)[1].items()
                 if key.startswith("eval.")
             ]
             if judged:
@@ -107,60 +94,6 @@ def main(arguments: list[str], started: float | None = None) -> int:
         ]
     )
     return _train(experiment, name, command, config, workdir, started)
-
-
-def _read_json(path) -> dict:
-    try:
-        document = json.loads(path.read_text())
-        if not isinstance(document, dict):
-            raise ValueError("no JSON object")
-        return document
-    except (OSError, ValueError) as error:
-        raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
-
-
-def same_config(workdir, config, but: tuple[str, ...] = (), eval_only: bool = False) -> None:
-    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that
-    differ.
-
-    but: keys among those of RESULT_FREE that may not differ either. eval_only: nothing is trained,
-    so no stop is looked for."""
-    now, changed = _changed(workdir, config)
-    # a seed may be done at each record of it
-    stop = "" if now["stop.last"] or eval_only else now["stop.metric"]
-    # when there is a record
-    bound = ("log.every", "checkpoint.every") if stop.startswith("train/") else "eval."
-    free = {
-        key
-        for key in changed
-        if key.startswith(RESULT_FREE) and not (stop and key.startswith(bound))
-    } - {*but}
-    differing = [says for key, says in changed.items() if key not in free]
-    if differing:
-        raise BadInput(
-            f"--workdir: {workdir} holds a run of another config ({'; '.join(differing)}); use "
-            "another --workdir"
-        )
-
-
-def _changed(workdir, config):
-    """The keys of a config, and of those that differ from the run in the workdir: key -> 'KEY was
-    A, is B'.
-
-    A key that did not exist when the run began has its default there: what was done before there
-    was a choice.
-    """
-    from configs import base
-
-    start, now = (base.flatten(json.loads(c.to_json())) for c in (base.defaults(config), config))
-    if not (workdir / "config.json").exists():
-        return now, {}
-    before = start | base.flatten(_read_json(workdir / "config.json"))
-    keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
-    return now, {
-        key: f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
-        for key in keys
-    }
 
 
 def _data_digest(experiment) -> str:
