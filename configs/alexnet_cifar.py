@@ -16,7 +16,7 @@ from configs.load import arguments
 
 def get_config(argument: str = ""):
     c = base.get_config()
-    given = arguments(argument, activation="relu", lrn="false")
+    given = arguments(argument, activation="relu", lrn=False)
     base.override(
         c,
         {

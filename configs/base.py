@@ -10,15 +10,13 @@ choosing another name brings that entry's keys.
 A duration is a number of steps (one step = one global batch), or text like "3 epochs".
 """
 
-import difflib
-import inspect
 import math
-import types
 
 from ml_collections import ConfigDict, config_dict
 
 import architectures
-from configs import values
+from configs import parameters, values
+from configs.nearest import nearest
 from train import data, layout, optim, tasks
 from train.duration import Duration
 from train.errors import BadInput
@@ -114,6 +112,7 @@ def get_config() -> ConfigDict:
     return c.lock()
 
 
+SHOWN = "--print_config shows the keys"  # where they are too many for a line
 INTERVALS = {  # the legal numbers of keys that are not a constructor's own business
     "steps_per_dispatch": "[1, inf)",
     "data.batch_size": "[1, 1048576]",
@@ -163,44 +162,27 @@ CHOICES = {
 }
 
 
-def nearest(word: str, words) -> str:
-    """'did you mean ...' for a mistyped word, else the words there are; for a key of a section, the
-    section's."""
-    words, section = sorted(words), word[: word.rfind(".") + 1]
-    own = [w for w in words if w.startswith(section)] or words
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5 if not section else 0.8)
-    last = {w.rsplit(".", 1)[-1]: w for w in (*words, *own)}
-    close = close or [
-        last[m] for m in difflib.get_close_matches(word.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)
-    ]
-    return f"did you mean {close[0]!r}?" if close else f"have {', '.join(own)}"
-
-
 def section(kind: str, name: str) -> ConfigDict:
     """The section `kind` with the entry `name` of its table and all the keys that belong to it."""
     table = TABLES[kind]
     if name not in table:
         raise BadInput(f"{kind}.name: unknown {name!r}; {nearest(str(name), table)}")
-    keys = dict(name=name, **_common().get(kind, {}))
-    for key, parameter in inspect.signature(table[name]).parameters.items():
-        if key not in ("name", *SUPPLIED.get(kind, ())):
-            keys[key] = _field(parameter)
-    return ConfigDict(keys)
+    keys = parameters.keys(kind, table[name], _supplied(kind))
+    return ConfigDict(dict(name=name, **_common().get(kind, {}), **keys))
 
 
-def _field(parameter: inspect.Parameter):
-    annotation, default = parameter.annotation, parameter.default
-    if default is inspect.Parameter.empty or (
-        default is None and not isinstance(annotation, types.UnionType)
-    ):
-        raise BadInput(
-            f"{parameter}: a key needs a default, and one of None a type such as int | None"
-        )
-    if annotation == Duration:
-        return _steps(default)
-    if isinstance(annotation, types.UnionType) and default is None:
-        return config_dict.placeholder(next(t for t in annotation.__args__ if t is not type(None)))
-    return default
+def _supplied(kind: str) -> tuple[str, ...]:
+    return ("name", *SUPPLIED.get(kind, ()))
+
+
+def _optional(config: ConfigDict) -> set[str]:
+    """The keys that may be None."""
+    found = {path for path, value in flatten(get_config()).items() if value is None}
+    for kind, table in TABLES.items():
+        entry = table.get(config.get(kind, {}).get("name"))
+        if entry is not None:
+            found |= {f"{kind}.{key}" for key in parameters.optional(entry, _supplied(kind))}
+    return found
 
 
 def defaults(config: ConfigDict) -> ConfigDict:
@@ -233,7 +215,7 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
         if path in TABLES:
             raise BadInput(f"{path} is a section; set {path}.name, or one of its keys")
         if path not in flat:
-            raise BadInput(f"unknown key {path!r}; {nearest(path, flat)}")
+            raise BadInput(f"unknown key {path!r}; {nearest(path, flat, SHOWN)}")
         *parents, key = path.split(".")
         parent = config[parents[0]] if parents else config
         if key == "name" and value == parent.name:
@@ -245,14 +227,15 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
             with config.unlocked():
                 config[parents[0]] = swapped
             continue
-        values.assign(
-            config,
-            path,
-            values.read(path, value, parent.get_type(key)) if isinstance(value, str) else value,
-        )
+        if isinstance(value, str):
+            optional = value.lower() == "none" and path in _optional(config)
+            value = values.read(path, value, parent.get_type(key), optional)
+        values.assign(config, path, value)
     flat = flatten(config)
     for path in changes.keys() & NEEDS.keys():
         needed, _, value = NEEDS[path].partition("=")
+        if needed not in flat:  # a key by that name of an entry of one's own
+            continue
         if flat[path] and (
             flat[needed] != value if value else flat[needed] in ("none", "", None, (), 0)
         ):
@@ -272,7 +255,7 @@ def validate(config: ConfigDict) -> None:
             )
         with reference.unlocked():
             reference[kind] = section(kind, config[kind].name)
-    defaults = flatten(reference)
+    defaults, optional = flatten(reference), _optional(config)
     for path in sorted(defaults.keys() ^ flat.keys()):
         kind = path.split(".")[0]
         where = f"{kind}.name={config[kind].name!r}" if kind in TABLES else "the schema"
@@ -283,7 +266,7 @@ def validate(config: ConfigDict) -> None:
     for path, value in flat.items():
         if value is not None:
             values.assign(reference, path, value)
-        if value is None and defaults[path] is not None:
+        if value is None and path not in optional:
             raise BadInput(
                 f"{path}: none is not possible; must be "
                 f"{values.in_words(type(defaults[path]).__name__)}"

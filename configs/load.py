@@ -12,7 +12,7 @@ import traceback
 
 from ml_collections import ConfigDict
 
-from configs import base
+from configs import base, values
 from configs.table import Table
 from train.errors import BadInput
 
@@ -33,6 +33,7 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
         raise BadInput(
             f"{path}: get_config() returned a {type(config).__name__}, must be a ConfigDict"
         )
+    values.in_plain(config)
     base.override(config, overrides or {})
     base.validate(config)
     return path.stem + ("-" + re.sub(r"[^\w.=-]+", "_", argument) if argument else ""), config
@@ -116,20 +117,23 @@ def _message(error: Exception) -> str:
 
 
 def arguments(text: str, **defaults):
-    """'T=200,hidden=64' with defaults -> a dict of the same keys, each read as its default's type.
-    Raises BadInput."""
-    values = dict(defaults)
-    for item in filter(None, text.split(",")):
-        key, _, value = item.partition("=")
+    """'T=200,sizes=3,4,deep=true' with defaults -> a dict of the same keys, each read like a key of
+    the config with that default.
+
+    A default of None stands for a number or text. Raises BadInput.
+    """
+    given = dict(defaults)
+    for item in filter(None, re.split(r",(?=\s*\w+=)", text.strip(", "))):
+        key, equals, value = (part.strip() for part in item.partition("="))
         if key not in defaults:
             raise BadInput(f"unknown argument {key!r}; {base.nearest(key, defaults)}")
-        try:
-            values[key] = type(defaults[key])(value)
-        except ValueError:
-            raise BadInput(
-                f"argument {key}: {value!r} is not of type {type(defaults[key]).__name__}"
-            ) from None
-    return values
+        if not equals:
+            raise BadInput(f"argument {key}: needs a value: {key}=VALUE")
+        default = defaults[key]
+        given[key] = values.read(f"argument {key}", value, type(default), default is None)
+        if given[key] is None and default is not None:
+            raise BadInput(f"argument {key}: none is not possible; it is like {default!r}")
+    return given
 
 
 def from_command_line(arguments: list[str]) -> dict[str, str]:

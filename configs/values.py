@@ -1,11 +1,35 @@
 """A key's value: of the type of its default, or read from text as one."""
 
+import contextlib
 import re
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from train.duration import Duration
 from train.errors import BadInput
+
+
+def plain(value):
+    """The value in Python's own types: NumPy's scalars become numbers, lists tuples. Raises
+    TypeError for what no key can hold."""
+    if isinstance(value, list | tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, bool | int | float | str | None):
+        raise TypeError
+    return value
+
+
+def in_plain(config: ConfigDict) -> None:
+    """Makes each leaf `plain` that can be; what cannot is validated as it is."""
+    for key, value in config.items():
+        if isinstance(value, ConfigDict):
+            in_plain(value)
+        elif isinstance(value, np.generic | list | tuple):
+            with contextlib.suppress(TypeError), config.ignore_type():
+                config[key] = plain(value)
 
 
 def assign(config: ConfigDict, path: str, value) -> None:
@@ -14,7 +38,8 @@ def assign(config: ConfigDict, path: str, value) -> None:
     parent = config[parents[0]] if parents else config
     kind = parent.get_type(key)
     try:
-        if kind is object and (isinstance(value, bool) or not isinstance(value, Duration)):
+        value = plain(value)
+        if kind is object and (isinstance(value, bool) or not isinstance(value, Duration | None)):
             raise TypeError
         parent[key] = value
     except TypeError:
@@ -43,14 +68,20 @@ def _item(text: str) -> int | float | str:
     return text.strip("'\"")
 
 
-def read(path: str, text: str, kind: type):
-    """`text` as a value of type `kind`."""
+def read(path: str, text: str, kind: type, optional: bool = False):
+    """`text` as a value of type `kind`.
+
+    kind: object is a duration; NoneType a number where the text is one, else text. optional: "none"
+    is None of text and durations too. Raises BadInput with `path`.
+    """
     try:
+        if text.lower() == "none" and (optional or kind in (int, float, bool, tuple)):
+            return None
+        if kind is type(None):
+            return _item(text)
         # object: a duration, read by the experiment, which knows the epoch
         if kind in (object, str):
             return int(text) if kind is object and re.fullmatch("-?[0-9]+", text) else text
-        if text.lower() == "none" and kind in (int, float):
-            return None
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
         if kind is tuple:

@@ -35,7 +35,7 @@ LENET, ADDING, VOWELS = (
         ([f"--config={LENET}", "--config.seeds="], "seeds: () must be"),
         (
             [f"--config={LENET}", "--config.dtype=float8"],
-            "dtype: unknown 'float8'; did you mean 'float32'?",
+            "dtype: unknown 'float8'; choose from bfloat16, float32",
         ),
         (
             [f"--config={LENET}", "--config.optim.steps=3 epoch s"],
@@ -92,7 +92,7 @@ LENET, ADDING, VOWELS = (
         ),
         (
             [f"--config={LENET}", "--config.optim.weight_decay=1", "--config.optim.decay=l2"],
-            "optim.decay: unknown 'l2'; have coupled, decoupled",
+            "optim.decay: unknown 'l2'; choose from coupled, decoupled",
         ),
         ([f"--config={LENET}", "--config.optim.lr"], "--config.optim.lr: needs a value"),
         ([f"--config={LENET}", "--config.optim=3"], "optim is a section; set optim.name"),
@@ -250,7 +250,7 @@ LENET, ADDING, VOWELS = (
         (["--config=README.md"], "README.md is no Python file"),
         ([f"--config={LENET}:T=3"], "takes no argument"),
         ([f"--config={ADDING}:S=3"], "unknown argument 'S'"),
-        ([f"--config={ADDING}:T=long"], "argument T: 'long' is not of type int"),
+        ([f"--config={ADDING}:T=long"], "argument T: 'long' must be a whole number"),
         ([], "--config"),
     ],
 )
