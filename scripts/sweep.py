@@ -12,6 +12,7 @@ if __name__ == "__main__":
     interruption.listen("python -m scripts.sweep")
 
 import functools
+import os
 import pathlib
 import re
 
@@ -217,13 +218,18 @@ def hand_over(before: epath.Path, where: epath.Path) -> None:
             "train it again"
         )
     copy(before / "checkpoints" / str(newest), where / "checkpoints" / str(newest))
-    (before / log.FILE).copy(where / log.FILE, overwrite=True)
+    log.write_whole(where / log.FILE, (before / log.FILE).read_bytes())
 
 
 def copy(folder: epath.Path, to: epath.Path) -> None:
+    if os.path.islink(to):
+        raise BadInput(f"--workdir: {to} is a link; move it away")
     to.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        copy(path, to / path.name) if path.is_dir() else path.copy(to / path.name, overwrite=True)
+        if path.is_dir():
+            copy(path, to / path.name)
+        else:
+            log.write_whole(to / path.name, path.read_bytes())
 
 
 def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Path) -> None:

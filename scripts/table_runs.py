@@ -1,6 +1,7 @@
 """The runs of a paper's table -> lines of results.csv beside it, one a seed and measure."""
 
 import csv
+import io
 import math
 import pathlib
 
@@ -207,12 +208,11 @@ def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
         return line["table"], line["scale"], order[line["row"]] if line["table"] == path.stem else 0
 
     everything = sorted([*filter(stays, read(path.parent)), *lines], key=place)
-    part = path.parent / "results.csv.part"
-    with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(everything)
-    part.replace(path.parent / "results.csv")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(everything)
+    log.write_whole(path.parent / "results.csv", text.getvalue())
 
 
 def measured(

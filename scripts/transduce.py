@@ -232,7 +232,7 @@ def main(arguments: list[str]) -> int:
     if flags.alignment:
         png = draw(*transducer.alignment(sources[0], found[0][0][0]))
         with writing_in(flags.alignment, after=""):
-            epath.Path(flags.alignment).write_bytes(png)
+            write_whole(epath.Path(flags.alignment), png)
     return 0
 
 

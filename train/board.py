@@ -21,8 +21,8 @@ def _tensorboardx():
 
 
 class Board:
-    """One event file in a local folder. `resumed_at`: what files before it say of later steps is
-    hidden."""
+    """One event file in a local folder. `resumed_at`: what files before it say of this step and of
+    later ones is hidden."""
 
     def __init__(self, folder: epath.Path, resumed_at: int):
         writer, self._proto, self._scalar = _tensorboardx()
@@ -30,7 +30,7 @@ class Board:
         self.folder = folder
         self._writer = writer(str(folder / "events"))
         start = self._proto.SessionLog(status=self._proto.SessionLog.START)
-        self._writer.write_event(self._proto.Event(step=resumed_at + 1, session_log=start))
+        self._writer.write_event(self._proto.Event(step=resumed_at, session_log=start))
 
     def add(self, name: str, value: float, step: int) -> None:
         summary = self._scalar(name, value)

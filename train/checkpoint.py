@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 
 import jax
@@ -14,7 +15,7 @@ from absl import logging
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from train.errors import NotRead, NotWritten, reason
+from train.errors import BadInput, NotRead, NotWritten, reason
 from train.metrics import Sums
 from train.state import TrainState
 
@@ -50,6 +51,16 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 @dataclasses.dataclass
+class OneStep(checkpoint_managers.PreservationPolicy):
+    """Keeps the checkpoint of a step, if there is one."""
+
+    step: int | None = None
+
+    def should_preserve(self, checkpoints, *, context):
+        return [info.step == self.step for info in checkpoints]
+
+
+@dataclasses.dataclass
 class Best(checkpoint_managers.PreservationPolicy):
     """Keeps the checkpoint of the lowest of the scores, {step: score}; what is not finite is
     none."""
@@ -67,20 +78,29 @@ class Best(checkpoint_managers.PreservationPolicy):
 class Checkpoints:
     """The checkpoints of one workdir. Use it in a `with`: leaving waits for the last save.
 
+    The first save of a session is read back before the one that the session began with may go.
+    The folder may be a link, to a larger disk say; a link in it is never followed to be deleted.
+
     scores: {step: lower is better}, to be filled; Orbax would forget those of an earlier session.
     """
 
     def __init__(self, folder: epath.Path, keep: int):
         """keep: the latest this many stay, and beside them the one with the lowest score."""
         self.scores = {}
+        self._sound, self._read_back = OneStep(), False
         policy = checkpoint_managers.AnyPreservationPolicy(
-            [checkpoint_managers.LatestN(keep), Best(self.scores)]
+            [checkpoint_managers.LatestN(keep), Best(self.scores), self._sound]
         )
         # Orbax prints each traceback several times before it raises
         logging.set_verbosity(logging.FATAL)
-        options = ocp.CheckpointManagerOptions(preservation_policy=policy, create=True)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy,
+            create=True,
+            num_deletion_threads=1,  # by shutil, which refuses links; Orbax's threads follow them
+        )
         self._manager = ocp.CheckpointManager(folder, options=options)
         self._folder = folder
+        self._sound.step = max(self.steps(), default=None)
 
     def __enter__(self):
         return self
@@ -116,22 +136,41 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, carry: tuple[TrainState, Sums], meta: dict) -> None:
-        """Starts to write the state and the sums not yet logged, numpy leaves. meta: plain JSON."""
+        """Starts to write the state and the sums not yet logged, numpy leaves. meta: plain JSON.
+        Raises NotWritten, also where the first save of the session does not read back."""
         arrays = flatten(*carry)
+        meta = meta | {"step": step, "digest": digest(arrays)}
         with self._writing():
             saved = self._manager.save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(arrays),
-                    meta=ocp.args.JsonSave(sealed(meta | {"step": step, "digest": digest(arrays)})),
+                    meta=ocp.args.JsonSave(sealed(meta)),
                 ),
             )
         if not saved:  # Orbax says no more than this, as where a step is not newer than its newest
             raise RuntimeError(f"Orbax did not save step {step} in {self._folder}")
+        if not self._read_back:
+            self.wait()
+            try:
+                if self._read(step)[1]["digest"] != meta["digest"]:
+                    raise ValueError("it is another one")
+            except Exception as error:  # of many kinds, as in `arrays`
+                raise NotWritten(
+                    f"checkpoint {step} in {self._folder} was written, but does not read back "
+                    f"({reason(error)}); those before it are as they were"
+                ) from error
+            self._read_back, self._sound.step = True, None
 
     def discard_after(self, step: int) -> None:
         """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being
-        saved."""
+        saved. Raises BadInput where one is a link."""
+        links = sorted(path for path in self._folder.iterdir() if os.path.islink(path))
+        if links:
+            raise BadInput(
+                f"--workdir: {links[0]} is a link, and old checkpoints are deleted; move it away, "
+                f"or put in its place what it points to ({self._folder} may itself be a link)"
+            )
         for later in self.steps():
             if later > step:
                 self._manager.delete(later)
@@ -154,20 +193,7 @@ class Checkpoints:
         'model_state/batch_stats/...': ...}."""
         for step in reversed(self.steps()):
             try:
-                saved = self._manager.restore(
-                    step,
-                    args=ocp.args.Composite(
-                        state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()
-                    ),
-                )
-                arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
-                meta = {key: value for key, value in saved.meta.items() if key != "seal"}
-                if digest(arrays) != meta["digest"] or (
-                    "seal" in saved.meta and sealed(meta) != saved.meta
-                ):
-                    raise ValueError("its contents do not match its digest")
-                if meta.get("step", step) != step:
-                    raise ValueError(f"it is that of step {meta['step']}, moved")
+                arrays, meta = self._read(step)
             except Exception as error:  # Orbax raises many kinds, bare Exception among them
                 text = " ".join(str(error).split())[:200]
                 if isinstance(error, MemoryError | PermissionError) or any(
@@ -184,12 +210,29 @@ class Checkpoints:
                     "one before"
                 )
                 continue
+            self._sound.step = step
             return arrays, meta | {"step": step}
         if self.steps():
             raise ValueError(
                 f"no checkpoint in {self._folder} is sound; move the folder away to start afresh"
             )
         return None
+
+    def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict]:
+        """Raises ValueError where it is not what was saved, and whatever Orbax raises."""
+        saved = self._manager.restore(
+            step,
+            args=ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()),
+        )
+        arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
+        meta = {key: value for key, value in saved.meta.items() if key != "seal"}
+        if digest(arrays) != meta["digest"] or (
+            "seal" in saved.meta and sealed(meta) != saved.meta
+        ):
+            raise ValueError("its contents do not match its digest")
+        if meta.get("step", step) != step:
+            raise ValueError(f"it is that of step {meta['step']}, moved")
+        return arrays, meta
 
 
 def sealed(meta: dict) -> dict:

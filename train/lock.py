@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import secrets
 
 from train import hosts, log
@@ -15,9 +16,16 @@ def alone_in(workdir):
     if not hosts.first():
         yield
         return
+    file = workdir / "lock"
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = contextlib.nullcontext() if "://" in str(workdir) else open(workdir / "lock", "w")
+        if os.path.islink(file):  # which would lock, or make, what it points to
+            file.unlink()
+        lock = (
+            contextlib.nullcontext()
+            if "://" in str(workdir)
+            else open(file, "a", opener=log.follow_no_link)
+        )
     except OSError as error:
         raise _not_writable(workdir, error) from None
     with lock as file:
@@ -45,6 +53,9 @@ def can_write(workdir) -> None:
     try:
         if hosts.first():
             log.write_whole(probe, secrets.token_hex())
+            # each may be a link to a folder elsewhere; buckets have none
+            for name in () if "://" in str(workdir) else ("checkpoints", "tensorboard"):
+                (workdir / name).mkdir(exist_ok=True)
     except OSError as error:
         raise _not_writable(workdir, error) from None
     hosts.share()

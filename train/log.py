@@ -2,8 +2,10 @@
 alone."""
 
 import contextlib
+import errno
 import json
 import math
+import os
 import tempfile
 
 import jax
@@ -62,11 +64,30 @@ def _is_number(value) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def write_whole(path: epath.Path, text: str) -> None:
-    """Writes all of a file or nothing of it."""
-    part = path.parent / (path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
+def follow_no_link(path: str, flags: int) -> int:
+    """An `opener`: a link is an OSError, and a pipe that nobody reads too, where it would wait."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
+def write_whole(path: epath.Path, contents: str | bytes, part: str = ".part") -> None:
+    """Writes all of a file or nothing of it. A link in its place is replaced, and what it points to
+    stays as it was. part: ends the name of the file that is written first. Raises OSError."""
+    contents = contents.encode() if isinstance(contents, str) else contents
+    first = path.parent / (path.name + part)
+    if "://" in str(path):
+        first.write_bytes(contents)
+        first.replace(path)
+        return
+    if os.path.exists(path) and not os.path.isfile(path):  # a device, or a link to one
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    first.unlink(missing_ok=True)
+    try:
+        with open(first, "xb") as file:  # which follows no link either
+            file.write(contents)
+        first.replace(path)
+    except OSError:  # the room that it takes is needed
+        first.unlink(missing_ok=True)
+        raise
 
 
 class _Console(rich.console.Console):
@@ -101,6 +122,9 @@ class Log:
             self._board = Board(
                 epath.Path(self._away.name) if self._away else self._events, resumed_at
             )
+            for record in kept:  # the board hides what older files show of this step
+                if record["step"] == resumed_at:
+                    self._show(record)
         columns = rich.progress
         self._progress = columns.Progress(
             columns.BarColumn(bar_width=24),
@@ -138,17 +162,15 @@ class Log:
         if not self._writes:
             return
         values = {name: np.asarray(value, np.float64).tolist() for name, value in metrics.items()}
-        line = json.dumps(nan_to_none(dict(step=step, split=split, **values, **extra))) + "\n"
+        record = nan_to_none(dict(step=step, split=split, **values, **extra))
+        line = json.dumps(record) + "\n"
         self._lines.append(line)
         if self._local:
-            with self._file.open("a") as file:
+            with open(self._file, "a", opener=follow_no_link) as file:
                 file.write(line)
         training = ~np.isnan(metrics["lr"]) if "lr" in metrics else slice(None)
         metrics = {name: value[training] for name, value in metrics.items() if value[training].size}
-        for name, value in metrics.items():
-            self._board.add(f"{split}/{name}", float(np.mean(value)), step)
-        for name, value in extra.items():
-            self._board.add(f"{split}/{name}", value, step)
+        self._show(record)
         shown = "  ".join(
             f"{name} {summary(value)}"
             for name, value in metrics.items()
@@ -160,6 +182,20 @@ class Log:
         self.say(f"step {step:>{len(str(self._steps))}}  {split:<5}  {shown}")
         if split == "train":
             self._progress.update(self._bar, now=shown)
+
+    def _show(self, record: dict) -> None:
+        """On the board: the mean over the seeds that train."""
+        step, split = record["step"], record["split"]
+        values = {
+            name: np.asarray(value, np.float64)  # None becomes NaN
+            for name, value in record.items()
+            if name not in ("step", "split")
+        }
+        training = ~np.isnan(values["lr"]) if "lr" in values else slice(None)
+        for name, value in values.items():
+            value = value[training] if value.ndim else value
+            if value.size:
+                self._board.add(f"{split}/{name}", float(value.mean()), step)
 
     def flush(self) -> None:
         """Makes what was recorded lasting, before a checkpoint that says it is."""

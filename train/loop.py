@@ -140,10 +140,11 @@ def _room_for(state: TrainState, workdir: epath.Path) -> None:
     if memory < needed:
         size = f"the state of all seeds takes {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
         raise BadInput(f"model: {size}; have a smaller model, or fewer seeds")
-    free = needed if "://" in str(workdir) else shutil.disk_usage(workdir).free
+    folder = workdir / "checkpoints"  # which may be a link to another disk
+    free = needed if "://" in str(workdir) else shutil.disk_usage(folder).free
     if free < needed:
         size = f"{free / 1e6:.1f} MB free, a checkpoint takes {needed / 1e6:.1f} MB"
-        raise BadInput(f"--workdir: {workdir} has {size}; free some, or use another --workdir")
+        raise BadInput(f"--workdir: {folder} has {size}; free some, or use another --workdir")
 
 
 def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) -> dict:

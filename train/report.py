@@ -106,7 +106,7 @@ def origin(document: dict) -> dict[str, str]:
 
 def write(workdir: epath.Path, document: dict) -> None:
     """Writes the curves, then result.json: its presence means that the run is done."""
-    (workdir / CURVES).write_bytes(curves(log.read(workdir)))
+    log.write_whole(workdir / CURVES, curves(log.read(workdir)))
     log.write_whole(workdir / RESULT, json.dumps(document, indent=2) + "\n")
 
 

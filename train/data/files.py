@@ -6,6 +6,7 @@ Reading never goes on the network and never imports TensorFlow; `python -m scrip
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -13,7 +14,8 @@ import re
 
 import numpy as np
 
-from train.errors import BadInput
+from train.errors import BadInput, reason
+from train.log import write_whole
 
 SOURCES = ("auto", "tfds", "files", "embedded")
 SPLITS = ("train", "test")
@@ -175,17 +177,20 @@ def read(path: pathlib.Path, name: str, remedy: str) -> dict[str, np.ndarray]:
 
 def write(path: pathlib.Path, arrays: dict[str, np.ndarray], compress: bool = False) -> None:
     """Writes an .npz, all of it or nothing. Raises DataError where that cannot be done."""
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
+    contents = io.BytesIO()
+    (np.savez_compressed if compress else np.savez)(contents, **arrays)
+    store(path, contents.getvalue())
+
+
+def store(path: pathlib.Path, contents: bytes) -> None:
+    """Writes a prepared file, all of it or nothing, also where several processes do so at once.
+    Raises DataError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            (np.savez_compressed if compress else np.savez)(part, **arrays)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, contents, part=f".{os.getpid()}.part")
     except OSError as error:
         raise DataError(
-            f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can"
+            f"{path} cannot be written ({reason(error)}); set CANON_DATA to a folder that can"
         ) from None
 
 

@@ -4,7 +4,6 @@ the network."""
 import dataclasses
 import hashlib
 import lzma
-import os
 import pathlib
 
 from train.data import files
@@ -89,19 +88,5 @@ def read(path: pathlib.Path, name: str, remedy: str) -> list[str]:
 
 def write(path: pathlib.Path, lines: list[str]) -> None:
     """Writes a file, all of it or nothing. Raises DataError where that cannot be done."""
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(
-                lzma.compress(
-                    "".join(f"{line}\n" for line in lines).encode(), preset=9 | lzma.PRESET_EXTREME
-                )
-            )
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be written ({error.strerror}); set CANON_DATA to a folder that can"
-        ) from None
+    contents = "".join(f"{line}\n" for line in lines).encode()
+    files.store(path, lzma.compress(contents, preset=9 | lzma.PRESET_EXTREME))
