@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 from scripts.transduce import COLDEST
+from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with
 
 MOST = 1_000_000  # tokens of a text, and texts
@@ -68,6 +69,7 @@ def main(arguments: list[str]) -> int:
         raise BadInput("--temperature=0: is no draw, so leave --samples and --seed out")
     if flags.temperature and not COLDEST <= flags.temperature < float("inf"):
         raise BadInput(f"--temperature: {flags.temperature} must be 0, or at least {COLDEST}")
+    text_lines.require_utf8(flags.prompt, "--prompt")
     from train.__main__ import prepare_jax
 
     prepare_jax()
@@ -100,8 +102,8 @@ def main(arguments: list[str]) -> int:
             *prompt[1:],
             *np.asarray(function(jax.random.fold_in(jax.random.key(flags.seed), sample))),
         ]
-        lines = np.split(tokens, np.flatnonzero(np.array(tokens) == EOS) + 1)
-        print("\n".join(vocabulary.decode(map(int, line)) for line in lines if len(line)))
+        rows = np.split(tokens, np.flatnonzero(np.array(tokens) == EOS) + 1)
+        print("\n".join(vocabulary.decode(map(int, row)) for row in rows if len(row)))
         if sample + 1 < flags.samples:
             print()
     return 0

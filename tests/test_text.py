@@ -1,6 +1,7 @@
 """Text: counts of the real sets, splits, buckets, and streams whose memory goes on."""
 
 import collections
+import itertools
 import pathlib
 
 import helpers
@@ -9,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.data import DATASETS, texts
+from train.data import DATASETS, files, texts
 from train.data.buckets import lengths_of_buckets
 from train.data.source import Source, evaluation_order, training_order
-from train.data.text import by_blocks, by_hash
+from train.data.text import by_blocks, by_hash, pairs, streams
 from train.data.universal_tags import UNIVERSAL, universal
 from train.errors import BadInput
 from train.loop import fresh_state
@@ -62,6 +63,24 @@ def test_a_word_is_in_one_split_whatever_its_pronunciations_and_every_line_in_on
     assert [len(blocks[k]) for k in ("train", "validation", "test")] == [3600, 200, 200] and blocks[
         "test"
     ][0] == 1900
+
+
+@pytest.mark.parametrize("count", [20, 39, 150, 1900, 1999, 2000])
+def test_few_lines_too_are_split_18_to_1_to_1_without_an_empty_part(count):
+    split = by_blocks(list(range(count)))
+    assert sorted(itertools.chain(*split.values())) == list(range(count))
+    for which in ("validation", "test"):
+        assert count // 20 <= len(split[which]) <= count / 20 + 1
+
+
+def test_a_split_without_lines_is_refused_by_its_name():
+    with pytest.raises(ValueError, match="^lines: 19 are too few"):
+        by_blocks([""] * 19)
+    origin, split = files.Origin("files", "", "", {}, ""), dict(train=["a"], validation=[], test=[])
+    with pytest.raises(ValueError, match="^no example for validation, test"):
+        streams(split, origin, "mine", vocabulary="char", size=None, window=3)
+    with pytest.raises(ValueError, match="^no example for validation, test"):
+        pairs(split, {}, origin, "mine", buckets=1, reverse=False)
 
 
 def test_browns_tags_become_the_twelve_universal_ones():

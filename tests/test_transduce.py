@@ -2,6 +2,7 @@
 refusals in one line."""
 
 import csv
+import io
 import json
 
 import helpers
@@ -45,11 +46,11 @@ def test_each_text_has_its_best_outputs_in_order_whatever_else_is_asked(runs, ca
     workdir = f"--workdir={runs / 'seq2seq'}"
     assert transduce.main([workdir, "canon", "a", "--best=3", "--beams=4"]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [text for text, _, _ in lines] == ["canon"] * 3 + ["a"] * 3
-    scores = [float(score) for _, _, score in lines]
+    assert [line[:2] for line in lines] == [["1", "canon"]] * 3 + [["2", "a"]] * 3
+    scores = [float(score) for *_, score in lines]
     assert scores[:3] == sorted(scores[:3], reverse=True) and scores[0] < 0
     transduce.main([workdir, "a", "--beams=4"])
-    assert capsys.readouterr().out.splitlines() == ["\t".join(lines[3])]
+    assert capsys.readouterr().out.splitlines() == ["\t".join(["1", *lines[3][1:]])]
 
 
 def test_a_network_in_bfloat16_is_asked_in_bfloat16_and_one_of_places_takes_its_longest_word_and_no_longer(
@@ -73,7 +74,7 @@ def test_outputs_are_drawn_the_same_for_the_same_seed_and_without_temperature_th
 ):
     def said(*flags):
         assert transduce.main([f"--workdir={runs / 'seq2seq'}", "canon", "a", *flags]) == 0
-        return [tuple(line.split("\t")[:2]) for line in capsys.readouterr().out.splitlines()]
+        return [tuple(line.split("\t")[1:3]) for line in capsys.readouterr().out.splitlines()]
 
     first = said("--temperature=1", "--best=2", "--seed=1")
     assert [text for text, _ in first] == ["canon"] * 2 + ["a"] * 2 and first[0] != first[1]
@@ -93,13 +94,43 @@ def test_texts_come_from_a_file_too_and_an_alignment_is_drawn_in_the_order_the_n
     transduce.main(
         [f"--workdir={runs / 'seq2seq'}", f"--file={tmp_path / 'words.txt'}", f"--alignment={png}"]
     )
-    assert capsys.readouterr().out.startswith("canon\t") and png.read_bytes()[:4] == b"\x89PNG"
+    assert capsys.readouterr().out.startswith("1\tcanon\t") and png.read_bytes()[:4] == b"\x89PNG"
     found = transduce.Transducer([str(runs / "seq2seq")])
     weights, source, target = found.alignment(
         *found.encode(["canon"]), found.target.encode("K AE N")
     )
     assert (source, target) == (list("nonac"), ["K", "AE", "N", "<eos>"])
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("flags", [["--beams=2"], ["--temperature=1"], ["--best=2"]])
+def test_the_outputs_of_a_file_stand_on_the_lines_of_their_inputs_whatever_is_in_these(
+    runs, capfd, tmp_path, flags
+):
+    texts = ["canon", "", "a\tb", "  ", "a\u2028b\x0cc\x85d", "abc"]
+    (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(texts).encode())
+    assert (
+        transduce.main([f"--workdir={runs / 'seq2seq'}", f"--file={tmp_path}/in.txt", *flags]) == 0
+    )
+    lines = [line.split("\t") for line in capfd.readouterr().out.removesuffix("\n").split("\n")]
+    asked = [(str(n + 1), text.replace("\t", "\\t")) for n, text in enumerate(texts)]
+    times = [2 if text.strip() and "--best=2" in flags else 1 for text in texts]
+    assert [tuple(line[:2]) for line in lines] == [
+        pair for pair, n in zip(asked, times, strict=True) for _ in range(n)
+    ]
+    assert len(set(map(len, lines))) == 1 and {
+        line[2] for line in lines if not line[1].strip()
+    } == {""}
+
+
+def test_a_byte_order_mark_changes_no_output(runs, capsys, monkeypatch):
+    said = []
+    for mark in (b"", b"\xef\xbb\xbf"):
+        stdin = io.TextIOWrapper(io.BytesIO(mark + b"canon"), encoding="ascii")
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert transduce.main([f"--workdir={runs / 'seq2seq'}", "--beams=2"]) == 0
+        said.append(capsys.readouterr())
+    assert said[0] == said[1] and not said[0].err
 
 
 def test_what_is_right_scores_no_errors_and_100_bleu_and_what_is_wrong_does_not(runs, monkeypatch):
@@ -308,7 +339,7 @@ def test_letters_that_a_run_does_not_know_are_named_in_one_line_beside_the_outpu
         (
             transduce,
             ["--workdir={}/seq2seq", "--file={}/latin"],
-            "/latin cannot be read (it is no UTF-8)",
+            "/latin: line 1 is not UTF-8",
         ),
         (
             generate,

@@ -3,11 +3,12 @@ as Sennrich 2016 has it."""
 
 import collections
 import itertools
+import unicodedata
 
 import pytest
 
 from train.data import texts
-from train.data.vocabulary import TOKEN, Vocabulary
+from train.data.vocabulary import WORD, Vocabulary
 from train.errors import BadInput
 from train.tasks import EOS, PAD, UNK
 
@@ -21,6 +22,39 @@ def test_what_a_vocabulary_knows_comes_back_as_it_was_through_its_json_too(kind)
     again = Vocabulary.from_json(vocabulary.to_json())
     assert again == vocabulary and again.encode(text) == vocabulary.encode(text)
     assert vocabulary.decode([1, *vocabulary.encode(text), EOS, 5, PAD]) == text
+
+
+HINDI = "मैंने हिन्दी में किताबें पढ़ीं"
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe", "char", "symbol"])
+@pytest.mark.parametrize(
+    "text", [HINDI, "كِتَابٌ جَمِيلٌ", "за\u0301мок", "👩‍👩‍👧 ✌️", "می‌خواهم co\u00adoperate"]
+)
+def test_marks_and_joiners_stay_with_their_letter_and_come_back(kind, text):
+    vocabulary = Vocabulary.build([text], kind, size=None if kind != "bpe" else 3)
+    assert vocabulary.decode(vocabulary.encode(text)) == unicodedata.normalize("NFC", text)
+    if kind == "word":
+        assert vocabulary.tokens(text) == unicodedata.normalize("NFC", text).split()
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe", "char", "symbol"])
+def test_an_accent_is_the_same_letter_in_one_character_or_in_two(kind):
+    composed, apart = (unicodedata.normalize(form, "L'été à Noël") for form in ("NFC", "NFD"))
+    of_composed, of_apart = (Vocabulary.build([text], kind) for text in (composed, apart))
+    assert of_composed == of_apart and of_apart.encode(apart) == of_apart.encode(composed)
+    assert UNK not in of_composed.encode(apart)
+
+
+def test_byte_pairs_begin_with_whole_letters_and_divide_only_those_that_training_does_not_have():
+    vocabulary = Vocabulary.build(["कि की"], "bpe", size=1)
+    assert vocabulary.pieces("किकी") == ["कि", "की</w>"]
+    assert vocabulary.pieces("ककि") == ["क", "कि</w>"]  # क alone is in no training word
+    assert vocabulary.pieces("कु") == ["क", "ु</w>"] and UNK in vocabulary.encode("कु")
+
+
+def test_a_no_break_space_does_not_part_a_symbol():
+    assert Vocabulary.build(["10\u00a0000  km"], "symbol").symbols[4:] == ("10\u00a0000", "km")
 
 
 def test_the_most_frequent_symbols_stay_ties_in_their_order_and_others_are_unknown():
@@ -49,7 +83,7 @@ def test_byte_pairs_are_merged_in_the_order_of_sennrichs_example():
 def test_counts_of_pairs_that_are_kept_up_to_date_give_the_merges_of_counting_anew():
     lines, _ = texts.load("kjv")
     found = Vocabulary.build(lines[:300], "bpe", size=60).merges
-    times = collections.Counter(token for line in lines[:300] for token in TOKEN.findall(line))
+    times = collections.Counter(token for line in lines[:300] for token in WORD.findall(line))
     parts = {word: [*word[:-1], word[-1] + "</w>"] for word in times}
     for merge in found:
         pairs = collections.Counter()

@@ -18,7 +18,11 @@ SPLITS = ("train", "validation", "test")
 
 def by_blocks(lines: list, block: int = 100) -> dict[str, list]:
     """Of every 20 blocks of 100 lines that follow each other 18 for training, one for validation,
-    one for the test."""
+    one for the test. Of fewer than 2,000 lines the blocks are shorter, a twentieth of the lines.
+    Raises ValueError, one line, below 20 lines."""
+    if len(lines) < 20:
+        raise ValueError(f"lines: {len(lines)} are too few to split 18/1/1; at least 20 are needed")
+    block = min(block, len(lines) // 20)
     split = {"train": [], "validation": [], "test": []}
     for i, line in enumerate(lines):
         place = i // block % 20
@@ -38,6 +42,12 @@ def by_hash(lines: list[str]) -> dict[str, list[str]]:
     return split
 
 
+def require_examples(split: dict[str, list]) -> None:
+    """Raises ValueError, one line, that names the splits without an example."""
+    if empty := [which for which, examples in split.items() if not examples]:
+        raise ValueError(f"no example for {', '.join(empty)}; more lines are needed")
+
+
 def pairs(
     split,
     vocabularies,
@@ -51,6 +61,7 @@ def pairs(
     """{split: [(source, [targets])]}: in training an example is a source and one target; in
     evaluation a source, and any of its targets is right. train: instead of that split, if it is
     streamed."""
+    require_examples(split)
     source, target = vocabularies["source"], vocabularies["target"]
 
     def batch(rows, others):
@@ -190,6 +201,7 @@ def streams(
 ) -> Dataset:
     """Lines one after the other, each ended by EOS, to be predicted token by token."""
     at_least(window=window)
+    require_examples(split)
     symbols = Vocabulary.build(split["train"], vocabulary, size=size)
 
     def make(arrays, index, keys):
@@ -268,6 +280,7 @@ def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) 
             ([w.lower() for w, _ in words], [as_said(tag) for _, tag in words])
             for words in sentences
         ]
+    require_examples(split)
     words = Vocabulary.build((" ".join(w) for w, _ in split["train"]), "symbol", least=least)
     tags = Vocabulary.build((" ".join(t) for _, t in split["train"]), "symbol")
 

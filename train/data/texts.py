@@ -6,7 +6,7 @@ import hashlib
 import lzma
 import pathlib
 
-from train.data import files
+from train.data import files, text_lines
 from train.data.files import EMBEDDED, DataError, Origin
 from train.errors import BadInput
 
@@ -83,7 +83,7 @@ def read(path: pathlib.Path, name: str, remedy: str) -> list[str]:
     found = hashlib.sha256(contents).hexdigest()
     if found != TEXTS[name].digest:
         raise DataError(f"{path} does not hold the lines of {name} (sha256 {found[:12]}); {remedy}")
-    return contents.decode().splitlines()
+    return text_lines.split(contents.decode())
 
 
 def write(path: pathlib.Path, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Vocabularies: text to numbers and back."""
+"""Vocabularies: text to numbers and back. Text is normalised (Unicode's NFC) on its way in."""
 
 import collections
 import dataclasses
@@ -7,7 +7,10 @@ import heapq
 import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
+
+import regex
 
 from train.errors import BadInput
 from train.tasks import BOS, EOS, PAD, UNK
@@ -15,13 +18,18 @@ from train.tasks import BOS, EOS, PAD, UNK
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # at PAD, BOS, EOS, UNK
 NAMED = 10  # unknown tokens in a warning
 END = "</w>"  # ends a word's last piece (byte-pair encoding)
-TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # a word with its apostrophes, or one mark
+JOINED = r"\p{M}\p{Cf}"  # accents, vowel signs and joiners: parts of a letter
+LETTER = rf"[\w\p{{N}}{JOINED}]"
+# a word with its apostrophes, or one other character with its accents
+WORD = regex.compile(rf"[{JOINED}]*[\w\p{{N}}]{LETTER}*(?:['’]{LETTER}+)*|(?=\S)\X")
+SPACED = re.compile(r"[^ \t\r\n]+")  # a no-break space is part of what it joins
+CLUSTER = regex.compile(r"\X")  # a letter with its marks, as a reader counts letters
 
 KINDS = dict(  # name -> (text to tokens, tokens to text)
     char=(list, "".join),
-    symbol=(str.split, " ".join),  # separated by spaces, as phones and tags are
-    word=(TOKEN.findall, " ".join),
-    bpe=(TOKEN.findall, " ".join),  # before words are divided
+    symbol=(SPACED.findall, " ".join),  # separated by spaces, as phones and tags are
+    word=(WORD.findall, " ".join),
+    bpe=(WORD.findall, " ".join),  # before words are divided
 )
 
 
@@ -42,15 +50,17 @@ class Vocabulary:
         """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent,
         ties in alphabetical order.
 
-        For kind "bpe", size is the number of merges, 8,000 if None: of single characters, each time
-        the most frequent pair becomes a piece. Every character, within a word and at its end, and
-        every merged pair is a symbol. Raises ValueError, one line.
+        For kind "bpe", size is the number of merges, 8,000 if None: of letters with their marks,
+        each time the most frequent pair becomes a piece. Every letter and every character, within a
+        word and at its end, and every merged pair is a symbol. Raises ValueError, one line.
         """
         if kind not in KINDS:
             raise ValueError(f"vocabulary: unknown {kind!r}; have {', '.join(KINDS)}")
         if size is not None and size < 1:
             raise ValueError(f"size: {size} must be at least 1")
-        counts = collections.Counter(token for line in lines for token in KINDS[kind][0](line))
+        counts = collections.Counter(
+            token for line in lines for token in KINDS[kind][0](normalised(line))
+        )
         merges = ()
         if kind == "bpe":
             merges, counts = _learn(counts, size or 8000)
@@ -78,7 +88,7 @@ class Vocabulary:
 
     def tokens(self, text: str) -> list[str]:
         """Of a text, known or not."""
-        tokens = KINDS[self.kind][0](text)
+        tokens = KINDS[self.kind][0](normalised(text))
         return (
             [piece for word in tokens for piece in self.pieces(word)]
             if self.kind == "bpe"
@@ -116,7 +126,7 @@ class Vocabulary:
 
     def pieces(self, word: str) -> list[str]:
         """The word's pieces: the pairs that were learned first are merged first."""
-        parts = [*word[:-1], word[-1] + END]
+        parts = [part for letter in _letters(word) for part in self._divided(letter)]
         while len(parts) > 1:
             pairs = itertools.pairwise(parts)
             rank, first = min(
@@ -126,6 +136,13 @@ class Vocabulary:
                 break
             parts[first : first + 2] = ["".join(parts[first : first + 2])]
         return parts
+
+    def _divided(self, letter: str) -> list[str]:
+        """The letter, or its characters where training never had them together."""
+        if letter in self.numbers:
+            return [letter]
+        *characters, last = letter.removesuffix(END)
+        return [*characters, last + END if letter.endswith(END) else last]
 
     def to_json(self) -> str:
         document = dict(kind=self.kind, symbols=self.symbols, merges=self.merges)
@@ -146,10 +163,22 @@ class Vocabulary:
             raise BadInput(f"the vocabulary is damaged ({type(error).__name__}: {error})") from None
 
 
+def normalised(text: str) -> str:
+    """The text in Unicode's form NFC, in which an accented letter is written in one way only."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _letters(word: str) -> list[str]:
+    """The letters of a word, each with its marks, the last one with END."""
+    letters = list(word) if word.isascii() else CLUSTER.findall(word)
+    letters[-1] += END
+    return letters
+
+
 def _learn(words: collections.Counter, merges: int):
     """The first so many merges, and how often each piece occurs after them. Counts of pairs are
     kept up to date."""
-    parts = {word: [*word[:-1], word[-1] + END] for word in words}
+    parts = {word: _letters(word) for word in words}
     counts, places = collections.Counter(), collections.defaultdict(set)
     for word, pieces in parts.items():
         for pair in itertools.pairwise(pieces):
@@ -190,10 +219,11 @@ def _learn(words: collections.Counter, merges: int):
         for piece in of_word:
             pieces[piece] += words[word]
     # known within a word and at its end, wherever training has them
-    characters = set(itertools.chain(*words))
+    letters = {letter.removesuffix(END) for word in words for letter in _letters(word)}
+    single = letters.union(*words)
     for piece in [
-        *characters,
-        *(character + END for character in characters),
+        *single,
+        *(letter + END for letter in single),
         *map("".join, learned),
     ]:
         pieces[piece] += 0
