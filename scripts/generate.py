@@ -75,7 +75,6 @@ def main(arguments: list[str]) -> int:
     prepare_jax()
     import jax
 
-    import architectures
     from train import layout, paths, trained
     from train.tasks import EOS
 
@@ -88,9 +87,8 @@ def main(arguments: list[str]) -> int:
             "of text"
         )
     vocabulary = run.vocabularies["tokens"]
-    model = architectures.build(
-        "language_model", outputs=len(vocabulary), symbols=len(vocabulary), **run.options
-    )
+    sizes = dict(outputs=len(vocabulary), symbols=len(vocabulary))
+    model = trained.network(run, flags.workdir, np.zeros([1, 1], np.int32), **sizes)
     if lacking := vocabulary.lacking([flags.prompt]):
         print(f"{parser.prog}: {lacking}", file=sys.stderr)
     prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)

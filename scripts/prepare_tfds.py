@@ -14,6 +14,7 @@ import sys
 import numpy as np
 
 from configs.base import nearest
+from train import documents
 from train.data import crops, files, prepared
 from train.data.files import DataError
 from train.errors import BadInput
@@ -74,13 +75,15 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
     so. The TFRecord files stay. Raises BadInput.
     """
     try:
-        info = json.loads((source / "dataset_info.json").read_text())
+        info = documents.read(source / "dataset_info.json")
         splits = {
             split["name"]: [int(length) for length in split["shardLengths"]]
             for split in info["splits"]
         }
         if info.get("fileFormat", "tfrecord") != "tfrecord":
             raise BadInput(f"{source} holds {info['fileFormat']}, not tfrecord")
+        if any(pathlib.Path(name).name != name for name in (info["name"], *splits)):
+            raise ValueError("the name of the set or of a split is a path")
         shards = [
             (split, i, len(lengths), length)
             for split, lengths in splits.items()

@@ -173,11 +173,16 @@ def read(folder: pathlib.Path) -> list[dict]:
             "TABLE.py elsewhere"
         )
     lines = list(reader)
-    if any(None in line or None in line.values() for line in lines):
+    try:
+        if any(None in line or None in line.values() for line in lines):
+            raise ValueError("a line is cut short or too long")
+        for line in lines:
+            int(line["seed"]), int(line["parameters"]), float(line["run_seconds"])
+            float(line["value"].removeprefix(">"))
+    except ValueError as error:
         raise BadInput(
-            f"{file}: has a line that is cut short or too long; mend it, or delete the file and "
-            "report anew"
-        )
+            f"{file}: is damaged ({error}); mend it, or delete the file and report again"
+        ) from None
     return lines
 
 

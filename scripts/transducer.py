@@ -15,7 +15,6 @@ class Transducer:
     one vocabulary."""
 
     def __init__(self, workdirs: list[str]):
-        import architectures
         from train import paths, trained
 
         runs = [
@@ -36,9 +35,12 @@ class Transducer:
                 f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json"
             )
         self.source, self.target = vocabularies["source"], vocabularies["target"]
-        self.model = architectures.build(
-            "seq2seq", outputs=len(self.target), symbols=len(self.source), **runs[0].options
+        sizes, one = (
+            dict(outputs=len(self.target), symbols=len(self.source)),
+            np.zeros([1, 1], np.int32),
         )
+        for workdir, run in zip(workdirs, runs, strict=True):
+            self.model = trained.network(run, workdir, dict(source=one, target=one), **sizes)
         # symbols of a source
         self.most = self.model.max_source if self.model.attention == "location" else sys.maxsize
         self.variables = tuple(variables for run in runs for variables in run.variables)

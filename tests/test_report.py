@@ -21,6 +21,7 @@ def result(seconds=1.0, finished="2026-01-01T00:00:00+00:00", values=(8.0, 9.0))
         metrics={"test/error": dict(per_seed=list(values))},
         seeds=[0, 1],
         steps=1200,
+        parameters=7,
         seconds=seconds,
         device=dict(kind="cpu", count=2, cores=2),
         data=dict(source="embedded", examples=dict(train=6000, test=1000), digest="a" * 64),

@@ -11,6 +11,8 @@ import re
 import sys
 import traceback
 
+from train import escapes
+
 
 class Ending(Exception):
     """Ends a command with its one line and its code."""
@@ -102,7 +104,7 @@ def exit_with(main, command: str):
         code = main(sys.argv[1:])
         sys.stdout.flush()  # here, where it is noticed that nobody reads it
     except Ending as ending:
-        line, code, together = " ".join(str(ending).split()), ending.code, ending.together
+        line, code, together = escapes.plain(ending), ending.code, ending.together
         print(f"{command}: {line}", file=sys.stderr)
     except BrokenPipeError:  # who read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import rich.console
 import rich.progress
 from etils import epath
 
+from train import documents
 from train.board import Board
 from train.errors import BadInput
 
@@ -40,7 +41,7 @@ def read(workdir: epath.Path) -> list[dict]:
     lines = file.read_bytes().split(b"\n") if file.exists() else [b""]
     for number, line in enumerate(lines[:-1], 1):
         try:
-            record = json.loads(line)
+            record = documents.parse(line)
             records.append(dict(record, step=int(record["step"]), split=str(record["split"])))
             metrics = {
                 key: value
@@ -52,7 +53,7 @@ def read(workdir: epath.Path) -> list[dict]:
                 for value in metrics.values()
             ):
                 raise ValueError("a metric is no list of numbers")
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise BadInput(
                 f"--workdir: line {number} of {file} is damaged; delete it, or use another "
                 "--workdir"

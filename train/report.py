@@ -14,7 +14,7 @@ import subprocess
 import numpy as np
 from etils import epath
 
-from train import log
+from train import documents, log
 from train.errors import BadInput
 
 RESULT, CURVES = "result.json", "curves.png"
@@ -115,8 +115,9 @@ def read(workdir: epath.Path) -> dict:
     where it is no result."""
     file = workdir / RESULT
     try:
-        document = json.loads(file.read_text())
-        show(workdir, document), origin(document), document["command"]  # what is read of it
+        document = documents.read(file)
+        show(workdir, document), origin(document)  # what is read of it
+        _check(document)
         return document
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
@@ -124,6 +125,24 @@ def read(workdir: epath.Path) -> dict:
             f"--workdir: {file} is damaged ({why}); delete it: training goes on from its last "
             "checkpoint"
         ) from None
+
+
+def _check(document: dict) -> None:
+    """Raises ValueError, KeyError or TypeError where a value is not of its kind."""
+    seeds, stopped = document["seeds"], document.get("stopped", document["seeds"])
+    whole = [
+        document["steps"],
+        document["parameters"],
+        *seeds,
+        *(s for s in stopped if s is not None),
+    ]
+    if not seeds or len(stopped) != len(seeds) or not all(type(n) is int and n >= 0 for n in whole):
+        raise ValueError("seeds, stopped, steps or parameters are not whole numbers")
+    texts = [document["command"], document["metric"], document["versions"]["python"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("command, metric or the version of Python is no text")
+    document["metrics"][document["metric"]]
+    datetime.datetime.fromisoformat(document["finished"])
 
 
 def show(workdir: epath.Path, document: dict) -> str:

@@ -3,6 +3,7 @@ differ."""
 
 import json
 
+from train import documents, escapes
 from train.errors import BadInput
 
 RESULT_FREE = (  # may change when a run is resumed
@@ -13,10 +14,7 @@ RESULT_FREE = (  # may change when a run is resumed
 
 def _read_json(path) -> dict:
     try:
-        document = json.loads(path.read_text())
-        if not isinstance(document, dict):
-            raise ValueError("no JSON object")
-        return document
+        return documents.read(path)
     except (OSError, ValueError) as error:
         raise BadInput(f"--workdir: {path} is damaged ({error}); use another --workdir") from None
 
@@ -60,6 +58,9 @@ def changed(workdir, config):
     before = start | base.flatten(_read_json(workdir / "config.json"))
     keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
     return now, {
-        key: f"{key} was {json.dumps(before.get(key))}, is {json.dumps(now.get(key))}"
-        for key in keys
+        key: f"{key} was {_shown(before.get(key))}, is {_shown(now.get(key))}" for key in keys
     }
+
+
+def _shown(value) -> str:
+    return escapes.shortened(json.dumps(value), 80)

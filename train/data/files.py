@@ -7,13 +7,13 @@ Reading never goes on the network and never imports TensorFlow; `python -m scrip
 import dataclasses
 import hashlib
 import io
-import json
 import os
 import pathlib
 import re
 
 import numpy as np
 
+from train import documents
 from train.errors import BadInput, reason
 from train.log import write_whole
 
@@ -232,7 +232,7 @@ def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path |
         # while TFDS prepares, it is called incomplete.*
         if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name):
             try:
-                contents = json.loads(info.read_text())
+                contents = documents.read(info)
                 if contents.get("fileFormat", "tfrecord") == file_format:
                     found[tuple(map(int, info.parent.name.split(".")))] = info.parent
             except (OSError, ValueError, AttributeError):

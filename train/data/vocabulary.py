@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import regex
 
+from train import documents
 from train.errors import BadInput
 from train.tasks import BOS, EOS, PAD, UNK
 
@@ -152,13 +153,14 @@ class Vocabulary:
     def from_json(cls, text: str) -> "Vocabulary":
         """Raises BadInput, one line, where the text is no vocabulary."""
         try:
-            document = json.loads(text)
+            document = documents.parse(text)
             kind, symbols = document["kind"], tuple(document["symbols"])
             if kind not in KINDS or symbols[:4] != SPECIAL or len(set(symbols)) < len(symbols):
                 raise ValueError("kind or symbols are not those of a vocabulary")
-            return cls(
-                kind, symbols, tuple((first, second) for first, second in document["merges"])
-            )
+            merges = tuple((first, second) for first, second in document["merges"])
+            if not all(isinstance(text, str) for text in itertools.chain(symbols, *merges)):
+                raise ValueError("symbols and merges must be text")
+            return cls(kind, symbols, merges)
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"the vocabulary is damaged ({type(error).__name__}: {error})") from None
 
