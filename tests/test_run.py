@@ -290,7 +290,7 @@ def test_a_platform_that_jax_knows_without_its_package_is_refused_too_by_who_ask
     ("text", "says"),
     [
         ("{}", "no 'seeds'"),
-        ("[]", "list indices"),
+        ("[]", "a list where an object must be"),
         ('{"seeds": 3}', "int"),
         ("{", "Expecting"),
         ("\xff", "utf-8"),
