@@ -288,6 +288,10 @@ CELLS = dict(
 )
 
 
+def has_forget_gate(name: str) -> bool:
+    return name.startswith("lstm") and name != "lstm_no_forget_gate"
+
+
 def make(
     name: str,
     hidden: int,
@@ -300,7 +304,7 @@ def make(
     """The cell `name` of CELLS; what is None is the cell's own. Raises ValueError, one line."""
     constructor = choose("cell", name, CELLS)
     options = dict(forget_bias=forget_bias, initialiser=initialiser, init_scale=init_scale)
-    if forget_bias is not None and (not name.startswith("lstm") or name == "lstm_no_forget_gate"):
+    if forget_bias is not None and not has_forget_gate(name):
         raise ValueError(f"forget_bias: cell={name!r} has no forget gate; have forget_bias=none")
     if initialiser is not None:
         choose("initialiser", initialiser, INITIALISERS)

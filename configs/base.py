@@ -15,6 +15,7 @@ import math
 from ml_collections import ConfigDict, config_dict
 
 import architectures
+from architectures import cells
 from configs import parameters, values
 from configs.nearest import nearest
 from train import data, layout, optim, tasks
@@ -154,6 +155,11 @@ NEEDS = {
     "data.aspect": "data.area",
     "data.q": "data.variant=c",
 }
+# a key that goes back to its default where the other is changed alone, to what it does not go with
+GOES_WITH = {
+    "model.forget_bias": ("model.cell", cells.has_forget_gate),
+    "model.init_scale": ("model.initialiser", cells.SCALED.__contains__),
+}
 CHOICES = {
     "dtype": ("float32", "bfloat16"),
     "optim.decay": optim.DECAYS,
@@ -209,6 +215,7 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
     keys that every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises
     BadInput, naming the key, also of one of NEEDS that would do nothing.
     """
+    before = {}
     for path in sorted(changes, key=lambda path: not path.endswith(".name")):
         value = changes[path]
         flat = flatten(config)
@@ -227,14 +234,21 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
             with config.unlocked():
                 config[parents[0]] = swapped
             continue
+        before[path] = flat[path]
         if isinstance(value, str):
             optional = value.lower() == "none" and path in _optional(config)
             value = values.read(path, value, parent.get_type(key), optional)
         values.assign(config, path, value)
     flat = flatten(config)
+    for path, (other, fits) in GOES_WITH.items():
+        if path in flat and path not in changes and other in changes and not fits(flat[other]):
+            kind, key = path.split(".")
+            config[kind][key] = section(kind, config[kind].name)[key]
     for path in changes.keys() & NEEDS.keys():
         needed, _, value = NEEDS[path].partition("=")
-        if needed not in flat:  # a key by that name of an entry of one's own
+        # what is as before has been said of the whole config; an entry of one's own may have a key
+        # by that name
+        if flat[path] == before[path] or needed not in flat:
             continue
         if flat[path] and (
             flat[needed] != value if value else flat[needed] in ("none", "", None, (), 0)

@@ -7,8 +7,10 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import sys
 import traceback
+from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
@@ -58,8 +60,9 @@ def find(text: str, flag: str = "--config", pattern: str = "configs/[a-z]*_*.py"
     there is."""
     path = next((p for p in (pathlib.Path(text), ROOT / text) if os.path.isfile(p)), None)
     if path is None:
-        have = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
-        raise BadInput(f"{flag}: no file {text!r}; {base.nearest(text, have)}")
+        there = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
+        near = base.nearest(text, there, "python -m scripts.canon list shows them")
+        raise BadInput(f"{flag}: no file {text!r}; {near}")
     if path.suffix != ".py":
         raise BadInput(f"{flag}: {text} is no Python file")
     return path
@@ -106,14 +109,22 @@ def _message(error: Exception) -> str:
     while isinstance(text, KeyError | AttributeError) and text.args:
         text = text.args[0]  # ml_collections wraps one in the other
     text = str(text)
-    unknown = re.search(r"""(?:[Kk]ey|attribute) ['"](\w+)['"]""", text)
+    unknown = re.search(r"""(?:[Kk]ey |attribute |^)['"](\w+)['"]""", text)
     if isinstance(error, KeyError | AttributeError) and unknown:
         guess = re.search(r'Did you mean "(\w+)"', text)
-        present = re.findall(r"'(\w+)': ", text) or base.flatten(base.get_config())
-        near = f"did you mean {guess[1]!r}?" if guess else base.nearest(unknown[1], set(present))
-        return f"unknown key {unknown[1]!r}; {near}"
+        present = {guess[1]} if guess else set(re.findall(r"'(\w+)': ", text))
+        return f"unknown key {unknown[1]!r}; {_near(unknown[1], present)}"
     line = " ".join(text.split())
     return line if isinstance(error, BadInput | TypeError) else f"{type(error).__name__}: {line}"
+
+
+def _near(key: str, present: set[str]) -> str:
+    """The nearest of the keys of a section, else of all keys; else those of the section."""
+    anywhere = base.flatten(base.get_config())
+    for words in (present, anywhere):
+        if words and (near := base.nearest(key, words)).startswith("did you mean"):
+            return near
+    return base.nearest(key, present or anywhere, base.SHOWN)
 
 
 def arguments(text: str, **defaults):
@@ -136,18 +147,21 @@ def arguments(text: str, **defaults):
     return given
 
 
-def from_command_line(arguments: list[str]) -> dict[str, str]:
+def from_command_line(arguments: list[str], flags: Iterable[str] = ()) -> dict[str, str]:
     """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}.
 
-    Of a key given twice the last counts. Raises BadInput.
+    flags: the command's other ones, to find what an unknown one is meant to be. Of a key given
+    twice the last counts. Raises BadInput.
     """
     changes, rest = {}, list(arguments)
     while rest:
         flag = rest.pop(0)
         if not flag.startswith("--config."):
-            raise BadInput(
-                f"unknown flag {flag!r}; have --config, --config.KEY=VALUE, --workdir, --eval_only"
+            of_keys = (f"--config.{key}" for key in base.flatten(base.get_config()))
+            near = base.nearest(
+                flag.partition("=")[0], [*flags, *of_keys], "--help lists the flags"
             )
+            raise BadInput(f"unknown flag {flag!r}; {near}")
         path, equals, value = flag.removeprefix("--config.").partition("=")
         if not equals:
             if not rest or rest[0].startswith("--"):
@@ -155,6 +169,12 @@ def from_command_line(arguments: list[str]) -> dict[str, str]:
             value = rest.pop(0)
         changes[path] = value
     return changes
+
+
+def as_flags(config: ConfigDict) -> str:
+    """The resolved config as flags of the command line, a key a line, quoted for a shell."""
+    flat = sorted(base.flatten(config).items())
+    return "\n".join(shlex.quote(f"--config.{key}={values.write(value)}") for key, value in flat)
 
 
 def as_json(config: ConfigDict) -> str:

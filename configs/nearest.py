@@ -2,10 +2,11 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 
 # where several sections have a key of that name, it is likely that of the first of these
 SECTIONS = ("data", "optim", "model", "schedule", "task", "eval", "log", "checkpoint")
-LINE = 1000  # characters of the longest list that is shown
+LINE = 600  # characters of the longest list that is shown
 
 
 def nearest(word: str, words, otherwise: str = "") -> str:
@@ -24,31 +25,40 @@ def nearest(word: str, words, otherwise: str = "") -> str:
 
 
 def _meant(word: str, words: list[str]) -> list[str]:
-    names = {}  # without the section or the folder -> all that end with it, likely ones first
+    *section, name = _parts(word)
+    here, anywhere = {}, {}  # the last part -> all words that end with it, likely ones first
     for w in sorted(words, key=_likely):
-        names.setdefault(_name(w), []).append(w)
-    name = _name(word)
-    if name == word and name in names:
-        return names[name][:3]
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.8)
-    if close:
-        return close
-    if name not in names:
+        *other, last = _parts(w)
+        anywhere.setdefault(last, []).append(w)
+        if other == section:
+            here[last] = [w]
+    if name in anywhere:
+        mistyped = [w for w in anywhere[name] if _close("".join(section[-1:]), _parts(w)[-2:-1])]
+        return (mistyped or anywhere[name])[:3]
+    for names in (here, anywhere):
         begun = [n for n in names if _begins(n, name) or _begins(name, n)]
-        close = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
-        name = close[0] if close else min(begun, key=len, default=None)
-    return names.get(name, [])[:3]
+        if close := _close(name, names) or min(begun, key=len, default=None):
+            return names[close][:3]
+    return []
 
 
-def _name(word: str) -> str:
-    """optim.lr -> lr, configs/copy_memory.py -> copy_memory."""
-    return re.split("[./]", word.removesuffix(".py"))[-1]
+def _close(word: str, words: Iterable[str]) -> str | None:
+    cutoff = 0.8 if len(word) > 2 else 0.66  # TT for T
+    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=cutoff)), None)
 
 
 def _begins(word: str, longer: str) -> bool:
     return longer.startswith(word) and 2 * len(word) >= len(longer)
 
 
+def _parts(word: str) -> list[str]:
+    """optim.lr, configs/copy_memory.py, --workdir -> [optim, lr], [configs, copy_memory],
+    [workdir]."""
+    return re.split("[./]", word.lstrip("-").removesuffix(".py"))
+
+
 def _likely(word: str) -> int:
-    section = word.split(".")[0]
+    section = "".join(_parts(word)[-2:-1])
+    if section in ("", "config"):
+        return -1
     return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS)

@@ -91,3 +91,10 @@ def read(path: str, text: str, kind: type, optional: bool = False):
         return kind(text)
     except (KeyError, ValueError):
         raise BadInput(f"{path}: {text!r} must be {in_words(kind.__name__)}") from None
+
+
+def write(value) -> str:
+    """A value as the text that `read` takes for it."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from configs.base import nearest
+from configs.nearest import nearest
 from train import documents
 from train.data import crops, files, prepared
 from train.data.files import DataError
@@ -31,7 +31,8 @@ def known(name: str, ours: list[str]) -> None:
 
     sets = tfds.list_builders(with_community_datasets=False)
     if name.split("/")[0] not in sets:
-        raise BadInput(f"TFDS has no {name!r}; {nearest(name, [*sets, *ours])}")
+        catalog = "its sets: https://www.tensorflow.org/datasets/catalog/overview"
+        raise BadInput(f"TFDS has no {name!r}; {nearest(name, [*sets, *ours], catalog)}")
 
 
 def prepare(name: str, manual_dir: str | None = None) -> pathlib.Path:

@@ -1,4 +1,5 @@
-"""python -m train --config=FILE[:ARGUMENT] [--workdir=DIR] [--config.KEY=VALUE ...] [--eval_only]"""
+"""python -m train --config=FILE[:ARGUMENT] [--workdir=DIR] [--config.KEY=VALUE ...] [--eval_only]
+[--print_config]"""
 
 import time
 
@@ -56,6 +57,9 @@ def main(arguments: list[str], started: float | None = None) -> int:
     parser.add_argument(
         "--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing"
     )
+    parser.add_argument(
+        "--print_config", action="store_true", help="print every key with its value, train nothing"
+    )
     host_flags.add(parser)
     flags, rest = parser.parse_known_args(arguments)
     prepare_jax()
@@ -64,7 +68,12 @@ def main(arguments: list[str], started: float | None = None) -> int:
     from train import experiment as experiments
     from train import paths, report, resumption
 
-    name, config = configs.load(flags.config, configs.from_command_line(rest))
+    changes = configs.from_command_line(rest, (f"--{flag}" for flag in vars(flags)))
+    name, config = configs.load(flags.config, changes)
+    if flags.print_config:
+        if hosts.first():
+            print(configs.as_flags(config))
+        return 0
     experiment = experiments.build(config)
     workdir = paths.path_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
     resumption.same_config(workdir, config, eval_only=flags.eval_only)
