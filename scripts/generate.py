@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
 
     layout.available_devices()
 
-    run = trained.load(paths.path_of(flags.workdir), lambda text: print(text, file=sys.stderr))
+    run = trained.load(paths.run_of(flags.workdir), lambda text: print(text, file=sys.stderr))
     if run.model != "language_model" or "tokens" not in run.vocabularies:
         raise BadInput(
             f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model "

@@ -4,10 +4,10 @@ python -m scripts.length_figure OUT.png LABEL=FILE.csv [LABEL=FILE.csv ...]
 """
 
 import csv
-import pathlib
 
 import numpy as np
 
+from train import paths
 from train.errors import BadInput, Parser, exit_with, writing_in
 
 LEAST = 50  # sources to a point: longer lengths are pooled until there are so many
@@ -17,6 +17,7 @@ COLUMNS = ("length", "sources", "edits", "tokens")
 def points(path: str) -> tuple[list[float], list[float], list[float]]:
     """(mean length, token error in percent, its standard error over sources as if each token were
     independent)."""
+    path = paths.file_of(path, "FILE.csv")
     try:
         with open(path) as file:
             rows = [{key: int(row[key]) for key in COLUMNS} for row in csv.DictReader(file)]
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("out", metavar="OUT.png")
     parser.add_argument("tables", nargs="+", metavar="LABEL=FILE.csv")
     flags = parser.parse_args(arguments)
-    out = pathlib.Path(flags.out)
+    out = paths.file_of(flags.out, "OUT.png")
     if out.suffix != ".png" or not out.parent.is_dir() or out.is_dir():
         raise BadInput(f"{out}: must be a .png in a folder that is there")
     tables = [table.partition("=") for table in flags.tables]

@@ -20,6 +20,7 @@ import tempfile
 import numpy as np
 
 from scripts import prepare_text, prepare_tfds
+from train import paths
 from train.data import files, texts, tfds_text
 from train.errors import BadInput, Parser, exit_with
 
@@ -103,14 +104,14 @@ def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
     Reading has verified names, dtypes, shapes, labels and the zip file's checksums; the digest
     verifies every example.
     """
-    paths = dict(tfds=files.tfds_version(name), files=files.folder() / f"{name}.npz")
-    sought = dict(tfds=f"{files.tfds_folder() / name} (array_record)", files=str(paths["files"]))
+    where = dict(tfds=files.tfds_version(name), files=files.folder() / f"{name}.npz")
+    sought = dict(tfds=f"{files.tfds_folder() / name} (array_record)", files=str(where["files"]))
     sources = [source for source in sources if source in files.SETS[name].sources]
-    there = [source for source in sources if paths[source] and paths[source].exists()]
+    there = [source for source in sources if where[source] and where[source].exists()]
     if not there:
-        where = " and ".join(sought[source] for source in sources)
+        looked = " and ".join(sought[source] for source in sources)
         raise BadInput(
-            f"{name} is not prepared (looked for {where}); run python -m scripts.prepare_data "
+            f"{name} is not prepared (looked for {looked}); run python -m scripts.prepare_data "
             f"{name}"
         )
     _, origin = files.load(name, there[0])
@@ -187,10 +188,11 @@ def main(arguments: list[str]) -> None:
         if flags.origin == "debian":
             raise BadInput(f"Debian has no {flags.name}; use --origin=tfds")
         if flags.tfrecord:
-            source = pathlib.Path(flags.tfrecord).absolute()
+            source = paths.file_of(flags.tfrecord, "--tfrecord")
             prepare_tfds.convert(source, files.tfds_folder() / flags.name / source.name)
         elif not flags.check:
-            prepare_tfds.prepare(flags.name, flags.manual_dir)
+            manual = flags.manual_dir and str(paths.file_of(flags.manual_dir, "--manual_dir"))
+            prepare_tfds.prepare(flags.name, manual)
         print(prepare_tfds.check(flags.name))
     elif flags.manual_dir or flags.tfrecord:
         raise BadInput(f"--manual_dir and --tfrecord: not of {flags.name}")

@@ -28,7 +28,7 @@ COLUMNS = (
 
 def row(run: str) -> dict[str, str]:
     """The line of a run in results.csv. Raises BadInput if it has no result."""
-    workdir = paths.path_of(run, "RUN")
+    workdir = paths.run_of(run, "RUN")
     if not (workdir / RESULT).exists():
         raise BadInput(
             f"{run}: has no {RESULT}; name a run that is trained to its end, or tables alone"

@@ -22,7 +22,7 @@ def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path
     """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of
     runs/PAPER/TABLE."""
     return (
-        paths.path_of(f"runs/{path.parent.name}/{path.stem}" if parent is None else parent) / scale
+        paths.run_of(f"runs/{path.parent.name}/{path.stem}" if parent is None else parent) / scale
     )
 
 

@@ -17,11 +17,9 @@ of network and vocabulary)."""
 import csv
 import io
 import math
-import pathlib
 import sys
 
 import numpy as np
-from etils import epath
 
 from scripts.transducer import Transducer
 from train import paths
@@ -145,7 +143,7 @@ def _texts(flags) -> list[str]:
     if not flags.file and sys.stdin is None:
         raise BadInput("standard input is closed; give a TEXT or --file=FILE")
     try:
-        contents = pathlib.Path(flags.file).read_bytes() if flags.file else sys.stdin.buffer.read()
+        contents = flags.file.read_bytes() if flags.file else sys.stdin.buffer.read()
     except OSError as error:
         raise BadInput(f"{where} cannot be read ({error.strerror})") from None
     return text_lines.decode(contents, where)
@@ -207,7 +205,7 @@ def main(arguments: list[str]) -> int:
     from train import layout
 
     layout.available_devices()
-    transducer = Transducer(flags.workdir.split(","))
+    transducer = Transducer(paths.runs_of(flags.workdir))
     if flags.evaluate:
         summary, table = evaluate(
             transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against
@@ -219,7 +217,7 @@ def main(arguments: list[str]) -> int:
             writer.writeheader()
             writer.writerows(table)
             with writing_in(flags.errors, after=""):
-                write_whole(epath.Path(flags.errors), text.getvalue())
+                write_whole(flags.errors, text.getvalue())
         return 0
     texts = _texts(flags)
     full = {number: text.strip() for number, text in enumerate(texts) if text.strip()}
@@ -249,7 +247,7 @@ def main(arguments: list[str]) -> int:
     if flags.alignment:
         png = draw(*transducer.alignment(sources[0], found[0][0][0]))
         with writing_in(flags.alignment, after=""):
-            write_whole(epath.Path(flags.alignment), png)
+            write_whole(flags.alignment, png)
     return 0
 
 
@@ -294,11 +292,14 @@ def _check(flags) -> None:
         if flag not in given:
             continue
         file = paths.path_of(given[flag], f"--{flag}")
+        setattr(flags, flag, file)
         if not file.parent.is_dir() or file.is_dir():
             raise BadInput(
                 f"--{flag}: "
                 f"{f'{file} is a folder' if file.is_dir() else f'there is no folder {file.parent}'}"
             )
+    if "file" in given:
+        flags.file = paths.file_of(flags.file, "--file")
     if not given.get("alignment", ".png").lower().endswith(".png"):
         raise BadInput(f"--alignment: {flags.alignment} is drawn as a PNG; name a .png")
 

@@ -18,7 +18,7 @@ class Transducer:
         from train import paths, trained
 
         runs = [
-            trained.load(paths.path_of(w), lambda text: print(text, file=sys.stderr))
+            trained.load(paths.run_of(w), lambda text: print(text, file=sys.stderr))
             for w in workdirs
         ]
         for workdir, run in zip(workdirs, runs, strict=True):

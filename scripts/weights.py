@@ -115,6 +115,7 @@ def main(arguments: list[str]) -> int:
     if flags.output is None:
         raise BadInput("SOURCE, IN and OUT are needed")
     folder = paths.path_of(flags.input, "IN")
+    flags.input, flags.output = str(folder), str(paths.file_of(flags.output, "OUT"))
     run = flags.reverse and folder.is_dir()
     if flags.seed is not None and not run:
         raise BadInput("--seed: only a run's workdir, with --reverse, has seeds")
@@ -127,7 +128,7 @@ def main(arguments: list[str]) -> int:
             arrays = flatten_dict(variables, sep="/")
         else:
             if run:
-                variables = from_run(flags.source, folder, flags.seed or 0)
+                variables = from_run(flags.source, paths.run_of(flags.input, "IN"), flags.seed or 0)
             else:
                 variables = unflatten_dict(weight_files.read(our_file(flags.input)), sep="/")
             arrays = convert.save(flags.source, variables)

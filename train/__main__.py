@@ -15,6 +15,7 @@ import functools  # noqa: E402
 import os  # noqa: E402
 import shlex  # noqa: E402
 
+from train import paths  # noqa: E402
 from train.errors import BadInput, Parser, exit_with, writing_in  # noqa: E402
 
 
@@ -33,8 +34,13 @@ def prepare_jax() -> None:
         os.environ["XLA_FLAGS"] = (
             f"{flags} --xla_force_host_platform_device_count={devices}".strip()
         )
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "canon", "xla"))
+    compiled = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if compiled and "://" not in compiled:  # JAX writes to buckets too
+        compiled = paths.file_of(compiled, "JAX_COMPILATION_CACHE_DIR")
+    elif compiled is None and (cache := paths.cache()):  # without a home folder there is none
+        compiled = cache / "xla"
+    if compiled:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
@@ -66,7 +72,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
     hosts.initialise(flags, parser.prog)
     from configs import load as configs
     from train import experiment as experiments
-    from train import paths, report, resumption
+    from train import report, resumption
 
     changes = configs.from_command_line(rest, (f"--{flag}" for flag in vars(flags)))
     name, config = configs.load(flags.config, changes)
@@ -75,7 +81,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
             print(configs.as_flags(config))
         return 0
     experiment = experiments.build(config)
-    workdir = paths.path_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
+    workdir = paths.run_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
     resumption.same_config(workdir, config, eval_only=flags.eval_only)
     done = (workdir / report.RESULT).exists() and not flags.eval_only
     if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it

@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from train import documents
+from train import documents, paths
 from train.errors import BadInput, reason
 from train.log import write_whole
 
@@ -92,14 +92,11 @@ class Origin:
 
 def folder() -> pathlib.Path:
     """Where prepared files lie: $CANON_DATA, or canon/data in the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("CANON_DATA") or pathlib.Path(cache) / "canon" / "data")
+    return paths.folder("CANON_DATA", paths.cache(), "data")
 
 
 def tfds_folder() -> pathlib.Path:
-    return pathlib.Path(
-        os.environ.get("TFDS_DATA_DIR") or pathlib.Path.home() / "tensorflow_datasets"
-    )
+    return paths.folder("TFDS_DATA_DIR", paths.home(), "tensorflow_datasets")
 
 
 def load(name: str, source: str = "auto") -> tuple[dict[str, np.ndarray], Origin]:
