@@ -137,19 +137,10 @@ def test_grey_and_four_colour_photographs_become_rgb(how):
 
 
 @pytest.mark.parametrize("how", DECODERS)
-def test_a_cameras_note_on_orientation_is_not_followed(how):
-    exif = PIL.Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
-    assert np.array_equal(
-        cut(jpeg(IMAGE, exif=exif), lambda *_: (0, 0, 40, 40), 40, how), PIXELS[:40, :40]
-    )
-
-
-@pytest.mark.parametrize("how", DECODERS)
 @pytest.mark.parametrize("cut_at", [0, 2, 0.3, 0.9, 0.999])
 def test_a_truncated_photograph_is_never_passed_over(how, cut_at):
     end = cut_at if cut_at >= 2 else int(len(JPEG) * cut_at)
-    with pytest.raises((ValueError, OSError)):
+    with pytest.raises(ValueError):
         cut(JPEG[:end], crops.central_square, 8, how)
 
 

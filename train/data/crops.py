@@ -2,19 +2,27 @@
 images have one size.
 
 A rectangle of whole pixels is drawn first; only it is rescaled. OpenCV where it is installed (extra
-`images`), else Pillow: both decode to the same pixels, but rescale differently, by about a grey
-level.
+`images`), else Pillow: both decode to the same pixels and refuse the same files, but rescale
+differently, by about a grey level.
 """
 
 import functools
 import importlib.util
 import io
+import re
 
 import numpy as np
 
 from train.data.augment import TRIES
+from train.errors import reason
 
 DECODERS = ("auto", "cv2", "pillow")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")  # of Pillow: 8 bits a channel or fewer
+ORIENTATION = 0x0112  # EXIF's tag
+# what follows the header of a JPEG that is whole: no marker but those of restarts, and the end.
+# OpenCV fills what is missing from others with grey and says nothing
+ONE_SCAN = re.compile(rb"[^\xff]*(?:\xff[\x00\xd0-\xd7][^\xff]*)*\xff\xd9")
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
@@ -32,8 +40,11 @@ def decoder(name: str) -> str:
 
 @functools.cache
 def set_up(how: str) -> None:
-    """Once a process: OpenCV has no threads of its own beside the reader's, and says nothing of
-    damaged files; we do."""
+    """Once a process, before there are threads, which would import the decoders side by side:
+    OpenCV has no threads of its own beside the reader's, and says nothing of damaged files; we
+    do."""
+    import PIL.Image  # noqa: F401
+
     if how == "cv2":
         import cv2
 
@@ -82,43 +93,76 @@ def central_square(height: int, width: int) -> Box:
     return (height - size) // 2, (width - size) // 2, size, size
 
 
-def decode_with_pillow(jpeg: bytes):
-    """The image in RGB, as Pillow holds it. Raises its errors, of which a truncated file is one."""
+def decode(encoded: bytes, how: str) -> np.ndarray:
+    """The image in RGB, uint8 [H, W, 3], turned as a camera's note (EXIF) says. Of 16 bits a
+    channel these are the upper 8; transparency is left out; of an animation it is the first image.
+
+    how: "cv2" or "pillow". Pillow reads the header, and decodes all but ordinary JPEGs, which are
+    of one scan, in grey or three colours, and whole; of these both make the same pixels, as both
+    are libjpeg-turbo. Raises ValueError, one line, for what is
+    damaged, ends too soon, is of another format or depth, or has more pixels than Pillow takes for
+    no attack, 178,956,970: before it is decoded.
+    """
     import PIL.Image
 
-    return PIL.Image.open(io.BytesIO(jpeg)).convert("RGB")
+    file = io.BytesIO(encoded)
+    try:
+        with PIL.Image.open(file, formats=FORMATS) as image:
+            plain = image.format == "JPEG" and image.mode in ("L", "RGB")
+            plain = how == "cv2" and plain and ONE_SCAN.fullmatch(encoded, file.tell())
+            pixels = _with_opencv(encoded) if plain else None
+            pixels = _with_pillow(image) if pixels is None else pixels
+            return _upright(pixels, image.getexif().get(ORIENTATION, 1))
+    except PIL.UnidentifiedImageError:
+        raise ValueError(f"it is not a sound {', '.join(FORMATS)}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the parts of Pillow raise
+        raise ValueError(reason(error)) from None
 
 
-def cut(jpeg: bytes, box, into: np.ndarray, how: str) -> None:
+def _with_opencv(jpeg: bytes) -> np.ndarray | None:
+    import cv2
+
+    how = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), how)
+
+
+def _with_pillow(image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.mode not in MODES:
+        raise ValueError(f"its pixels are of Pillow's mode {image.mode}, not of 8 or 16 bits")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """orientation: of EXIF, 1 to 8; what is none of these is 1."""
+    if orientation not in range(2, 9):
+        return image
+    if orientation > 4:
+        image = image.swapaxes(0, 1)
+    down, right = ((1, 1), (1, -1), (-1, -1), (-1, 1))[(orientation - 1) % 4]
+    return np.ascontiguousarray(image[::down, ::right])
+
+
+def cut(encoded: bytes, box, into: np.ndarray, how: str) -> None:
     """Writes into uint8 [side, side, 3] what box(height, width) of the image becomes, antialiased
-    where that makes it smaller.
-
-    Grey and CMYK images become RGB, and a camera's note on orientation is not followed. how: "cv2"
-    or "pillow".
-    Raises ValueError or OSError for an image that is damaged or ends too soon.
-    """
-    side = len(into)
+    where that makes it smaller. how: "cv2" or "pillow". Raises ValueError as `decode` does."""
+    side, image = len(into), decode(encoded, how)
+    top, left, height, width = box(*image.shape[:2])
     if how == "pillow":
-        image = decode_with_pillow(jpeg)
-        top, left, height, width = box(image.height, image.width)
+        import PIL.Image
+
         where = (left, top, left + width, top + height)
         # 2: bilinear, as wide as a source pixel or more
-        into[:] = image.resize((side, side), resample=2, box=where)
+        into[:] = PIL.Image.fromarray(image).resize((side, side), resample=2, box=where)
         return
     import cv2
 
-    encoded = np.frombuffer(jpeg, np.uint8)
-    image = (
-        cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-        if jpeg
-        else None
-    )
-    if image is None:
-        raise ValueError("it is no image")
-    # OpenCV fills the rest of a truncated file with grey and says nothing
-    if not jpeg.endswith(b"\xff\xd9"):
-        decode_with_pillow(jpeg)
-    top, left, height, width = box(*image.shape[:2])
     part = image[top : top + height, left : left + width]
     how = cv2.INTER_AREA if min(height, width) > side else cv2.INTER_LINEAR
     cv2.resize(part, (side, side), dst=into, interpolation=how)

@@ -247,13 +247,14 @@ def _decode(directory: pathlib.Path, name: str) -> dict[str, np.ndarray]:
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import hashing
 
+    encoded = dict(image=tfds.decode.SkipDecoding())  # by TFDS, whose decoders differ
     arrays = {key: [] for key in SETS[name].arrays}
     try:
         builder = tfds.builder_from_directory(str(directory))
         if not builder.is_prepared():
             raise FileNotFoundError("TFDS says it is not prepared")
         for split in SPLITS:
-            records = builder.as_data_source(split)
+            records = builder.as_data_source(split, decoders=encoded)
             # record -> position
             order = sorted(range(len(records)), key=hashing.Hasher(split).hash_key)
             for part in ("image", "label"):
@@ -262,11 +263,26 @@ def _decode(directory: pathlib.Path, name: str) -> dict[str, np.ndarray]:
             for start in range(0, len(records), 1000):
                 indices = range(start, min(start + 1000, len(records)))
                 for i, example in zip(indices, records.__getitems__(indices), strict=True):
-                    for part in ("image", "label"):
-                        array = arrays[f"{split}_{part}"]
-                        array[order[i]] = np.reshape(example[part], array.shape[1:])
-    except Exception as error:  # TFDS, array_record and PIL raise their own types
+                    images, labels = arrays[f"{split}_image"], arrays[f"{split}_label"]
+                    labels[order[i]] = example["label"]
+                    try:
+                        images[order[i]] = _pixels(example["image"], images.shape[1:])
+                    except ValueError as error:
+                        raise ValueError(f"record {i} of {split}: {error}") from None
+    except Exception as error:  # TFDS and array_record raise their own types
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         remedy = f"delete it and run python -m scripts.prepare_data {name} --origin=tfds"
         raise DataError(f"{directory} cannot be read ({reason}); {remedy}") from None
     return arrays
+
+
+def _pixels(encoded: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """The image, uint8 of this shape, [H, W] or [H, W, C]. Raises ValueError, one line."""
+    from train.data import crops
+
+    pixels = crops.decode(encoded, "pillow")
+    if shape[2:] != (3,) and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    if pixels.shape[:2] != shape[:2] or pixels.size != np.prod(shape):
+        raise ValueError(f"is {list(pixels.shape)}, must be {list(shape)}")
+    return pixels.reshape(shape)

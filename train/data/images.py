@@ -65,7 +65,9 @@ def image_set(
         averaged (task "classify"), those of one kind and size first.
     Raises ValueError, one line.
     """
-    height, width, *channels = files.SETS[name].arrays["train_image"][1]
+    dtype, (height, width, *channels) = files.SETS[name].arrays["train_image"]
+    if dtype != "uint8":
+        raise ValueError(f"name: {name} has images of {dtype}; scales are of uint8, 0 to 255")
     check(
         min(height, width),
         pad=pad,
@@ -156,11 +158,11 @@ def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 def standardised(image: np.ndarray) -> tuple[float, float]:
     """What 0 and 255 become when the pixels of `image` (uint8) get mean 0 and standard deviation
-    1."""
+    1; those of an image that is the same everywhere become 0, and 255 levels from it are 1."""
     counts = np.bincount(image.reshape(-1), minlength=256) / image.size
     levels = np.arange(256)
     mean = float(counts @ levels)
-    deviation = float(np.sqrt(counts @ (levels - mean) ** 2))
+    deviation = float(np.sqrt(counts @ (levels - mean) ** 2)) or 255.0
     return -mean / deviation, (255 - mean) / deviation
 
 

@@ -68,11 +68,8 @@ class Photographs:
             )
             try:
                 crops.cut(example["image"], box, image[n], self.decoder)
-            # SyntaxError: Pillow's, of a broken PNG
-            except (ValueError, OSError, SyntaxError) as error:
-                raise self._refused(
-                    index[n], example, f"cannot be decoded ({' '.join(str(error).split())[:100]})"
-                ) from None
+            except ValueError as error:
+                raise self._refused(index[n], example, f"cannot be decoded ({error})") from None
         return dict(image=image, label=label)
 
     def _drawn(self, position: int, height: int, width: int) -> crops.Box:
@@ -84,7 +81,7 @@ class Photographs:
         return crops.draw_rectangle(rng, height, width, self.area, self.aspect)
 
     def _refused(self, index: int, example: dict, what: str) -> DataError:
-        name = example.get("file_name", b"").decode()
+        name = example.get("file_name", b"").decode(errors="replace")
         of = self.records
         remedy = f"python -m scripts.prepare_data {of.name} --check looks for more"
         return DataError(
@@ -148,7 +145,7 @@ def image_stream(
         eval_scales=eval_scales,
     )  # fmt: skip
     how = crops.decoder(decoder)
-    crops.set_up(how)  # before the threads, which would import it side by side
+    crops.set_up(how)
     folder = prepared.directory(name)
     counts, classes, digest = _contents(name, folder)
     subtracted, divisor = (x.astype(np.float32) for x in SCALES[scale])
