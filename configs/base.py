@@ -193,7 +193,7 @@ def _optional(config: ConfigDict) -> set[str]:
 
 def defaults(config: ConfigDict) -> ConfigDict:
     """What a config starts with whose sections have the names of this one's."""
-    return override(get_config(), {f"{kind}.name": config[kind].name for kind in TABLES})
+    return override(get_config(), {f"{kind}.name": config[kind]["name"] for kind in TABLES})
 
 
 def flatten(config: ConfigDict | dict) -> dict[str, object]:

@@ -22,7 +22,7 @@ from configs import base, load
 from configs.table import Table, folder_of
 from scripts import table_runs
 from train import __main__ as command
-from train import experiment, log, report
+from train import experiment, log, report, run_notes
 from train.errors import BadInput, NonFinite, Parser, exit_with
 
 MOST_SEEDS = 10_000  # of a row: all train in one program
@@ -203,8 +203,8 @@ def check(path: pathlib.Path, table: Table, name: str, config) -> None:
 def hand_over(before: epath.Path, where: epath.Path) -> None:
     """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of
     the finished run `before`."""
-    # written when a run begins; a copy that was cut short is made again
-    if (where / "config.json").exists():
+    # written last here, and when a run begins; a copy that was cut short is made again
+    if (where / run_notes.FILE).exists() or (where / "config.json").exists():
         return
     folders = (
         [folder.name for folder in (before / "checkpoints").iterdir()]
@@ -219,6 +219,7 @@ def hand_over(before: epath.Path, where: epath.Path) -> None:
         )
     copy(before / "checkpoints" / str(newest), where / "checkpoints" / str(newest))
     log.write_whole(where / log.FILE, (before / log.FILE).read_bytes())
+    run_notes.write(where, handed_over=newest)
 
 
 def copy(folder: epath.Path, to: epath.Path) -> None:

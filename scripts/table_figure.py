@@ -12,8 +12,13 @@ from matplotlib import ticker
 from configs import statistics
 from configs.table import AtLeast, Steps, Table
 from scripts import elman_figure
-from train import log
+from train import report
 from train.errors import BadInput
+
+
+def _records(run: pathlib.Path) -> list[dict]:
+    """Of a run that is done."""
+    return report.records_of(epath.Path(run), report.read(epath.Path(run)))
 
 
 def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
@@ -23,9 +28,7 @@ def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
     figure = matplotlib.figure.Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
     for name, run in runs.items():
-        last = {
-            r["split"]: r["token_error"] for r in log.read(epath.Path(run)) if "token_error" in r
-        }
+        last = {r["split"]: r["token_error"] for r in _records(run) if "token_error" in r}
         parts = {
             tuple(map(int, re.findall(r"\d+", split))): of
             for split, of in last.items()
@@ -82,7 +85,7 @@ def draw(
     # of the curves: the latter is the highest of what the medians nearly always are
     lowest, usual = np.inf, 0.0
     for k, name in enumerate(names):
-        log_of_it = log.read(epath.Path(runs[name])) if name in runs else []
+        log_of_it = _records(runs[name]) if name in runs else []
         of = split if split in {r["split"] for r in log_of_it} else "validation"  # ImageNet's
         records = [r for r in log_of_it if r["split"] == of and metric in r]
         # where ensembles were judged at the end, not seeds

@@ -34,12 +34,13 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
     trained = [result["steps"] if step is None else step for step in stopped]
     if isinstance(measure, Stopped):
         return _in_examples(measure, seeds, stopped, trained)
-    found = _curve(run, measure if isinstance(measure, str) else measure.metric)
+    records = report.records_of(epath.Path(run), result)
+    found = _curve(run, records, measure if isinstance(measure, str) else measure.metric)
     judged = len(found[max(found)])  # seeds, or ensembles where the last evaluation is of these
     found = {step: of for step, of in sorted(found.items()) if len(of) == judged}
     seeds = seeds[:judged]
     if isinstance(measure, AtBest):
-        by = _curve(run, measure.by)
+        by = _curve(run, records, measure.by)
         common = sorted(found.keys() & by.keys())
         if not common or by == found:
             raise BadInput(
@@ -74,7 +75,7 @@ def _in_examples(
     }
 
 
-def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
+def _curve(run: pathlib.Path, records: list[dict], name: str) -> dict[int, list[float]]:
     """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the
     record before.
 
@@ -82,7 +83,6 @@ def _curve(run: pathlib.Path, name: str) -> dict[int, list[float]]:
     ImageNet does.
     """
     split, _, metric = name.partition("/")
-    records = log.read(epath.Path(run))
     if split == "test" and split not in {r["split"] for r in records}:
         split = "validation"
     curve = {r["step"]: r[metric] for r in records if r["split"] == split and metric in r}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -84,7 +83,7 @@ def test_a_row_that_goes_on_from_another_evaluates_its_last_checkpoint_or_trains
     assert last["longer"]["step"] == 60 and last["longer"]["mse"] != last["base"]["mse"]
     # the weights after 60 steps of the first row, then 20 steps of the last one's data
     alone = tmp_path / "alone"
-    shutil.copytree(runs / "base" / "checkpoints", alone / "checkpoints")
+    sweep.hand_over(runs / "base", epath.Path(alone))
     arguments = [f"--config={tiny}:small/further", f"--workdir={alone}", "--config.seeds=0,1,2"]
     assert command.main(arguments) == 0
     assert last["further"]["step"] == 80 and log.read(alone)[-1]["mse"] == last["further"]["mse"]
@@ -114,12 +113,15 @@ def test_a_row_is_handed_the_last_checkpoint_of_another_until_its_run_has_begun(
     ):
         sweep.hand_over(runs / "more" / "more", runs / "another")
     array.write_text("cut")  # as by a kill
+    (row / "run.json").unlink()
     sweep.hand_over(before, row)
     assert array.read_text() == "100"
-    (row / "config.json").write_text("{}")
-    array.write_text("trained on")
-    sweep.hand_over(before, row)
-    assert array.read_text() == "trained on"
+    for begun in ("run.json", "config.json"):
+        (row / "run.json").unlink(missing_ok=True)
+        (row / begun).write_text("{}")
+        array.write_text("trained on")
+        sweep.hand_over(before, row)
+        assert array.read_text() == "trained on"
 
 
 def test_a_sweep_runs_the_other_rows_of_one_that_is_not_finite_and_then_ends_with_3(tiny, tmp_path):

@@ -72,7 +72,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
     hosts.initialise(flags, parser.prog)
     from configs import load as configs
     from train import experiment as experiments
-    from train import report, resumption
+    from train import history, report, resumption, run_notes
 
     changes = configs.from_command_line(rest, (f"--{flag}" for flag in vars(flags)))
     name, config = configs.load(flags.config, changes)
@@ -82,23 +82,30 @@ def main(arguments: list[str], started: float | None = None) -> int:
         return 0
     experiment = experiments.build(config)
     workdir = paths.run_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
-    resumption.same_config(workdir, config, eval_only=flags.eval_only)
+    resumption.same_config(workdir, config, eval_only=flags.eval_only, experiment=experiment)
     done = (workdir / report.RESULT).exists() and not flags.eval_only
+    done = done and not resumption.longer(workdir, config, experiment)
     if hosts.share(f"{done}")[0] == "True":  # as process 0 sees it
         if hosts.first():
             print(f"{workdir} is done:")
             print(report.show(workdir, report.read(workdir)))
             judged = [
                 says
-                for key, says in resumption.changed(workdir, config)[1].items()
+                for key, says in resumption.differing(workdir, config).items()
                 if key.startswith("eval.")
             ]
             if judged:
                 print(f"judged as it was then ({'; '.join(judged)}); --eval_only judges anew")
         return 0
     hosts.compare(functools.partial(_facts, experiment, config))
+    identity = resumption.Identity(
+        configs.as_json(config),
+        _data_digest(experiment),
+        history.now(experiment.steps),
+        run_notes.handed_over(workdir),
+    )
     if flags.eval_only:
-        return _evaluate(experiment, workdir)
+        return _evaluate(experiment, identity, workdir)
     command = shlex.join(
         [
             "python",
@@ -108,30 +115,21 @@ def main(arguments: list[str], started: float | None = None) -> int:
             *rest,
         ]
     )
-    return _train(experiment, name, command, config, workdir, started)
+    return _train(experiment, name, command, identity, workdir, started)
 
 
 def _data_digest(experiment) -> str:
     return str(experiment.dataset.metadata.get("digest", "generated"))
 
 
-def _train(experiment, name, command, config, workdir, started) -> int:
-    from configs import load as configs
+def _train(experiment, name, command, identity, workdir, started) -> int:
     from train import lock, loop, report
 
     header = _header(experiment, name)
-    config = configs.as_json(config)
     with lock.alone_in(workdir):
         lock.can_write(workdir)
         with writing_in(workdir):
-            outcome = loop.run(
-                experiment,
-                workdir,
-                header,
-                config,
-                data_digest=_data_digest(experiment),
-                started=started,
-            )
+            outcome = loop.run(experiment, workdir, header, identity, started=started)
             if hosts.first():
                 document = report.result(experiment, name, command, outcome)
                 report.write(workdir, document)
@@ -146,12 +144,12 @@ def _facts(experiment, config) -> dict[str, object]:
     import jax
 
     from configs import base
-    from train import report
+    from train import history
 
     facts = {key: str(value) for key, value in base.flatten(config).items()}
     facts |= {
-        "the code": report.sources()[:12],
-        "its commit": report.git_sha(),
+        "the code": history.sources()[:12],
+        "its commit": history.git_sha(),
         "jax": jax.__version__,
     }
     facts |= {
@@ -165,7 +163,7 @@ def _facts(experiment, config) -> dict[str, object]:
     return facts | {"devices": f"{len(devices)} {devices[0].device_kind}"}
 
 
-def _evaluate(experiment, workdir) -> int:
+def _evaluate(experiment, identity, workdir) -> int:
     from train import loop
     from train.checkpoint import Checkpoints
     from train.log import summary
@@ -177,7 +175,7 @@ def _evaluate(experiment, workdir) -> int:
             f"--eval_only: no checkpoints in {workdir}; train first, or name the run's --workdir"
         )
     with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
-        found = loop.restored(experiment, checkpoints, _data_digest(experiment), print)
+        found = loop.restored(experiment, checkpoints, identity, print, eval_only=True)
     if not found:
         raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
     state, sums = found[0]

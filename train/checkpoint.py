@@ -4,9 +4,8 @@ in, numpy out."""
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import numpy as np
@@ -15,6 +14,8 @@ from absl import logging
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
+from train import documents
+from train.digests import opened, sealed
 from train.errors import BadInput, NotRead, NotWritten, reason
 from train.metrics import Sums
 from train.state import TrainState
@@ -62,17 +63,19 @@ class OneStep(checkpoint_managers.PreservationPolicy):
 
 @dataclasses.dataclass
 class Best(checkpoint_managers.PreservationPolicy):
-    """Keeps the checkpoint of the lowest of the scores, {step: score}; what is not finite is
-    none."""
+    """Keeps the checkpoint of the lowest of the scores, {step: score}."""
 
     scores: dict[int, float]
 
     def should_preserve(self, checkpoints, *, context):
-        scores = {info.step: self.scores.get(info.step, np.nan) for info in checkpoints}
-        best = min(
-            (step for step in scores if np.isfinite(scores[step])), key=scores.get, default=None
-        )
-        return [info.step == best for info in checkpoints]
+        lowest = best([info.step for info in checkpoints], self.scores)
+        return [info.step == lowest for info in checkpoints]
+
+
+def best(steps: Iterable[int], scores: Mapping[int, float]) -> int | None:
+    """The step with the lowest of the scores, {step: score}; what is not finite is none."""
+    finite = (step for step in steps if np.isfinite(scores.get(step, np.nan)))
+    return min(finite, key=scores.get, default=None)
 
 
 class Checkpoints:
@@ -176,22 +179,44 @@ class Checkpoints:
                 self._manager.delete(later)
 
     def restore(
-        self, template: tuple[TrainState, Sums], warn
+        self, template: tuple[TrainState, Sums], warn, step: int | None = None
     ) -> tuple[tuple[TrainState, Sums], dict] | None:
-        """State and sums of the newest checkpoint whose digest is right, and its meta with its
-        "step"; None if there is none.
+        """State and sums of the newest checkpoint whose digest is right, or of that of `step`, and
+        its meta with its "step"; None if there is none.
 
         A broken one is passed over and reported through `warn(text)`. Raises ValueError when all
-        are broken, and when a sound one does not have the template's names, shapes and dtypes;
-        NotRead where one cannot be read for now.
+        are broken, or that of `step` is, and when a sound one does not have the template's names,
+        shapes and dtypes; NotRead where one cannot be read for now.
         """
-        found = self.arrays(warn)
+        found = self.arrays(warn, step)
         return found and (_fill(template, found[0]), found[1])
 
-    def arrays(self, warn) -> tuple[dict[str, np.ndarray], dict] | None:
+    def chosen(self, which: str, scores: Callable[[], tuple[str, dict[int, float]]]) -> int | None:
+        """The step that --checkpoint=WHICH names: "latest" (None), "best", or a number. scores():
+        the name of a metric, and {step: lower is better}. Raises BadInput for one that is not
+        there."""
+        if which == "latest":
+            return None
+        steps = self.steps()
+        if which == "best":
+            metric, values = scores()
+            step = best(steps, values)
+            if step is None:
+                raise BadInput(f"--checkpoint: none in {self._folder} has a finite {metric}")
+            return step
+        if not which.isdecimal() or int(which) not in steps:
+            have = ", ".join(map(str, steps)) or "no checkpoint is there"
+            raise BadInput(
+                f"--checkpoint: no checkpoint {which!r} in {self._folder}; choose from latest, "
+                f"best, {have}"
+            )
+        return int(which)
+
+    def arrays(self, warn, step: int | None = None) -> tuple[dict[str, np.ndarray], dict] | None:
         """As `restore`, without a template: {'params/C1/kernel': [S, ...],
         'model_state/batch_stats/...': ...}."""
-        for step in reversed(self.steps()):
+        wanted = step
+        for step in reversed(self.steps() if wanted is None else [wanted]):
             try:
                 arrays, meta = self._read(step)
             except Exception as error:  # Orbax raises many kinds, bare Exception among them
@@ -205,10 +230,10 @@ class Checkpoints:
                         "it may be sound: try again, or delete its folder to go on from the one "
                         "before"
                     ) from error
-                warn(
-                    f"checkpoint {step} in {self._folder} is broken ({text}); falling back to the "
-                    "one before"
-                )
+                broken = f"checkpoint {step} in {self._folder} is broken ({text})"
+                if wanted is not None:
+                    raise ValueError(f"{broken}; choose another --checkpoint") from error
+                warn(f"{broken}; falling back to the one before")
                 continue
             self._sound.step = step
             return arrays, meta | {"step": step}
@@ -225,19 +250,23 @@ class Checkpoints:
             args=ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()),
         )
         arrays = {name: np.asarray(leaf) for name, leaf in saved.state.items()}
-        meta = {key: value for key, value in saved.meta.items() if key != "seal"}
-        if digest(arrays) != meta["digest"] or (
-            "seal" in saved.meta and sealed(meta) != saved.meta
-        ):
+        meta = opened(saved.meta)
+        if digest(arrays) != meta["digest"]:
             raise ValueError("its contents do not match its digest")
         if meta.get("step", step) != step:
             raise ValueError(f"it is that of step {meta['step']}, moved")
         return arrays, meta
 
 
-def sealed(meta: dict) -> dict:
-    """With a digest of its own."""
-    return meta | {"seal": hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()}
+def newest_notes(folder: epath.Path) -> dict:
+    """The meta of the newest checkpoint in a folder whose meta can be read, nothing of its arrays;
+    {} if there is none."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    for step in sorted((int(name) for name in names if name.isdecimal()), reverse=True):
+        # OSError: also where the notes are not written yet
+        with contextlib.suppress(OSError, ValueError):
+            return opened(documents.read(folder / str(step) / "meta" / "metadata"))
+    return {}
 
 
 def _fill(template, arrays: dict[str, np.ndarray]):

@@ -3,7 +3,6 @@ alone."""
 
 import contextlib
 import errno
-import json
 import math
 import os
 import tempfile
@@ -14,8 +13,9 @@ import rich.console
 import rich.progress
 from etils import epath
 
-from train import documents
+from train import documents, records
 from train.board import Board
+from train.digests import Lines
 from train.errors import BadInput
 
 FILE = "metrics.jsonl"
@@ -107,15 +107,16 @@ class Log:
         self._writes = jax.process_index() == 0
         self._console = _Console(highlight=False, soft_wrap=True, quiet=not self._writes)
         self._file, self._local = workdir / FILE, "://" not in str(workdir)
-        self._lines = []
+        self.records = []  # those from before
+        self._lines, self._digest = [], Lines()
+        # of the last evaluation: its step, and the digest of the records before it
+        self._evaluated = None, None
         self._steps = steps
         self._board = None
         if self._writes:
-            stay = [r for r in read(workdir) if r["step"] <= resumed_at]
-            kept = [
-                r for r in stay if r["step"] < resumed_at or r["split"] == "train" or not evaluates
-            ]
-            self._lines = [json.dumps(record) + "\n" for record in kept]
+            self.records = records.before(read(workdir), resumed_at, evaluates)
+            for record in self.records:
+                self._add(record)
             write_whole(self._file, "".join(self._lines))
             self._events = workdir / "tensorboard"
             # which is gone with this object
@@ -123,7 +124,7 @@ class Log:
             self._board = Board(
                 epath.Path(self._away.name) if self._away else self._events, resumed_at
             )
-            for record in kept:  # the board hides what older files show of this step
+            for record in self.records:  # the board hides what older files show of this step
                 if record["step"] == resumed_at:
                     self._show(record)
         columns = rich.progress
@@ -164,8 +165,7 @@ class Log:
             return
         values = {name: np.asarray(value, np.float64).tolist() for name, value in metrics.items()}
         record = nan_to_none(dict(step=step, split=split, **values, **extra))
-        line = json.dumps(record) + "\n"
-        self._lines.append(line)
+        line = self._add(record)
         if self._local:
             with open(self._file, "a", opener=follow_no_link) as file:
                 file.write(line)
@@ -198,11 +198,29 @@ class Log:
             if value.size:
                 self._board.add(f"{split}/{name}", float(value.mean()), step)
 
+    def _add(self, record: dict) -> str:
+        """Its line."""
+        if record["split"] != "train" and record["step"] != self._evaluated[0]:
+            self._evaluated = record["step"], self._digest.now()
+        line = records.line(record)
+        self._lines.append(line)
+        self._digest.add(line)
+        return line
+
+    def up_to(self, step: int) -> dict:
+        """What a checkpoint of `step`, the last one recorded, holds of the records: the digest of
+        all, and of those before the evaluation of that step."""
+        now, (evaluated, unevaluated) = self._digest.now(), self._evaluated
+        return {"all": now, "unevaluated": unevaluated if evaluated == step else now}
+
     def flush(self) -> None:
         """Makes what was recorded lasting, before a checkpoint that says it is."""
         if self._writes:
             self._board.flush()
-            if not self._local:  # object stores cannot append
+            if self._local:
+                with self._file.open("a") as file:
+                    os.fsync(file.fileno())
+            else:  # object stores cannot append
                 write_whole(self._file, "".join(self._lines))
                 self._events.mkdir(parents=True, exist_ok=True)
                 for file in self._board.folder.iterdir():

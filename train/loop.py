@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from etils import epath
 
-from train import hosts, interruption, nonfinite, samples
+from train import history, hosts, interruption, nonfinite, records, report, resumption, samples
 from train import log as log_lib
 from train import step as step_lib
 from train.checkpoint import Checkpoints, digest, flatten
@@ -24,6 +24,7 @@ from train.experiment import Experiment
 from train.log import Log, write_whole
 from train.metrics import finish
 from train.parallel import Program, no_sums
+from train.resumption import Identity
 from train.state import TrainState
 from train.stop import Stop
 from train.trained import VOCABULARY
@@ -41,20 +42,22 @@ def fresh_state(experiment: Experiment) -> TrainState:
 
 
 def restored(
-    experiment: Experiment, checkpoints: Checkpoints, data_digest: str, warn
+    experiment: Experiment,
+    checkpoints: Checkpoints,
+    identity: Identity,
+    warn,
+    step: int | None = None,
+    *,
+    eval_only: bool = False,
 ) -> tuple[tuple, dict] | None:
-    """((state, sums), meta) of the newest sound checkpoint. Raises BadInput if it is not of this
-    code or this data."""
+    """((state, sums), meta) of the newest sound checkpoint, or of that of `step`. Raises BadInput
+    if it does not fit this code, or is of other data or of another config."""
     try:
-        found = checkpoints.restore((experiment.state, no_sums(experiment)), warn)
+        found = checkpoints.restore((experiment.state, no_sums(experiment)), warn, step)
     except ValueError as error:
         raise BadInput(f"--workdir: {error}") from error
-    if found and found[1]["data"] != data_digest:
-        raise BadInput(
-            f"--workdir: this run was trained on other data (digest {found[1]['data'][:12]}, now "
-            f"{data_digest[:12]}); "
-            "name its data.source, or use a new --workdir"
-        )
+    if found:
+        resumption.check(found[1], identity, experiment, eval_only)
     return found
 
 
@@ -72,19 +75,19 @@ def run(
     experiment: Experiment,
     workdir: epath.Path,
     header,
-    config: str,
+    identity: Identity,
     *,
-    data_digest: str,
     started: float,
 ) -> dict:
     """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
 
-    header: lines to say before anything is compiled. config: what config.json is to hold.
+    header: lines to say before anything is compiled.
     started: time.perf_counter() when the command began.
     Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every
     seed was done.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all
-    sessions of the run, "steps", "stopped": the step at which each seed was done, or None}.
+    sessions of the run, "steps", "stopped": the step at which each seed was done, or None,
+    "history": as of history.extended}.
     Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and
     OSError.
     """
@@ -95,12 +98,28 @@ def run(
         interruption.held(),
         Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints,
     ):
-        found = restored(experiment, checkpoints, data_digest, warnings.append)
+        found = restored(experiment, checkpoints, identity, warnings.append)
         (state, sums), meta = found or (
             (fresh_state(experiment), None),
             {"seconds": 0.0, "spent": 0.0, "step": 0},
         )
-        resumed_at = meta["step"]
+        resumed_at, before = meta["step"], meta.get("history", [])
+        meta["history"] = history.extended(before, resumed_at, identity.made_by)
+        if found and "config" not in meta and not (workdir / "config.json").exists():
+            warnings.append(
+                "no config.json is there, and this checkpoint is from before checkpoints held "
+                "their config: the config of this command is taken for that of the run"
+            )
+        if len(meta["history"]) > len(before) > 0:
+            warnings.append(f"changed {history.changes(meta['history'])[-1]}")
+        again = (
+            resumed_at == experiment.steps
+            or _due(resumed_at, experiment.eval_every)
+            or bool(experiment.stop.metric)
+        )
+        if found and hosts.first():
+            file, lines = workdir / log_lib.FILE, log_lib.read(workdir)
+            records.check(file, lines, resumed_at, again, meta.get("records"))
         hosts.compare(
             lambda: {
                 "the step to go on from": resumed_at,
@@ -109,14 +128,11 @@ def run(
         )
         checkpoints.discard_after(resumed_at)
         if hosts.first():
-            write_whole(workdir / "config.json", config)
+            # a run that trains on is not done
+            (workdir / report.RESULT).unlink(missing_ok=True)
+            write_whole(workdir / "config.json", identity.config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
-        again = (
-            resumed_at == experiment.steps
-            or _due(resumed_at, experiment.eval_every)
-            or bool(experiment.stop.metric)
-        )
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at, evaluates=again) as log:
             for line in [*header, *warnings]:
                 log.say(line)
@@ -125,7 +141,7 @@ def run(
                 + (f"resuming at step {resumed_at:,}" if found else "starting fresh")
             )
             with contextlib.closing(Program(experiment)) as program:
-                return _loop(program, state, sums, meta, checkpoints, log, data_digest, started)
+                return _loop(program, state, sums, meta, checkpoints, log, identity, started)
 
 
 def _due(step: int, every: float) -> bool:
@@ -147,7 +163,7 @@ def _room_for(state: TrainState, workdir: epath.Path) -> None:
         raise BadInput(f"--workdir: {folder} has {size}; free some, or use another --workdir")
 
 
-def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) -> dict:
+def _loop(program, state, sums, meta, checkpoints, log, identity, started) -> dict:
     experiment = program.experiment
     carry = program.start(state, sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
@@ -158,11 +174,8 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
     # a checkpoint is the best: lower is better
     judge, judged_by = next(iter(experiment.dataset.evals)), experiment.task.metric
     pending, latest = [], {}
-    records = log_lib.read(log.workdir)
-    scores = {
-        r["step"]: _mean(r[judged_by]) for r in records if r["split"] == judge and judged_by in r
-    }
-    known = _done(records, stop, len(experiment.seeds)).tolist(), [*scores.items()]
+    scores = records.scores(log.records, judge, judged_by)
+    known = _done(log.records, stop, len(experiment.seeds)).tolist(), [*scores.items()]
     known = json.loads(hosts.share(json.dumps(known))[0])  # as process 0 reads its own file
     done = np.array(known[0])
     checkpoints.scores |= dict(known[1])
@@ -196,7 +209,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
             else:
                 latest.update({f"{split}/{name}": value for name, value in metrics.items()})
                 if split == judge:
-                    checkpoints.scores[at] = _mean(metrics[judged_by])
+                    checkpoints.scores[at] = records.mean(metrics[judged_by])
             log.record(at, split, metrics, **extra)
             if stop.metric.startswith(f"{split}/") and not stop.last:
                 done[:] |= metrics[stop.metric.partition("/")[2]] <= stop.at_most
@@ -206,7 +219,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         if not nonfinite.bad_seeds(state, sums).any():
             return
         checkpoints.wait()
-        found = restored(experiment, checkpoints, data_digest, log.say)
+        found = restored(experiment, checkpoints, identity, log.say)
         good, first = (found[0][0], found[1]["step"]) if found else (fresh_state(experiment), 0)
         log.say(
             f"the loss or its gradient is not finite by step {at:,}; looking for where, from step "
@@ -227,7 +240,14 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
         host = program.fetch(carry)
         with beside_training():
             log.flush()
-            meta = {"seconds": time.perf_counter() - begun, "spent": spent, "data": data_digest}
+            meta = {
+                "seconds": time.perf_counter() - begun,
+                "spent": spent,
+                "data": identity.data,
+                "config": json.loads(identity.config),
+                "history": meta["history"],
+                "records": log.up_to(step),
+            }
             end_if_nonfinite(step, *host)
             checkpoints.save(step, host, meta)
         saved = step
@@ -284,6 +304,7 @@ def _loop(program, state, sums, meta, checkpoints, log, data_digest, started) ->
                 "seconds": time.perf_counter() - begun,
                 "steps": step,
                 "stopped": stopped,
+                "history": meta["history"],
             }
         cadences = (experiment.log_every, experiment.eval_every, experiment.checkpoint_every)
         until = min(experiment.steps, *(next_due(step, every) for every in cadences))
@@ -314,8 +335,3 @@ def _done(records: list[dict], stop: Stop, seeds: int) -> np.ndarray:
         if r["split"] == split and name in r
     ]
     return (np.array(values).reshape(-1, seeds) <= stop.at_most).any(axis=0)
-
-
-def _mean(values) -> float:
-    """Over seeds."""
-    return float(np.mean(np.asarray(values, np.float64)))  # None, as JSON has it, is no number

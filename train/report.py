@@ -1,59 +1,30 @@
 """A finished run -> result.json and curves.png."""
 
 import datetime
-import hashlib
 import importlib.metadata
 import io
 import json
 import math
 import os
-import pathlib
 import platform
-import subprocess
 
 import numpy as np
 from etils import epath
 
-from train import documents, log
+from train import documents, history, log, records
+from train.digests import opened, sealed
 from train.errors import BadInput
 
 RESULT, CURVES = "result.json", "curves.png"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def git_sha() -> str | None:
-    """The commit of the code, with '+changes' where the tree differs from it; None outside a
-    checkout."""
-    folder = pathlib.Path(__file__).parent.parent
-
-    def git(*arguments):
-        return subprocess.run(
-            ["git", "-C", folder, *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + (
-            "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def sources() -> str:
-    """A digest of the code: what is trained, and by which table."""
-    folder, h = pathlib.Path(__file__).parent.parent, hashlib.sha256()
-    for path in sorted(
-        p for room in ("architectures", "configs", "train") for p in (folder / room).rglob("*.py")
-    ):
-        h.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
-    return h.hexdigest()
-
-
 def result(experiment, name: str, command: str, outcome: dict) -> dict:
     """What result.json holds. `command` is the one that makes the run again.
 
     Metrics are those of the last step; std is the sample deviation over seeds, None for one seed.
-    stopped: the step at which each seed was done, None for one that never was.
+    stopped: the step at which each seed was done, None for one that never was. history: by what it
+    was trained, as of history.extended.
     """
 
     def statistics(values):
@@ -82,7 +53,8 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
             data=dict(experiment.dataset.metadata) | {"examples": experiment.dataset.examples},
             versions={"python": platform.python_version()}
             | {p: importlib.metadata.version(p) for p in PACKAGES},
-            git=git_sha(),
+            git=history.git_sha(),
+            history=outcome["history"],
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
     )
@@ -106,7 +78,9 @@ def origin(document: dict) -> dict[str, str]:
 
 def write(workdir: epath.Path, document: dict) -> None:
     """Writes the curves, then result.json: its presence means that the run is done."""
-    log.write_whole(workdir / CURVES, curves(log.read(workdir)))
+    made_of = log.read(workdir)
+    log.write_whole(workdir / CURVES, curves(made_of))
+    document = sealed(document | {"records": records.digest(made_of)})
     log.write_whole(workdir / RESULT, json.dumps(document, indent=2) + "\n")
 
 
@@ -115,7 +89,7 @@ def read(workdir: epath.Path) -> dict:
     where it is no result."""
     file = workdir / RESULT
     try:
-        document = documents.read(file)
+        document = opened(documents.read(file))
         show(workdir, document), origin(document)  # what is read of it
         _check(document)
         return document
@@ -145,6 +119,19 @@ def _check(document: dict) -> None:
     datetime.datetime.fromisoformat(document["finished"])
 
 
+def records_of(workdir: epath.Path, document: dict) -> list[dict]:
+    """The records of a run that is done, of which `document` is the result. Raises BadInput where
+    they are not those of which it was made."""
+    found, whole = log.read(workdir), document.get("records")
+    if whole and records.digest(found) != whole:
+        raise BadInput(
+            f"--workdir: {workdir / log.FILE} is not what {RESULT} was made of "
+            f"({records.counts(found, whole)}); put it back as it was, or train the run again in "
+            "another folder"
+        )
+    return found
+
+
 def show(workdir: epath.Path, document: dict) -> str:
     """The result in a few lines."""
     n, seeds = len(document["seeds"]), "seeds" if len(document["seeds"]) > 1 else "seed"
@@ -152,6 +139,7 @@ def show(workdir: epath.Path, document: dict) -> str:
     lines.append(
         f"{'trained':<18} {document['steps']:,} steps, {n} {seeds}, {document['seconds']:,.0f} s"
     )
+    lines += [f"{'changed':<18} {line}" for line in history.changes(document.get("history", []))]
     lines += [
         f"{what:<18} {workdir / file}" for what, file in (("result", RESULT), ("curves", CURVES))
     ]

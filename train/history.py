@@ -1,0 +1,85 @@
+"""What a run was trained by: from which step on by which code, file, jax and kind of device, and to
+which last step."""
+
+import hashlib
+import itertools
+import pathlib
+import subprocess
+
+WORDS = {
+    "steps": "optim.steps",
+    "code": "the code",
+    "file": "the config's file",
+    "jax": "jax",
+    "device": "the device",
+}
+
+
+def git_sha() -> str | None:
+    """The commit of the code, with '+changes' where the tree differs from it; None outside a
+    checkout."""
+    folder = pathlib.Path(__file__).parent.parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", folder, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def sources() -> str:
+    """A digest of the code: what is trained, and by which table."""
+    folder, h = pathlib.Path(__file__).parent.parent, hashlib.sha256()
+    for path in sorted(
+        p for room in ("architectures", "configs", "train") for p in (folder / room).rglob("*.py")
+    ):
+        h.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return h.hexdigest()
+
+
+def now(steps: int, file: str | None = None) -> dict:
+    """The present command. steps: the last step of its config; file: the digest of a config file
+    that is not part of this code."""
+    import jax
+
+    code = dict(code=sources(), git=git_sha(), file=file)
+    return dict(steps=steps, **code, jax=jax.__version__, device=jax.devices()[0].device_kind)
+
+
+def extended(history: list[dict], step: int, made_by: dict) -> list[dict]:
+    """`history` with what trains from `step` on, where that is not what trained before. Each entry
+    is as `now` gives it, and the step that it trains "from"."""
+    if history and not _differing(history[-1], made_by):
+        return history
+    return [*history, {"from": step} | made_by]
+
+
+def _differing(before: dict, after: dict) -> list[str]:
+    return [key for key in WORDS if before.get(key) != after.get(key)]
+
+
+def changes(history: list[dict]) -> list[str]:
+    """One line for each entry after the first: 'from step 40 on: optim.steps was 40, is 80'."""
+    lines = []
+    for before, after in itertools.pairwise(history):
+        each = "; ".join(
+            f"{WORDS[key]} was {_word(before, key)}, is {_word(after, key)}"
+            for key in _differing(before, after)
+        )
+        lines.append(f"from step {after['from']:,} on: {each}")
+    return lines
+
+
+def _word(entry: dict, key: str) -> str:
+    value = entry.get(key)
+    if key == "code":
+        return f"{value[:12]} (commit {(entry.get('git') or 'unknown')[:7]})"
+    if key == "file":
+        return value[:12] if value else "part of the code"
+    return f"{value:,}" if isinstance(value, int) else f"{value}"
