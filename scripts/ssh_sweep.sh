@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
     --) break ;;
     --help | -h) sed -n '2,/^set/{/^set/!s/^# //p;}' "$0" && exit ;;
     --dir=?*) dir=${1#--dir=} ;;
-    -*) fail "unknown flag '$1'; have --dir, and what goes to the sweep comes after --" ;;
+    -*) fail "unknown flag '$1'; choose from --dir, and what goes to the sweep comes after --" ;;
     *) hosts+=("$1") ;;
   esac
   shift
@@ -37,8 +37,11 @@ case " $* " in *" --workdir"*) ;; *) fail "--workdir is missing; all hosts need 
 sweeps=()
 for i in "${!hosts[@]}"; do
   run="set -o pipefail; cd$(quoted "$dir") && .venv/bin/python -u -m scripts.sweep$(quoted "$@") --shard=$i/${#hosts[@]} 2>&1"
-  run+=" | sed -u 's/^/${hosts[i]}: /'"
-  ssh -tt "${hosts[i]}" "bash -c$(quoted "$run")" </dev/null &  # -tt: what ends ssh ends the sweep too, by a hang-up
+  run+=" | sed -u$(quoted "s/^/$(printf '%s: ' "${hosts[i]}" | sed 's/[\\&/]/\\&/g')/")"
+  # -tt: what ends ssh ends the sweep too, by a hang-up. A silent host is given up after 30 s, after
+  # 90 s once it has answered
+  ssh -tt -o ConnectTimeout=30 -o ServerAliveInterval=30 "${hosts[i]}" \
+    "bash -c$(quoted "$run")" </dev/null &
   sweeps+=($!)
 done
 trap 'kill "${sweeps[@]}" 2>/dev/null; exit 130' INT TERM HUP
@@ -46,7 +49,12 @@ worst=0
 for i in "${!hosts[@]}"; do
   code=0
   wait "${sweeps[i]}" || code=$?
-  [ "$code" -eq 0 ] || echo "scripts/ssh_sweep.sh: ${hosts[i]} ended with $code; the same command goes on" >&2
+  case $code in
+    0) end= ;;
+    255) end="could not be reached, or was lost" ;;
+    *) end="ended with $code" ;;
+  esac
+  [ -z "$end" ] || echo "scripts/ssh_sweep.sh: ${hosts[i]} $end; the same command resumes" >&2
   [ "$code" -le "$worst" ] || worst=$code
 done
 exit "$worst"

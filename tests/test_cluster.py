@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -19,7 +20,11 @@ for k in $(seq ${WAIT:-0}); do sleep 0.1; done
 exit ${CODE:-0}
 """
 SSH = """#!/bin/bash
-[ "$1" = -tt ] && export HOST=$2 && eval "CODE=\\${CODE_$HOST:-0}" && export CODE && cd "$FAKE_HOME" && exec sh -c "$3"
+printf '%s\\n' "$@" >"$TOLD.ssh"
+[ "$1" = -tt ] && shift
+while [ "$1" = -o ]; do shift 2; done
+export HOST=${1//[^A-Za-z0-9]/_}
+eval "CODE=\\${CODE_$HOST:-0}" && export CODE && cd "$FAKE_HOME" && exec sh -c "$2"
 """
 SCONTROL = """#!/bin/sh
 echo "$@" >"$REQUEUED"
@@ -56,7 +61,12 @@ def place(tmp_path):
     return tmp_path, inherited | own | dict(REQUEUED=str(tmp_path / "requeued"))
 
 
-TASK = dict(SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_TASK_COUNT="8", SLURM_JOB_ID="4711")
+TASK = dict(  # the last task of an array: its own job id is the array's too
+    SLURM_ARRAY_JOB_ID="4711",
+    SLURM_ARRAY_TASK_ID="3",
+    SLURM_ARRAY_TASK_COUNT="8",
+    SLURM_JOB_ID="4711",
+)
 
 
 def slurm(place, *arguments, **variables):
@@ -82,23 +92,44 @@ def test_a_task_of_an_array_job_runs_its_shard_and_ends_with_the_code_of_the_swe
     assert (folder / "told.").read_text().splitlines()[-1] == "--shard=3/5"
 
 
-@pytest.mark.parametrize(("at_term", "requeued"), [(75, True), (143, True), (0, False), (1, False)])
-def test_a_task_that_is_told_to_stop_waits_for_its_checkpoint_and_is_queued_again_if_work_is_left(
-    place, at_term, requeued
+@pytest.mark.parametrize(
+    ("signals", "at_term", "requeued"),
+    [
+        ((signal.SIGUSR1,), 75, True),  # its time is up
+        ((signal.SIGUSR1,), 143, True),  # the sweep was still starting
+        ((signal.SIGUSR1,), 0, False),
+        ((signal.SIGUSR1,), 1, False),
+        ((signal.SIGTERM,), 75, False),  # cancelled, or preempted: then Slurm queues it again
+        ((signal.SIGUSR1, signal.SIGTERM), 75, False),  # cancelled while it saves
+    ],
+)
+def test_a_task_is_queued_again_by_its_own_name_where_its_time_is_up_and_work_is_left(
+    place, signals, at_term, requeued
 ):
     folder, _ = place
     job = slurm(place, *SWEEP, **TASK, WAIT="600", AT_TERM=str(at_term))
     assert job.stdout.readline() == "ready\n"
-    job.send_signal(signal.SIGTERM)
+    for number in signals:
+        job.send_signal(number)
+        time.sleep(0.05)
     assert job.wait() == at_term
-    assert (folder / "requeued").exists() == requeued and (
-        not requeued or (folder / "requeued").read_text() == "requeue 4711\n"
-    )
+    assert (folder / "requeued").exists() == requeued
+    if requeued:
+        assert (folder / "requeued").read_text() == "requeue 4711_3\n"
 
 
-def test_a_sweep_that_ends_with_75_by_itself_is_queued_again(place):
+def test_a_sweep_that_somebody_else_interrupts_is_not_queued_again(place):
     assert slurm(place, *SWEEP, **TASK, CODE="75").wait() == 75
-    assert (place[0] / "requeued").exists()
+    assert not (place[0] / "requeued").exists()
+
+
+def test_a_task_that_cannot_be_queued_again_says_so_and_keeps_its_code(place):
+    (place[0] / "bin" / "scontrol").write_text("#!/bin/sh\nexit 1\n")
+    job = slurm(place, *SWEEP, **TASK, WAIT="600")
+    assert job.stdout.readline() == "ready\n"
+    job.send_signal(signal.SIGUSR1)
+    error = job.communicate()[1]
+    assert job.returncode == 75 and "task 4711_3 is not queued again" in error
 
 
 @pytest.mark.parametrize(
@@ -150,6 +181,26 @@ def test_each_host_sweeps_its_shard_in_the_folder_of_its_repository(place):
             *SWEEP,
             f"--shard={i}/3",
         ]
+
+
+@pytest.mark.parametrize("host", ["ssh://me@a:2222", "me@a", "a&b", "a'b", r"a\\b", "fe80::1%eth0"])
+def test_a_hosts_name_stands_in_front_of_its_lines_as_it_was_given(place, host):
+    out, error = ssh(place, host, "--", *SWEEP).communicate()
+    assert (out, error) == (f"{host}: ready\n", "")
+
+
+def test_a_silent_host_is_given_up(place):
+    ssh(place, "a", "--", *SWEEP).wait()
+    told = (place[0] / "told.ssh").read_text()
+    assert "ConnectTimeout=" in told and "ServerAliveInterval=" in told
+
+
+def test_a_host_that_cannot_be_reached_is_said_to_be_so(place):
+    error = ssh(place, "a", "--", *SWEEP, CODE_a="255").communicate()[1]
+    assert (
+        error
+        == "scripts/ssh_sweep.sh: a could not be reached, or was lost; the same command resumes\n"
+    )
 
 
 def test_the_code_is_the_largest_of_a_hosts_and_each_that_failed_is_named(place):

@@ -1,9 +1,11 @@
 """Real services for the tests marked `full`. Each file here is one service: a context manager starts
 it on loopback alone, and stops it; where it cannot run, the test is skipped with a line."""
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -29,6 +31,13 @@ def wait_until(ready, what: str, seconds: float = 60) -> None:
         if time.monotonic() > end:
             pytest.skip(f"{what} did not come up within {seconds:.0f} s")
         time.sleep(0.1)
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens there on 127.0.0.1."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def stop(process: subprocess.Popen, seconds: float = 10) -> None:
