@@ -1,21 +1,28 @@
-"""Finished runs -> results.csv -> the block of numbers in README.md.
+"""Shows finished runs; a table's runs become results.csv, a page and figures beside the table.
 
-python -m scripts.report RUN...    appends each run's result to configs/results.csv, then writes the README's block
-python -m scripts.report TABLE.py [--workdir=DIR]   enters the table's finished runs in results.csv beside it, writes the
-                                   README and the figures of the paper's folder, and
-                                   configs/papers/README.md
-python -m scripts.report --check   fails when a README does not match its CSV
+python -m scripts.report RUN...
+    prints each run's result and writes nothing
+python -m scripts.report TABLE.py [--workdir=DIR]
+    judges the table's finished runs; writes results.csv, README.md and figures beside the table,
+    and for a paper's table configs/papers/README.md
+python -m scripts.report --enter [RUN...]
+    this repository's own numbers: appends the runs to configs/results.csv, then writes the block of
+    README.md and the pages of all papers again
+python -m scripts.report --check
+    fails when a page of this repository does not match its results.csv
 """
 
 import csv
 import io
 import pathlib
 
+from etils import epath
+
 from scripts import table_report
-from train import paths
+from train import escapes, paths
 from train.errors import BadInput, Parser, exit_with
 from train.log import summary, write_whole
-from train.report import RESULT, origin, read
+from train.report import RESULT, origin, read, show
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS, README = ROOT / "configs" / "results.csv", ROOT / "README.md"
@@ -26,14 +33,27 @@ COLUMNS = (
 )
 
 
-def row(run: str) -> dict[str, str]:
-    """The line of a run in results.csv. Raises BadInput if it has no result."""
-    workdir = paths.run_of(run, "RUN")
+def result_of(run: str) -> tuple[epath.Path, dict]:
+    """The workdir and the result of a run. Raises BadInput if it has none."""
+    workdir = paths.path_of(run, "RUN")
     if not (workdir / RESULT).exists():
         raise BadInput(
             f"{run}: has no {RESULT}; name a run that is trained to its end, or tables alone"
         )
-    result = read(workdir)
+    return workdir, read(workdir)
+
+
+def shown(run: str) -> str:
+    """A run's result in a few lines, and where it comes from."""
+    workdir, result = result_of(run)
+    facts = dict(command=result["command"]) | origin(result)
+    lines = [f"{name:<18} {escapes.plain(value)}" for name, value in facts.items() if value]
+    return "\n".join([show(workdir, result), *lines])
+
+
+def row(run: str) -> dict[str, str]:
+    """The line of a run in results.csv. Raises BadInput if it has no result."""
+    _, result = result_of(run)
     return dict(
         command=result["command"],
         metric=result["metric"],
@@ -83,6 +103,11 @@ def main(arguments: list[str]) -> int:
         "runs", nargs="*", metavar="RUN|TABLE.py", help="a run's workdir, or tables"
     )
     parser.add_argument(
+        "--enter",
+        action="store_true",
+        help="enter the runs in configs/results.csv and write this repository's pages again",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="exit with 1 when README.md does not match results.csv"
     )
     parser.add_argument(
@@ -90,26 +115,49 @@ def main(arguments: list[str]) -> int:
     )
     flags = parser.parse_args(arguments)
     tables = bool(flags.runs) and all(run.endswith(".py") for run in flags.runs)
-    if flags.check and flags.runs:
-        raise BadInput("--check: looks at all that is reported; leave RUN out")
+    if flags.check and (flags.runs or flags.enter):
+        raise BadInput("--check: looks at all that is reported; leave RUN and --enter out")
+    if flags.enter and tables:
+        raise BadInput("--enter: is of runs; a table's are entered beside it without it")
     if flags.workdir is not None and not tables:
         raise BadInput("--workdir: of a table alone")
+    if not (flags.runs or flags.enter or flags.check):
+        raise BadInput("name a RUN or a TABLE.py; or give --enter or --check")
     if tables:
         for table in flags.runs:
             table_report.report(table, flags.workdir)
-        return 0
-    new = [row(run) for run in flags.runs]
-    rows = list(csv.DictReader(RESULTS.open())) if RESULTS.exists() else []
-    if flags.check:
-        stale = table_report.stale()
-        if README.read_text() != with_block(README.read_text(), block(rows)):
-            stale.append(README)
-        for page in stale:
-            print(
-                f"{page.relative_to(ROOT)} does not match its results.csv; run python -m "
-                "scripts.report"
-            )
-        return 1 if stale else 0
+    elif flags.check:
+        return check()
+    elif flags.enter:
+        enter([row(run) for run in flags.runs])
+    else:
+        print("\n\n".join(map(shown, flags.runs)))
+    return 0
+
+
+def entered() -> list[dict[str, str]]:
+    """The lines of configs/results.csv. Raises BadInput outside a checkout of this repository."""
+    if not README.exists() or BEGIN not in README.read_text():
+        raise BadInput(f"{ROOT}: is not a checkout of this repository, with its README.md")
+    return list(csv.DictReader(RESULTS.open())) if RESULTS.exists() else []
+
+
+def check() -> int:
+    """Prints the pages that do not match their results.csv; 1 if there are any."""
+    rows, stale = entered(), table_report.stale()
+    if README.read_text() != with_block(README.read_text(), block(rows)):
+        stale.append(README)
+    for page in stale:
+        print(
+            f"{page.relative_to(ROOT)} does not match its results.csv; run python -m "
+            "scripts.report --enter"
+        )
+    return 1 if stale else 0
+
+
+def enter(new: list[dict[str, str]]) -> None:
+    """Appends the lines that are new to configs/results.csv, and writes the pages again."""
+    rows = entered()
     known = {(old["command"], old["finished"]) for old in rows}
     rows += [r for r in new if (r["command"], r["finished"]) not in known]
     text = io.StringIO()
@@ -119,7 +167,7 @@ def main(arguments: list[str]) -> int:
     write_whole(RESULTS, text.getvalue())
     write_whole(README, with_block(README.read_text(), block(rows)))
     table_report.write_all()
-    return 0
+    print(f"written: {RESULTS.relative_to(ROOT)}, README.md and the pages of configs/papers")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_the_readme_of_this_repository_matches_its_results():
 
 
 def test_a_run_becomes_a_row_and_a_line_and_the_rest_of_the_readme_stays(page):
-    assert script.main([str(page / "run")]) == 0
+    assert script.main(["--enter", str(page / "run")]) == 0
     text = (page / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert (
@@ -63,22 +63,53 @@ def test_a_run_becomes_a_row_and_a_line_and_the_rest_of_the_readme_stays(page):
 
 
 def test_a_run_is_entered_once_and_a_newer_one_of_the_same_command_takes_its_line(page):
-    script.main([str(page / "run")])
-    script.main([str(page / "run")])
+    script.main(["--enter", str(page / "run")])
+    script.main(["--enter", str(page / "run")])
     assert len((page / "results.csv").read_text().splitlines()) == 2
     (page / "run" / "result.json").write_text(
         json.dumps(result(finished="2026-02-02T00:00:00+00:00", values=(1.0, 1.0)))
     )
-    script.main([str(page / "run")])
+    script.main(["--enter", str(page / "run")])
     assert len((page / "results.csv").read_text().splitlines()) == 3
     text = (page / "README.md").read_text()
     assert "2026-02-02" in text and "2026-01-01" not in text
 
 
 def test_check_fails_when_the_readme_says_something_else(page):
-    script.main([str(page / "run")])
+    script.main(["--enter", str(page / "run")])
     (page / "README.md").write_text((page / "README.md").read_text().replace("8.50", "7.50"))
     assert script.main(["--check"]) == 1
+
+
+def test_without_a_flag_a_run_is_shown_and_nothing_is_written(page, capsys):
+    before = {path: path.read_bytes() for path in page.rglob("*") if path.is_file()}
+    assert script.main([str(page / "run"), str(page / "run")]) == 0
+    assert {path: path.read_bytes() for path in page.rglob("*") if path.is_file()} == before
+    text = capsys.readouterr().out
+    assert text.count("test/error         8.50 +- 0.71  (8, 9)\n") == 2
+    assert "command            python -m train --config=c.py\n" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name a RUN or a TABLE.py; or give --enter or --check"),
+        (["--enter", "table.py"], "--enter: is of runs"),
+        (["--enter", "--check"], "--check: looks at all that is reported"),
+    ],
+)
+def test_a_report_of_nothing_or_of_two_kinds_is_refused_and_writes_nothing(page, arguments, says):
+    with pytest.raises(BadInput, match=says):
+        script.main(arguments)
+    assert sorted(path.name for path in page.iterdir()) == ["README.md", "run"]
+
+
+def test_outside_a_checkout_nothing_is_entered(page):
+    (page / "README.md").write_text("somebody else's\n")
+    with pytest.raises(BadInput, match="is not a checkout of this repository"):
+        script.main(["--enter", str(page / "run")])
+    assert (page / "README.md").read_text() == "somebody else's\n"
+    assert not (page / "results.csv").exists()
 
 
 def test_a_folder_without_a_result_is_named(page):
