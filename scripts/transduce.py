@@ -140,8 +140,6 @@ def _texts(flags) -> list[str]:
     if flags.texts:
         return flags.texts
     where = f"--file: {flags.file}" if flags.file else "standard input"
-    if not flags.file and sys.stdin is None:
-        raise BadInput("standard input is closed; give a TEXT or --file=FILE")
     try:
         contents = flags.file.read_bytes() if flags.file else sys.stdin.buffer.read()
     except OSError as error:

@@ -97,18 +97,20 @@ def reason(error: BaseException) -> str:
 def exit_with(main, command: str):
     """Ends the process with what main(arguments) returns, or as the Ending that it raises says;
     Ctrl-C: 130."""
-    from train import hosts
+    from train import hosts, streams
 
+    streams.claim()
     line, together = "", True
     try:
-        code = main(sys.argv[1:])
-        sys.stdout.flush()  # here, where it is noticed that nobody reads it
+        try:
+            code = main(sys.argv[1:])
+        except SystemExit as ending:  # of --help
+            code = ending.code or 0
+        sys.stdout.flush()  # here, where it is noticed that it cannot be written
     except Ending as ending:
         line, code, together = escapes.plain(ending), ending.code, ending.together
         print(f"{command}: {line}", file=sys.stderr)
-    except BrokenPipeError:  # who read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # as a process that SIGPIPE ended
+    except BrokenPipeError:  # the reader has seen enough; as a process that SIGPIPE ended
         line, code, together = "nobody reads its output", 141, False
     except KeyboardInterrupt:
         line, code, together = "interrupted; what training has saved stays", 130, False
@@ -126,5 +128,6 @@ def exit_with(main, command: str):
         else:
             traceback.print_exc()
             line, code = f"{type(error).__name__}: {said[:500]}", 1
+    streams.give_up()
     hosts.leave(line, code, together=together)
     sys.exit(code)

@@ -7,6 +7,7 @@ trivial.
 """
 
 import collections
+import contextlib
 import faulthandler
 import json
 import os
@@ -90,7 +91,8 @@ class _waiting:
 
 
 def _exit(line: str, code: int):
-    os.write(2, f"{line}\n".encode())
+    with contextlib.suppress(OSError):  # standard error is full, or closed
+        os.write(2, f"{line}\n".encode())
     os._exit(code)
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-from train import hosts
+from train import hosts, streams
 from train.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -22,6 +22,7 @@ def listen(command: str) -> None:
     save; a second Ctrl-C ends it at once wherever it is, with 130.
     """
     global _listening
+    streams.claim()
     _listening = True
     take_signals()
     read, write = os.pipe()
