@@ -14,22 +14,11 @@ from absl import logging
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from train import documents
+from train import buckets, documents
 from train.digests import opened, sealed
 from train.errors import BadInput, NotRead, NotWritten, reason
 from train.metrics import Sums
 from train.state import TrainState
-
-FOR_NOW = (  # in what tensorstore and object stores say where nothing is wrong with the file
-    *(
-        "UNAVAILABLE",
-        "DEADLINE_EXCEEDED",
-        "PERMISSION_DENIED",
-        "UNAUTHENTICATED",
-        "RESOURCE_EXHAUSTED",
-    ),
-    "Permission denied",
-)
 
 
 def flatten(state: TrainState, sums: Sums) -> dict[str, np.ndarray]:
@@ -94,6 +83,8 @@ class Checkpoints:
         policy = checkpoint_managers.AnyPreservationPolicy(
             [checkpoint_managers.LatestN(keep), Best(self.scores), self._sound]
         )
+        if str(folder).startswith("gs://"):
+            buckets.prepare_orbax()
         # Orbax prints each traceback several times before it raises
         logging.set_verbosity(logging.FATAL)
         options = ocp.CheckpointManagerOptions(
@@ -110,8 +101,10 @@ class Checkpoints:
 
     def __exit__(self, kind, *_):
         if kind is not None and issubclass(kind, NotWritten):
-            with contextlib.suppress(Exception):  # that it cannot be written has been said
-                self._manager.close()
+            # that it cannot be written has been said, and a bucket is not waited for again
+            if "://" not in str(self._folder):
+                with contextlib.suppress(Exception):
+                    self._manager.close()
             return
         with self._writing():
             self._manager.wait_until_finished()
@@ -124,11 +117,15 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            whole = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit())
-            kept = f"the one of step {whole[-1]:,} is as it was" if whole else "there is none yet"
             raise NotWritten(
-                f"cannot write a checkpoint in {self._folder} ({reason(error)}); {kept}"
+                f"cannot write a checkpoint in {self._folder} ({reason(error)}); {self._stay()}"
             ) from error
+
+    def _stay(self) -> str:
+        if "://" in str(self._folder):  # a bucket that does not answer is not asked again
+            return "those before are as they were"
+        whole = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdigit())
+        return f"the one of step {whole[-1]:,} is as it was" if whole else "there is none yet"
 
     def wait(self) -> None:
         """Until the last save is on the disk."""
@@ -221,8 +218,10 @@ class Checkpoints:
                 arrays, meta = self._read(step)
             except Exception as error:  # Orbax raises many kinds, bare Exception among them
                 text = " ".join(str(error).split())[:200]
-                if isinstance(error, MemoryError | PermissionError) or any(
-                    word in str(error) for word in FOR_NOW
+                if (
+                    isinstance(error, MemoryError | PermissionError)
+                    or "Permission denied" in str(error)
+                    or buckets.raised(error)
                 ):
                     raise NotRead(
                         f"cannot read checkpoint {step} in {self._folder} now "

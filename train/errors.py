@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 
-from train import escapes
+from train import buckets, escapes
 
 
 class Ending(Exception):
@@ -51,9 +51,11 @@ def writing_in(folder, after: str = "; the newest checkpoint is as it was"):
     """What the system says within it becomes NotWritten, with what holds after it."""
     try:
         yield
-    except BrokenPipeError:  # nobody reads what it says
+    except (Ending, BrokenPipeError):  # has its line; nobody reads what it says
         raise
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not buckets.raised(error):
+            raise
         raise NotWritten(f"cannot write in {folder} ({reason(error)}){after}") from error
 
 
@@ -87,11 +89,10 @@ def reason(error: BaseException) -> str:
     if cause:
         return cause.strerror
     number = re.search(r"os_error_code='(\d+)'", str(error))  # as tensorstore writes it
-    return (
-        os.strerror(int(number[1]))
-        if number
-        else " ".join(str(error).split())[:200] or type(error).__name__
-    )
+    if number:
+        return os.strerror(int(number[1]))
+    line = " ".join(str(error).partition(" [")[0].split())[:200]
+    return line or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def exit_with(main, command: str):
@@ -100,7 +101,7 @@ def exit_with(main, command: str):
     from train import hosts, streams
 
     streams.claim()
-    line, together = "", True
+    line, together, bucket = "", True, False
     try:
         try:
             code = main(sys.argv[1:])
@@ -109,6 +110,7 @@ def exit_with(main, command: str):
         sys.stdout.flush()  # here, where it is noticed that it cannot be written
     except Ending as ending:
         line, code, together = escapes.plain(ending), ending.code, ending.together
+        bucket = buckets.raised(ending)
         print(f"{command}: {line}", file=sys.stderr)
     except BrokenPipeError:  # the reader has seen enough; as a process that SIGPIPE ended
         line, code, together = "nobody reads its output", 141, False
@@ -118,7 +120,10 @@ def exit_with(main, command: str):
     except Exception as error:
         hosts.blame(error)
         said, together = " ".join(str(error).split()), False
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # as XLA says it
+        if bucket := buckets.raised(error):
+            line, code = f"a server does not answer ({reason(error)}); try again", NotRead.code
+            print(f"{command}: {line}", file=sys.stderr)
+        elif isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # as XLA says it
             line, code = (
                 f"out of memory ({said[:200]}); have a smaller batch, model, or number of seeds, "
                 "or model.remat",
@@ -130,4 +135,6 @@ def exit_with(main, command: str):
             line, code = f"{type(error).__name__}: {said[:500]}", 1
     streams.give_up()
     hosts.leave(line, code, together=together)
+    if bucket:  # the threads of its clients would still wait, and print tracebacks
+        os._exit(code)
     sys.exit(code)

@@ -1,23 +1,48 @@
-"""One process alone trains in a workdir, and may write there."""
+"""One process alone trains in a workdir, and may write there.
+
+A local workdir is locked by the system, which lets go of the lock whatever ends the process. On
+gs:// the lock is an object. Its holder writes it again every `BEAT` seconds, each time on the
+condition that its generation is still the last one that it wrote. A lock whose generation stays the
+same for `STALE` seconds is that of a dead process, and the process that watched it takes it over.
+"""
 
 import contextlib
 import fcntl
+import json
 import os
 import secrets
+import socket
+import sys
+import threading
+import time
 
-from train import hosts, log
-from train.errors import BadInput, reason
+from train import buckets, hosts, log
+from train.errors import BadInput, Ending, NotWritten, reason
+
+NAME = "lock"
+BEAT = 15  # s
+STALE = 60  # s, by the clock of the process that waits
+POLL = 2  # s between two looks at a lock that another process holds
+ROLE = "roles/storage.objectUser"  # on the bucket
+
+_held = None
 
 
 @contextlib.contextmanager
 def alone_in(workdir):
-    """Makes the workdir, in process 0, and holds a lock on it where it is local. The system lets go
-    of that whatever ends the process; buckets have none. Raises BadInput."""
+    """Makes the workdir, in process 0, and holds its lock. Raises BadInput where another process
+    holds it, or where nothing can be written; NotWritten where a bucket does not answer."""
     if not hosts.first():
         yield
         return
-    file = workdir / "lock"
-    try:
+    with _on_bucket(workdir) if str(workdir).startswith("gs://") else _on_disk(workdir):
+        yield
+
+
+@contextlib.contextmanager
+def _on_disk(workdir):
+    file = workdir / NAME
+    with _trying("write", workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         if os.path.islink(file):  # which would lock, or make, what it points to
             file.unlink()
@@ -26,8 +51,6 @@ def alone_in(workdir):
             if "://" in str(workdir)
             else open(file, "a", opener=log.follow_no_link)
         )
-    except OSError as error:
-        raise _not_writable(workdir, error) from None
     with lock as file:
         try:
             if file:
@@ -35,35 +58,164 @@ def alone_in(workdir):
         # of another kind on a file system without locks, which goes without
         except OSError as error:
             if isinstance(error, BlockingIOError):
-                raise BadInput(
-                    f"--workdir: another process is training in {workdir}; wait, or use another one"
-                ) from None
+                raise _taken(workdir) from None
         yield
 
 
-def _not_writable(workdir, error: OSError) -> BadInput:
+@contextlib.contextmanager
+def _on_bucket(workdir):
+    global _held
+    with _trying("write", workdir):
+        _held = Lock(buckets.store(workdir), workdir)
+        _held.take()
+    try:
+        yield
+    finally:
+        _held.release()
+        _held = None
+
+
+def confirm() -> None:
+    """Before a checkpoint is written: a process that was stopped for long, and whose lock another
+    one took over meanwhile, ends here."""
+    if _held and time.monotonic() - _held.written > STALE / 2:
+        _held.refresh()
+
+
+class Lock:
+    """An object in a key-value store of TensorStore; held from `take` to `release`."""
+
+    def __init__(self, store, workdir):
+        self._store, self._workdir = store, workdir
+        holder = {"host": socket.gethostname(), "process": os.getpid(), "key": secrets.token_hex()}
+        self._text = json.dumps(holder).encode()
+        self._generation, self.written = b"", 0.0  # of the last write; and when, as time.monotonic
+        self._one_at_a_time, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def take(self) -> None:
+        """Waits for as long as it is not clear that the holder is dead. Raises BadInput where it
+        lives."""
+        seen = since = None
+        while True:
+            found = self._store.read(NAME).result()
+            generation = found.stamp.generation
+            stale = seen == generation and time.monotonic() - since > STALE
+            if (found.state == "missing" or stale) and self._write(generation):
+                break
+            if seen is None and found.state != "missing":
+                seen, since = generation, time.monotonic()
+                _say(
+                    f"{self._workdir} is locked by {_holder(found.value)}; if that is dead, this "
+                    f"run begins in {STALE} s"
+                )
+            elif found.state != "missing" and generation != seen:
+                raise _taken(self._workdir, f", {_holder(found.value)},")
+            time.sleep(POLL)
+        self._thread.start()
+
+    def _write(self, generation: bytes) -> bool:
+        """Whether the lock is written: its generation was this one."""
+        begun = time.monotonic()
+        now = self._store.write(NAME, self._text, if_equal=generation).result().generation
+        if not now:  # it is another one; by our own write, where its answer was lost
+            found = self._store.read(NAME).result()
+            if found.value != self._text:
+                return False
+            now = found.stamp.generation
+        self._generation, self.written = now, begun
+        return True
+
+    def refresh(self) -> None:
+        """Ends the process where another one has the lock."""
+        with self._one_at_a_time:
+            if self._over.is_set():
+                return
+            try:
+                if self._write(self._generation):
+                    return
+            except ValueError:  # the next beat tries again; a checkpoint will say so
+                return
+            _end(f"another process has taken over {self._workdir}; this one writes no more there")
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT):
+            self.refresh()
+
+    def release(self) -> None:
+        with self._one_at_a_time:
+            self._over.set()
+            if time.monotonic() - self.written < 2 * BEAT:  # else the bucket does not answer
+                with contextlib.suppress(ValueError):  # it becomes stale
+                    self._store.write(NAME, None, if_equal=self._generation).result()
+
+
+def _holder(text: bytes) -> str:
+    try:
+        holder = json.loads(text)
+        return f"process {int(holder['process'])} on {str(holder['host'])[:80]!r}"
+    except (ValueError, TypeError, KeyError):
+        return "another process"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _end(line: str) -> None:
+    """Ends the process, from whichever thread."""
+    _say(line)
+    hosts.leave(line, BadInput.code, together=False)
+    os._exit(BadInput.code)
+
+
+def _taken(workdir, holder: str = "") -> BadInput:
     return BadInput(
-        f"--workdir: cannot write in {workdir} ({reason(error)}); use another --workdir"
+        f"--workdir: another process{holder} is training in {workdir}; wait, or use another one"
     )
 
 
-def can_write(workdir) -> None:
-    """Tries the workdir: noticed here, not after compiling. Raises BadInput."""
-    probe = workdir / "writable"
+@contextlib.contextmanager
+def _trying(what: str, workdir):
+    """What a disk or a bucket refuses within it becomes BadInput; where a bucket does not answer,
+    NotWritten."""
     try:
-        if hosts.first():
-            log.write_whole(probe, secrets.token_hex())
+        yield
+    except Ending:
+        raise
+    except Exception as error:
+        on_bucket = str(workdir).startswith("gs://")  # whose clients raise many kinds
+        if not isinstance(error, OSError) and not on_bucket:
+            raise
+        line = f"cannot {what} in {workdir} ({reason(error)})"
+        if buckets.unavailable(error):
+            raise NotWritten(f"{line}; the same command tries again") from error
+        mend = f"{ROLE} has all rights that it takes" if on_bucket else "use another --workdir"
+        raise BadInput(f"--workdir: {line}; {mend}") from error
+
+
+def can_write(workdir) -> None:
+    """Tries all that a run does in its workdir: noticed here, not after compiling. Raises as
+    `alone_in`."""
+    probe, text = workdir / "writable", secrets.token_hex()
+    if hosts.first():
+        with _trying("create a file", workdir):
+            log.write_whole(probe, "")
+        with _trying("overwrite a file", workdir):
+            log.write_whole(probe, text)
             # each may be a link to a folder elsewhere; buckets have none
             for name in () if "://" in str(workdir) else ("checkpoints", "tensorboard"):
                 (workdir / name).mkdir(exist_ok=True)
-    except OSError as error:
-        raise _not_writable(workdir, error) from None
     hosts.share()
-    seen = hosts.share(probe.read_text() if probe.exists() else "")
+    with _trying("read a file", workdir):
+        seen = hosts.share(probe.read_text() if probe.exists() else "")
     if hosts.first():
-        probe.unlink()
-    for process, text in enumerate(seen):
-        if text != seen[0]:
+        with _trying("list the files", workdir):
+            list(workdir.iterdir())
+        with _trying("delete a file", workdir):
+            probe.unlink()
+    for process, answer in enumerate(seen):
+        if answer != seen[0]:
             hosts.refuse(
                 f"--workdir: {hosts.name(process)} does not see in {workdir} what process 0 "
                 "wrote; have one that all share"

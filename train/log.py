@@ -16,7 +16,7 @@ from etils import epath
 from train import documents, records
 from train.board import Board
 from train.digests import Lines
-from train.errors import BadInput
+from train.errors import BadInput, NotWritten, writing_in
 
 FILE = "metrics.jsonl"
 OF_THE_RUN = ("examples_per_s",)  # numbers that are not one of each seed
@@ -74,11 +74,10 @@ def write_whole(path: epath.Path, contents: str | bytes, part: str = ".part") ->
     """Writes all of a file or nothing of it. A link in its place is replaced, and what it points to
     stays as it was. part: ends the name of the file that is written first. Raises OSError."""
     contents = contents.encode() if isinstance(contents, str) else contents
-    first = path.parent / (path.name + part)
-    if "://" in str(path):
-        first.write_bytes(contents)
-        first.replace(path)
+    if "://" in str(path):  # where an object is whole or not there
+        path.write_bytes(contents)
         return
+    first = path.parent / (path.name + part)
     if os.path.exists(path) and not os.path.isfile(path):  # a device, or a link to one
         raise OSError(errno.EINVAL, "not a plain file", str(path))
     first.unlink(missing_ok=True)
@@ -112,14 +111,13 @@ class Log:
         # of the last evaluation: its step, and the digest of the records before it
         self._evaluated = None, None
         self._steps = steps
-        self._board = None
+        self._board = self._away = None
         if self._writes:
             self.records = records.before(read(workdir), resumed_at, evaluates)
             for record in self.records:
                 self._add(record)
             write_whole(self._file, "".join(self._lines))
             self._events = workdir / "tensorboard"
-            # which is gone with this object
             self._away = None if self._local else tempfile.TemporaryDirectory()
             self._board = Board(
                 epath.Path(self._away.name) if self._away else self._events, resumed_at
@@ -144,10 +142,14 @@ class Log:
 
     def __exit__(self, kind, *_):
         self._progress.stop()
-        with contextlib.suppress(*([OSError] if kind else [])):  # a full disk has been noticed
-            self.flush()
+        # that a disk is full, or a bucket gone, has been noticed
+        with contextlib.suppress(*([OSError, NotWritten] if kind else [])):
+            if kind is None or not issubclass(kind, NotWritten):
+                self.flush()
             if self._board:
                 self._board.close()
+        if self._away:
+            self._away.cleanup()
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False)
@@ -220,9 +222,9 @@ class Log:
             if self._local:
                 with self._file.open("a") as file:
                     os.fsync(file.fileno())
-            else:  # object stores cannot append
+                return
+            with writing_in(self.workdir):  # object stores cannot append
                 write_whole(self._file, "".join(self._lines))
-                self._events.mkdir(parents=True, exist_ok=True)
                 for file in self._board.folder.iterdir():
                     (self._events / file.name).write_bytes(file.read_bytes())
 

@@ -14,7 +14,17 @@ import jax
 import numpy as np
 from etils import epath
 
-from train import history, hosts, interruption, nonfinite, records, report, resumption, samples
+from train import (
+    history,
+    hosts,
+    interruption,
+    lock,
+    nonfinite,
+    records,
+    report,
+    resumption,
+    samples,
+)
 from train import log as log_lib
 from train import step as step_lib
 from train.checkpoint import Checkpoints, digest, flatten
@@ -239,6 +249,7 @@ def _loop(program, state, sums, meta, checkpoints, log, identity, started) -> di
         nonlocal meta, saved
         host = program.fetch(carry)
         with beside_training():
+            lock.confirm()
             log.flush()
             meta = {
                 "seconds": time.perf_counter() - begun,

@@ -6,7 +6,8 @@ import pathlib
 
 from etils import epath
 
-from train.errors import BadInput, reason
+from train import buckets
+from train.errors import BadInput, NotRead, reason
 
 INSTALL = {  # the schemes that etils knows -> what installs the package that it needs for them
     "gs": "pip install -e '.[gcs]' -c constraints.txt",
@@ -32,11 +33,17 @@ def path_of(text: str, flag: str = "--workdir") -> epath.Path:
     if not rest.strip("/"):
         raise BadInput(f"{flag}: {text}: names no bucket, as in {scheme}://my-canon/run")
     path = epath.Path(text)
+    if scheme == "gs":
+        buckets.prepare()
     try:
         path.exists()
     except ImportError as error:
         raise BadInput(f"{flag}: {text}: {error}; {INSTALL[scheme]}") from None
     except Exception as error:  # each of those packages has its own
+        if buckets.unavailable(error):
+            raise NotRead(
+                f"{flag}: {text}: not reached ({reason(error)}); the same command tries again"
+            ) from None
         raise BadInput(
             f"{flag}: {text}: not reached ({reason(error)}); is its name right, and are you "
             "logged in?"

@@ -1,0 +1,79 @@
+"""Runs on gs://: how long a server that does not answer is asked, and what its clients raise.
+
+Two clients reach a bucket: gcsfs, through etils.epath, and TensorStore, through Orbax. Either
+repeats a request that fails for now after 1, 2, 4, 8 and 16 s, then raises.
+"""
+
+import logging
+import os
+import re
+
+RETRIES = 5  # of one request
+ANSWER = 60  # s until a request that nobody answers is given up
+CLIENTS = ("aiohttp", "fsspec", "gcsfs", "google.api_core", "google.auth", "requests", "urllib3")
+STATUS = re.compile(  # in a ValueError of TensorStore where the file is not to blame
+    r"\b(ABORTED|UNAVAILABLE|DEADLINE_EXCEEDED|PERMISSION_DENIED|UNAUTHENTICATED|RESOURCE_EXHAUSTED)\b"
+)
+REFUSED = re.compile(  # and where asking again mends nothing
+    r"Forbidden|Invalid Credentials|\b40[0134]$|PERMISSION_DENIED|UNAUTHENTICATED"
+)
+
+# where TensorFlow is installed, etils would import it for gs://
+os.environ.setdefault("EPATH_USE_TF", "false")
+
+
+def prepare() -> None:
+    """Before the first use of gs://. What the user has set wins."""
+    import fsspec.config
+
+    # gcsfs would ask another server, by gRPC, for the kind of each bucket
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    # TensorStore would wait for ever
+    os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "20")
+    os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints what it raises
+    # a listing that gcsfs remembers lacks what other processes write
+    settings = {"requests_timeout": ANSWER, "use_listings_cache": False}
+    fsspec.config.conf["gcs"] = settings | fsspec.config.conf.get("gcs", {})
+
+
+def prepare_orbax() -> None:
+    """Before Orbax opens a bucket. Its TensorStore would repeat a request for 15 minutes; and it
+    asks for the kind of the bucket, which needs a right (storage.buckets.get) that writing does
+    not."""
+    from orbax.checkpoint._src.path import gcs_utils
+    from orbax.checkpoint._src.serialization import tensorstore_utils
+
+    tensorstore_utils._BASE_TS_CONTEXT.update(_retries(RETRIES))
+    tensorstore_utils._DEFAULT_OCDBT_TS_CONTEXT.update(_retries(RETRIES))
+    gcs_utils.is_hierarchical_namespace_enabled = lambda path: False
+
+
+def _retries(most: int) -> dict:
+    return {"gcs_request_retries": {"max_retries": most, "initial_delay": "1s", "max_delay": "16s"}}
+
+
+def store(folder):
+    """The key-value store of TensorStore in a folder on gs://; it knows conditional writes."""
+    import tensorstore
+
+    bucket, _, path = str(folder).removeprefix("gs://").partition("/")
+    spec = {"driver": "gcs", "bucket": bucket, "path": f"{path.strip('/')}/".lstrip("/")}
+    return tensorstore.KvStore.open(spec, context=tensorstore.Context(_retries(2))).result()
+
+
+def raised(error: BaseException | None) -> bool:
+    """Whether a client of a bucket raised it, or what it was made from, and no file is to blame."""
+    while error is not None:
+        module, text = type(error).__module__, str(error)
+        if module.startswith(CLIENTS) or text.startswith("Forbidden:"):
+            return True
+        if isinstance(error, ValueError) and STATUS.search(text):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def unavailable(error: BaseException) -> bool:
+    """Whether a client of a bucket raised it, and asking again later may help."""
+    return raised(error) and not REFUSED.search(str(error))
