@@ -14,12 +14,26 @@ from ml_collections import ConfigDict
 from configs import base
 from configs.claims import Alike, Better, Claim, Lower, Monotone, Ordered, Solves  # noqa: F401, for the files of tables
 from configs.measures import AtBest, AtLeast, Measure, Steps, Stopped, Until  # noqa: F401, for these
+from train import escapes
 from train.errors import BadInput
+
+LONGEST = 200  # bytes of a row's folder; file systems take 255, with what is added to it
 
 
 def folder_of(name: str) -> str:
     """A row's name as that of its run's folder."""
     return re.sub(r"[^\w.=+-]+", "_", name)
+
+
+def _check_name(what: str, name: str) -> None:
+    """Raises ValueError for a name that cannot be chosen on the command line, or be a folder."""
+    if not name.isprintable() or name != name.strip() or "," in name or "/" in name:
+        raise ValueError(f"{what}: {name!r} must be one line of text without , and / in it")
+    if folder_of(name) in ("", ".", "..") or len(folder_of(name).encode()) > LONGEST:
+        raise ValueError(
+            f"{what}: {escapes.shortened(name, 40)!r} is no name of a folder: it must be of 1 to "
+            f"{LONGEST} bytes, and not . or .."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,24 +93,26 @@ class Table:
         unknown |= {row for scale in self.scales.values() for row in (*scale.rows, *scale.without)}
         unknown -= set(names)
         unknown |= {row.of for k, row in enumerate(self.rows) if row.of and row.of not in names[:k]}
-        if (
-            unknown
-            or len(set(names)) < len(names)
-            or any("," in name or "/" in name for name in names)
-        ):
+        if unknown or len(set(names)) < len(names):
             raise ValueError(
-                f"rows: {sorted(unknown) or names} must be different names of rows without , and "
-                "/, before their use"
+                f"rows: {sorted(unknown) or names} must be different names of rows, before their "
+                "use"
             )
-        if any("/" in scale for scale in self.scales):
-            raise ValueError(f"scales: {[*self.scales]} must be names without /")
         folders = {}
         for name in names:
-            other = folders.setdefault(folder_of(name), name)
+            _check_name("rows", name)
+            folder = folder_of(name).casefold()  # as file systems may that ignore case
+            other = folders.setdefault(folder, name)
             if other != name:
                 raise ValueError(
                     f"rows: {other!r} and {name!r} would share the folder {folder_of(name)!r}; "
                     "rename one"
+                )
+        for scale in self.scales:
+            _check_name("scales", scale)
+            if folder_of(scale) != scale:
+                raise ValueError(
+                    f"scales: {scale!r} must be of letters, digits and . _ = + -, as a folder is"
                 )
         if self.better not in ("lower", "higher"):
             raise ValueError(f"better: {self.better!r} must be 'lower' or 'higher'")

@@ -9,7 +9,7 @@ import scipy.cluster.hierarchy
 import scipy.special
 from etils import epath
 
-from train import trained
+from train import escapes, trained
 from train.data import DATASETS
 from train.data.elman1990 import BITS, LETTERS
 
@@ -86,7 +86,7 @@ def streams(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
             marker="o",
             markersize=3,
             linewidth=1,
-            label=name,
+            label=escapes.figure(name),
         )
     bits.set(
         xlabel="bit of a cycle of 12",

@@ -7,7 +7,7 @@ import csv
 
 import numpy as np
 
-from train import paths
+from train import escapes, paths
 from train.errors import BadInput, Parser, exit_with, writing_in
 
 LEAST = 50  # sources to a point: longer lengths are pooled until there are so many
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
             lengths,
             errors,
             yerr=spread,
-            label=label.replace("$", r"\$"),
+            label=escapes.figure(label),
             marker="o",
             markersize=4,
             capsize=2,

@@ -21,6 +21,7 @@ from etils import epath
 from scripts import table_report
 from train import escapes, paths
 from train.errors import BadInput, Parser, exit_with
+from train.escapes import code, markdown
 from train.log import summary, write_whole
 from train.report import RESULT, origin, read, show
 
@@ -83,11 +84,11 @@ def block(rows: list[dict[str, str]]) -> str:
     for r in newest.values():
         values = [float(v) for v in r["values"].split()]
         unit = "%" if r["metric"].endswith("error") else ""
+        where = f"{r['device']}, jax {r['jax']}, {r['finished'][:10]}, "
         lines.append(
-            f"| `{r['command']}` | {r['data']} | {r['metric']} {summary(values)}{unit} "
-            f"(N={len(values)}) | {int(r['steps']):,} "
-            f"in {float(r['seconds']):,.0f} s | {r['device']}, jax {r['jax']}, "
-            f"{r['finished'][:10]}, `{r['git'][:7]}` |"
+            f"| {code(r['command'])} | {markdown(r['data'])} | {markdown(r['metric'])} "
+            f"{summary(values)}{unit} (N={len(values)}) | {int(r['steps']):,} in "
+            f"{float(r['seconds']):,.0f} s | {markdown(where)} {code(r['git'][:7])} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from matplotlib import ticker
 from configs import statistics
 from configs.table import AtLeast, Steps, Table
 from scripts import elman_figure
-from train import report
+from train import escapes, report
 from train.errors import BadInput
 
 
@@ -37,7 +37,7 @@ def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
         ends = sorted(parts)
         values = np.array([parts[end] for end in ends], np.float64)  # [parts, S]
         places = range(len(ends))
-        (line,) = axes.plot(places, values.mean(1), marker="o", label=name)
+        (line,) = axes.plot(places, values.mean(1), marker="o", label=escapes.figure(name))
         axes.fill_between(
             places, values.min(1), values.max(1), alpha=0.2, color=line.get_color(), linewidth=0
         )
@@ -127,13 +127,14 @@ def draw(
         margin = 0.1 * (usual - lowest)
         left.set_ylim(lowest - margin, usual + margin)
     left.set(
-        xlabel="step", title=f"{curve}: median, seeds{of_rows}{'; spikes cut' if spikes else ''}"
+        xlabel="step",
+        title=f"{escapes.figure(curve)}: median, seeds{of_rows}{'; spikes cut' if spikes else ''}",
     )
-    right.set_yticks(range(len(names)), names)
+    right.set_yticks(range(len(names)), map(escapes.figure, names))
     for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
         label.set_color(f"C{k % 10}")
     right.invert_yaxis()
-    right.set(title="mean, 95% interval, seeds", xlabel=str(table.measure))
+    right.set(title="mean, 95% interval, seeds", xlabel=escapes.figure(table.measure))
     for axes in (left, right):
         if isinstance(table.measure, Steps):
             _logarithmic(axes)
@@ -141,7 +142,7 @@ def draw(
             axes.locator_params(axis="x", nbins=6)
     left.grid(alpha=0.3)
     right.grid(alpha=0.3, axis="x")
-    figure.suptitle(f"{table.title} ({scale})", fontsize="medium")
+    figure.suptitle(escapes.figure(f"{table.title} ({scale})", most=150), fontsize="medium")
     figure.savefig(file, dpi=110, metadata={"Software": None})
 
 

@@ -22,7 +22,7 @@ import sys
 import numpy as np
 
 from scripts.transducer import Transducer
-from train import paths
+from train import escapes, paths
 from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with, writing_in
 from train.log import write_whole
@@ -40,6 +40,7 @@ def draw(weights: np.ndarray, source: list[str], target: list[str]) -> bytes:
         figsize=(1.2 + 0.32 * len(source), 1.0 + 0.32 * len(target)), layout="constrained"
     )
     axes = figure.subplots()
+    source, target = (list(map(escapes.figure, symbols)) for symbols in (source, target))
     axes.imshow(weights, cmap="gray", vmin=0, vmax=1)
     axes.set_xticks(range(len(source)), source, rotation=90 if max(map(len, source)) > 2 else 0)
     axes.set_yticks(range(len(target)), target)

@@ -4,8 +4,8 @@ in a page of Markdown, in a figure."""
 import re
 import urllib.parse
 
-ACTIVE = re.compile(  # what Markdown would not show as it is; _ < & only where they mean something
-    r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
+ACTIVE = re.compile(  # what Markdown would not show as it is; most only where it means something
+    r"[\\`*|~$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
 )
 
 

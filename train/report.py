@@ -11,7 +11,7 @@ import platform
 import numpy as np
 from etils import epath
 
-from train import documents, history, log, records
+from train import documents, escapes, history, log, records
 from train.digests import opened, sealed
 from train.errors import BadInput
 
@@ -135,7 +135,7 @@ def records_of(workdir: epath.Path, document: dict) -> list[dict]:
 def show(workdir: epath.Path, document: dict) -> str:
     """The result in a few lines."""
     n, seeds = len(document["seeds"]), "seeds" if len(document["seeds"]) > 1 else "seed"
-    lines = [f"{metric:<18} {_show(s)}" for metric, s in document["metrics"].items()]
+    lines = [f"{escapes.plain(metric):<18} {_show(s)}" for metric, s in document["metrics"].items()]
     lines.append(
         f"{'trained':<18} {document['steps']:,} steps, {n} {seeds}, {document['seconds']:,.0f} s"
     )
@@ -191,7 +191,10 @@ def curves(records: list[dict]) -> bytes:
             values = np.ma.masked_invalid(np.array(values, np.float64))  # [points, S]
             steps = [r["step"] for r in rows]
             (line,) = axes.plot(
-                steps, values.mean(1), label=split, marker="o" if len(rows) == 1 else None
+                steps,
+                values.mean(1),
+                label=escapes.figure(split),
+                marker="o" if len(rows) == 1 else None,
             )
             axes.fill_between(
                 steps, values.min(1), values.max(1), alpha=0.25, color=line.get_color(), linewidth=0
