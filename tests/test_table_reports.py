@@ -49,9 +49,10 @@ def test_a_row_that_the_table_no_longer_has_leaves_the_results_and_those_of_anot
 ):
     table = load.load_table(str(tiny))[1]
     more = dataclasses.replace(table, rows=(*table.rows, Row("gone")))
+    numbers = dict(seed="0", value="1", parameters="2", run_seconds="3")
     for path, row in ((tiny.with_name("another.py"), "gone"), (tiny, "gone"), (tiny, "slow")):
-        table_runs.enter(path, more, [dict(table=path.stem, scale="small", row=row)])
-    table_runs.enter(tiny, table, [dict(table="table", scale="small", row="fast")])
+        table_runs.enter(path, more, [numbers | dict(table=path.stem, scale="small", row=row)])
+    table_runs.enter(tiny, table, [numbers | dict(table="table", scale="small", row="fast")])
     assert [(r["table"], r["row"]) for r in table_runs.read(tiny.parent)] == [
         ("another", "gone"),
         ("table", "slow"),
@@ -181,6 +182,18 @@ def test_a_table_that_cannot_be_run_or_judged_is_refused_before_any_row_trains(
         sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
     assert words in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("column", ["seed", "value", "parameters", "run_seconds"])
+def test_a_results_csv_with_a_word_where_a_number_must_be_is_refused_by_name(tiny, column):
+    numbers = dict(seed="0", value=">1", parameters="2", run_seconds="3")
+    line = numbers | dict(table="table", scale="small", row="fast")
+    table = load.load_table(str(tiny))[1]
+    table_runs.enter(tiny, table, [line])
+    table_runs.read(tiny.parent)
+    table_runs.enter(tiny, table, [line | {column: "x | y"}])
+    with pytest.raises(BadInput, match=r"results.csv: is damaged \(.*x \| y"):
+        table_runs.read(tiny.parent)
 
 
 def test_a_table_beside_results_of_another_kind_is_told_to_move(tiny):
