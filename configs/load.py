@@ -19,7 +19,23 @@ from configs.table import Table
 from train import paths
 from train.errors import BadInput
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent  # of the repository, or where it is installed
+CONFIG_FILES, TABLE_FILES = "configs/[a-z]*_*.py", "configs/papers/*/[a-z]*.py"  # below it
+
+
+def installed() -> bool:
+    """Whether this is an installed copy, whose files are not the user's, and not a checkout."""
+    return not (ROOT / "pyproject.toml").exists()
+
+
+def refuse_installed(path: pathlib.Path) -> None:
+    """Raises BadInput for a table of an installed copy, as nothing may be written beside it."""
+    if installed() and path.is_relative_to(ROOT):
+        folder = f"papers/{path.parent.name}"
+        raise BadInput(
+            f"TABLE.py: {path} belongs to the installed package, where nothing is written; report a "
+            f"copy of your own: mkdir -p {folder} && cp {shlex.quote(str(path))} {folder}"
+        )
 
 
 def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, ConfigDict]:
@@ -44,7 +60,7 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
 
 def load_table(text: str) -> tuple[pathlib.Path, Table]:
     """The file and its TABLE. Raises BadInput where there is none."""
-    path = find(text, "TABLE.py", "configs/papers/*/[a-z]*.py").absolute()
+    path = find(text, "TABLE.py", TABLE_FILES).absolute()
     if ":" in str(path):
         raise BadInput(f"TABLE.py: {path}: has a colon, which parts a file from a row; move it")
 
@@ -56,13 +72,13 @@ def load_table(text: str) -> tuple[pathlib.Path, Table]:
     return path, _run(path, table)
 
 
-def find(text: str, flag: str = "--config", pattern: str = "configs/[a-z]*_*.py") -> pathlib.Path:
+def find(text: str, flag: str = "--config", pattern: str = CONFIG_FILES) -> pathlib.Path:
     """The file, also as named from the top of the repository. Raises BadInput with the nearest one
     there is."""
     path = next((p for p in (paths.file_of(text, flag), ROOT / text) if os.path.isfile(p)), None)
     if path is None:
         there = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
-        near = base.nearest(text, there, "python -m scripts.canon list shows them")
+        near = base.nearest(text, there, "python -m scripts.list shows them")
         raise BadInput(f"{flag}: no file {text!r}; {near}")
     if path.suffix != ".py":
         raise BadInput(f"{flag}: {text} is no Python file")

@@ -34,6 +34,8 @@ CONFIGS = (
 def startup(rounds: int) -> None:
     """A real process each time. Cold: an empty compile cache. Warm: the median of the runs after
     it."""
+    from configs import load
+
     for config in CONFIGS:
         seconds = []
         with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +54,12 @@ def startup(rounds: int) -> None:
                     *flags,
                 ]
                 done = subprocess.run(
-                    command, env=environment, capture_output=True, text=True, check=True
+                    command,
+                    env=environment,
+                    cwd=load.ROOT,
+                    capture_output=True,
+                    text=True,
+                    check=True,
                 )
                 seconds.append(float(re.search(r"([\d.]+) s from the command", done.stdout)[1]))
         print(

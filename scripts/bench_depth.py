@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+from configs import load
 from scripts import bench_cnn, rounds
 
 BATCH, IMAGE = 32, (32, 32, 3)
@@ -80,7 +81,7 @@ def _seconds(depth: int, scan_from: int, cache: str) -> list[float]:
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
     return json.loads(
         subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+            command, env=environment, cwd=load.ROOT, stdout=subprocess.PIPE, text=True, check=True
         ).stdout
     )
 

@@ -113,6 +113,7 @@ def _launch(
                 *host_flags.of(port, i, processes),
             ],
             env=environment,
+            cwd=load.ROOT,
         )
         for i in range(processes)
     ]

@@ -4,4 +4,4 @@
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 environment
 case " $* " in *" --workdir"*) ;; *) set -- --workdir="$ROOT/runs/quickstart" "$@" ;; esac
-exec "$VENV/bin/python" -m train --config="$ROOT/configs/lenet_fashion_mnist.py" --config.data.source=embedded "$@"
+exec "$VENV/bin/canon" train --config="$ROOT/configs/lenet_fashion_mnist.py" --config.data.source=embedded "$@"

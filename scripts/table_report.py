@@ -198,9 +198,11 @@ def report(table_file: str, workdir: str | None) -> None:
     """Enters the finished runs of every scale of a table, draws, and writes the paper's README and
     the index.
 
-    Raises BadInput where no run is finished, or another README.md is there.
+    Raises BadInput where no run is finished, another README.md is there, or the table is that of an
+    installed copy.
     """
     path, table = load.load_table(table_file)
+    load.refuse_installed(path)
     from scripts import table_figure  # matplotlib is half a second that a sweep's plan does not pay
 
     table_figure.check(path, table)

@@ -22,6 +22,7 @@ import time
 import numpy as np
 from etils import epath
 
+from configs import load
 from train import log
 from train.checkpoint import Checkpoints
 from train.errors import BadInput, Parser, exit_with
@@ -49,7 +50,12 @@ RUNS = {
 def start(*arguments, **options) -> subprocess.Popen:
     command = [sys.executable, "-m", "train", *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
+        command,
+        cwd=load.ROOT,  # a train.py of the current folder is not ours
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
     )
 
 

@@ -53,7 +53,7 @@ def test_a_word_that_nothing_is_near_to_gets_no_guess(word, words, says):
 def test_a_file_that_is_not_there_is_not_taken_for_one_of_another_name():
     assert "choose from configs/alexnet_cifar.py, " in refused_command("--config=nosuch.py")
     assert "did you mean 'configs/copy_memory.py'?" in refused_command("--config=copy_memory.py")
-    with pytest.raises(BadInput, match="no file 'nosuch.py'; python -m scripts.canon list shows"):
+    with pytest.raises(BadInput, match="no file 'nosuch.py'; python -m scripts.list shows"):
         sweep.main(["nosuch.py"])
     both = "did you mean 'configs/papers/resnet/depth.py' or 'configs/papers/vgg/depth.py'?"
     with pytest.raises(BadInput) as error:

@@ -1,0 +1,1 @@
+"""Trains a config, resumes the run of one, or shows its result."""

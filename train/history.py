@@ -17,8 +17,10 @@ WORDS = {
 
 def git_sha() -> str | None:
     """The commit of the code, with '+changes' where the tree differs from it; None outside a
-    checkout."""
+    checkout, also where it is installed below one of something else."""
     folder = pathlib.Path(__file__).parent.parent
+    if not (folder / ".git").exists():
+        return None
 
     def git(*arguments):
         return subprocess.run(

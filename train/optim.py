@@ -40,6 +40,11 @@ def _at_least(low: float, **values: float) -> None:
             raise ValueError(f"{name}: {value} must be at least {low} and below 2**31")
 
 
+def sgd():
+    """The step is lr g."""
+    return optax.identity()
+
+
 def momentum(*, momentum: float = 0.9):
     """v = momentum v + g; the step is lr v."""
     _below_one(momentum=momentum)
@@ -84,7 +89,7 @@ def adam(*, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
 
 
 OPTIMIZERS = dict(
-    sgd=optax.identity,
+    sgd=sgd,
     momentum=momentum,
     nesterov=nesterov,
     rmsprop=rmsprop,
@@ -95,11 +100,12 @@ OPTIMIZERS = dict(
 
 
 def constant():
+    """The learning rate stays lr."""
     return optax.constant_schedule(1.0)
 
 
 def step(*, duration, boundaries: tuple = (), factor: float = 0.1):
-    """times `factor` at each of the boundaries (durations)."""
+    """Times `factor` at each of the boundaries (durations)."""
     _at_least(0, factor=factor)
     if not boundaries:
         raise ValueError("boundaries: name at least one, such as 1000,2000")
@@ -110,7 +116,7 @@ def step(*, duration, boundaries: tuple = (), factor: float = 0.1):
 
 
 def exponential(*, duration, every: Duration = 1000, factor: float = 0.5, staircase: bool = False):
-    """times `factor` over each `every` (a duration), smoothly or, with staircase, at its end."""
+    """Times `factor` over each `every` (a duration), smoothly or, with staircase, at its end."""
     period = duration("schedule.every", every)
     _at_least(1, every=period)
     if factor <= 0:
@@ -139,7 +145,7 @@ def plateau(
     cooldown: int = 0,
     window: Duration = 100,
 ):
-    """times `factor` when the training loss, averaged over `window` (a duration), has not fallen
+    """Times `factor` when the training loss, averaged over `window` (a duration), has not fallen
     for `patience` windows; for `cooldown` windows after that it waits.
 
     With optim.accumulate it looks at the last batch of each update.
