@@ -165,7 +165,9 @@ class Checkpoints:
     def discard_after(self, step: int) -> None:
         """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being
         saved. Raises BadInput where one is a link."""
-        links = sorted(path for path in self._folder.iterdir() if os.path.islink(path))
+        # a bucket has no links, and no folder before there is something in it
+        paths = () if "://" in str(self._folder) else self._folder.iterdir()
+        links = sorted(path for path in paths if os.path.islink(path))
         if links:
             raise BadInput(
                 f"--workdir: {links[0]} is a link, and old checkpoints are deleted; move it away, "

@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -28,24 +29,31 @@ WORDS = {
 HOP = ("connection", "content-length", "transfer-encoding")  # headers of one connection alone
 
 
+def at(url: str) -> dict[str, str]:
+    """What leads both clients of a bucket to a server."""
+    return {
+        "STORAGE_EMULATOR_HOST": url,
+        "TENSORSTORE_GCS_HTTP_URL": url,
+        "GOOGLE_AUTH_TOKEN_FOR_TESTING": "x",
+        "GOOGLE_CLOUD_PROJECT": "test",
+        "NO_GCE_CHECK": "true",
+    }
+
+
 class Server:
     """fault: the status that every request meets; "stopped", as where no server is; "silent", one
     that never answers; or None. denied: rights that are missing, such as
-    "storage.objects.delete"."""
+    "storage.objects.delete". pause: seconds before each answer. fail_at: (part of a request's
+    path, the fault that begins there)."""
 
     def __init__(self, port: int):
-        self.port, self.fault, self.denied, self.requests = port, None, frozenset(), []
+        self.port, self.requests = port, []
+        self.fault, self.denied, self.pause, self.fail_at = None, frozenset(), 0, None
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"server_of": self})
         self.proxy = _Proxy(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.proxy.server_port}"
-        self.environment = {
-            "STORAGE_EMULATOR_HOST": self.url,
-            "TENSORSTORE_GCS_HTTP_URL": self.url,
-            "GOOGLE_AUTH_TOKEN_FOR_TESTING": "x",
-            "GOOGLE_CLOUD_PROJECT": "test",
-            "NO_GCE_CHECK": "true",
-        }
+        self.environment = at(self.url)
 
     def ask(self, method: str, path: str, body: bytes = b"", headers=None):
         """(status, headers, body) of the server behind the proxy."""
@@ -141,6 +149,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(path.query)
         server.requests.append(f"{self.command} {self.path}")
+        if server.fail_at and server.fail_at[0] in self.path:
+            server.fault = server.fail_at[1]
         if server.fault == "silent":
             threading.Event().wait(600)
         if server.fault in ("stopped", "silent"):
@@ -149,6 +159,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if server.fault:
             self._refuse(server.fault)
             return
+        time.sleep(server.pause)
         name = self._name(path, query)
         with server.lock:
             wanted = query.get("ifGenerationMatch", [None])[0]
