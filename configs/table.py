@@ -41,6 +41,7 @@ class Row:
     """A row of a paper's table: what it changes, and what the paper printed (in the table's
     measure).
 
+    name: one line of text without , and /, which also names the folder of its run.
     of: an earlier row that it goes on from: it has that row's changes and, under these, the last
     checkpoint and log of it. With other data.views it only evaluates; with more optim.steps it
     trains on. `scripts.sweep` hands the checkpoint over: as a run of its own, python -m train

@@ -22,7 +22,7 @@ from configs import base, load
 from configs.table import Table, folder_of
 from scripts import table_runs
 from train import __main__ as command
-from train import experiment, log, report, run_notes
+from train import escapes, experiment, log, report, run_notes
 from train.errors import BadInput, NonFinite, Parser, exit_with
 
 MOST_SEEDS = 10_000  # of a row: all train in one program
@@ -62,7 +62,7 @@ def plan(
     changed."""
     seconds = table_runs.seconds_a_seed(path, scale)  # or of an ensemble
     lines, total, unknown, refused = (
-        [f"{table.title}; scale {scale}: {table.scale(scale).about}"],
+        [escapes.plain(f"{table.title}; scale {scale}: {table.scale(scale).about}")],
         0.0,
         0,
         [],
@@ -170,7 +170,7 @@ def main(arguments: list[str]) -> int:
     say(
         "\n".join(
             [
-                f"{table.title}; scale {flags.scale}:",
+                escapes.plain(f"{table.title}; scale {flags.scale}:"),
                 *(f"  {name:<{width}} {text}" for name, text in outcomes.items()),
             ]
         )

@@ -12,7 +12,7 @@ from etils import epath
 from test_report import result
 
 import architectures
-from train import documents, escapes, log, report, resumption, trained
+from train import documents, escapes, lock, log, report, resumption, trained
 from train.data import files
 from train.data.vocabulary import SPECIAL, Vocabulary
 from train.errors import BadInput
@@ -56,6 +56,11 @@ def test_a_file_of_a_stranger_with_numbers_or_depth_beyond_all_bounds_is_refused
     line = str(error.value)
     assert "\n" not in line and len(line) < 400
     assert str(tmp_path) in line and (ODD[text] in line or "is damaged; delete" in line)
+
+
+@pytest.mark.parametrize("text", ODD, ids=list(ODD.values()))
+def test_a_lock_that_is_odd_is_held_by_another_process(text):
+    assert lock._holder(text.encode()) == "another process"
 
 
 def test_what_json_may_hold_is_read():

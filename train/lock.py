@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from train import buckets, hosts, log
+from train import buckets, documents, hosts, log
 from train.errors import BadInput, Ending, NotWritten, reason
 
 NAME = "lock"
@@ -152,7 +152,7 @@ class Lock:
 
 def _holder(text: bytes) -> str:
     try:
-        holder = json.loads(text)
+        holder = documents.parse(text)
         return f"process {int(holder['process'])} on {str(holder['host'])[:80]!r}"
     except (ValueError, TypeError, KeyError):
         return "another process"
