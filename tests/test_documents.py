@@ -28,18 +28,12 @@ ODD = {  # a JSON text -> what is said of it
 }
 READERS = {  # a file -> what reads it in a folder
     "config.json": lambda folder: trained.load(folder, print),
-    "config.json ": lambda folder: resumption.changed(folder, _config()),
+    "config.json ": resumption.config_of,
     "result.json": report.read,
     "metrics.jsonl": log.read,
     "words.vocabulary.json": lambda folder: trained._vocabulary(folder / "words.vocabulary.json"),
     "lm1b/1.0.0/dataset_info.json": lambda folder: files.tfds_version("lm1b"),
 }
-
-
-def _config():
-    from configs import base
-
-    return base.get_config()
 
 
 @pytest.mark.parametrize("name", READERS)
