@@ -10,7 +10,10 @@ import re
 
 RETRIES = 5  # of one request
 ANSWER = 60  # s until a request that nobody answers is given up
-CLIENTS = ("aiohttp", "fsspec", "gcsfs", "google.api_core", "google.auth", "requests", "urllib3")
+CLIENTS = (  # packages whose exceptions are those of a server, or of the way to it
+    *("aiohttp", "fsspec", "gcsfs", "google.api_core", "google.auth", "requests", "urllib3"),
+    *("aiobotocore", "azure", "botocore"),  # of s3:// and az://
+)
 STATUS = re.compile(  # in a ValueError of TensorStore where the file is not to blame
     r"\b(ABORTED|UNAVAILABLE|DEADLINE_EXCEEDED|PERMISSION_DENIED|UNAUTHENTICATED|RESOURCE_EXHAUSTED)\b"
 )

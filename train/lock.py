@@ -23,7 +23,7 @@ NAME = "lock"
 BEAT = 15  # s
 STALE = 60  # s, by the clock of the process that waits
 POLL = 2  # s between two looks at a lock that another process holds
-ROLE = "roles/storage.objectUser"  # on the bucket
+ROLE = "roles/storage.objectUser"  # all rights that a run needs
 
 _held = None
 
@@ -66,13 +66,14 @@ def _on_disk(workdir):
 def _on_bucket(workdir):
     global _held
     with _trying("write", workdir):
-        _held = Lock(buckets.store(workdir), workdir)
-        _held.take()
+        lock = Lock(buckets.store(workdir), workdir)
+        lock.take()
+    _held = lock
     try:
         yield
     finally:
-        _held.release()
         _held = None
+        lock.release()
 
 
 def confirm() -> None:
@@ -190,7 +191,8 @@ def _trying(what: str, workdir):
         line = f"cannot {what} in {workdir} ({reason(error)})"
         if buckets.unavailable(error):
             raise NotWritten(f"{line}; the same command tries again") from error
-        mend = f"{ROLE} has all rights that it takes" if on_bucket else "use another --workdir"
+        mend = f"is the bucket there, and have you {ROLE} on it?"
+        mend = mend if on_bucket else "use another --workdir"
         raise BadInput(f"--workdir: {line}; {mend}") from error
 
 
