@@ -94,14 +94,14 @@ def central_square(height: int, width: int) -> Box:
 
 
 def decode(encoded: bytes, how: str) -> np.ndarray:
-    """The image in RGB, uint8 [H, W, 3], turned as a camera's note (EXIF) says. Of 16 bits a
-    channel these are the upper 8; transparency is left out; of an animation it is the first image.
+    """The image in RGB, uint8 [H, W, 3], turned as the camera noted (EXIF). A channel of 16 bits
+    gives its upper 8, an animation its first image; transparency is left out.
 
-    how: "cv2" or "pillow". Pillow reads the header, and decodes all but ordinary JPEGs, which are
-    of one scan, in grey or three colours, and whole; of these both make the same pixels, as both
-    are libjpeg-turbo. Raises ValueError, one line, for what is
-    damaged, ends too soon, is of another format or depth, or has more pixels than Pillow takes for
-    no attack, 178,956,970: before it is decoded.
+    how: "cv2" or "pillow". Pillow reads every header, and decodes all but ordinary JPEGs: whole
+    ones, of one scan, in grey or three colours. Of these both make the same pixels, as both are
+    libjpeg-turbo. Raises ValueError, one line, for a file that is damaged, ends too soon, or has
+    another format or depth, and before it is decoded for one of more than 178,956,970 pixels, where
+    Pillow sees an attack.
     """
     import PIL.Image
 
