@@ -18,19 +18,32 @@ from architectures.layers import (
     recomputed,
     scaled,
 )
-from architectures.pooling import max_pool
+from architectures.pooling import adaptive_avg_pool, max_pool
 
 TOWERS_2012 = (96, 256, 384, 384, 256)  # maps of conv1 to conv5, both towers together
 SINGLE_2014 = (64, 192, 384, 256, 256)
+OTHER_SIZES = ("dense", "dense_from_pooled", "pooled", "refused")
 
 
 def fully_connected(model, x, window: int, *, train: bool, activation, init):
     """fc6, fc7, fc8 of `model`, AlexNet or VGG: maps [B, H, W, C] -> [B, outputs] in float32.
 
-    fc6 is a convolution whose window is the whole map of a training image, so a larger image gives
-    a map of class scores, which is averaged: dense evaluation, Simonyan & Zisserman 2015, section
-      3.2. init: layer name -> (kernel, bias).
+    fc6 is a convolution whose window is the whole map of a training image. model.other_sizes, one
+    of OTHER_SIZES, says what becomes of maps of other images: "dense", a larger image gives a map
+    of class scores, which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2;
+    "pooled", they are averaged to the map of a training image (torchvision); "dense_from_pooled",
+    sides that are too small are (timm); "refused" (Keras). init: layer name -> (kernel, bias).
     """
+    sizes = choose("other_sizes", model.other_sizes, OTHER_SIZES)
+    if sizes == "refused" and x.shape[1:3] != (window, window):
+        raise ValueError(
+            f"image_size: {model.image_size} x {model.image_size} alone; fc6 sees {window} x "
+            f"{window} positions, the image has {x.shape[1]} x {x.shape[2]}"
+        )
+    if sizes == "pooled":
+        x = adaptive_avg_pool(x, window)
+    if sizes == "dense_from_pooled":
+        x = adaptive_avg_pool(x, tuple(max(side, window) for side in x.shape[1:3]))
     if min(x.shape[1:3]) < window:
         has = f"the image has only {x.shape[1]} x {x.shape[2]}"
         raise ValueError(
@@ -73,7 +86,7 @@ class AlexNet(nn.Module):
     is the paper's.
     bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays
     flat); others start at 0. width: a factor on all maps and hidden units.  image_size: the side of
-    the images it is trained on.
+    the images it is trained on.  other_sizes: what is done with others, see `fully_connected`.
     remat: the maps between the image and fc6 are not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
@@ -91,6 +104,7 @@ class AlexNet(nn.Module):
     conv1_padding: tuple = (0, 3)
     width: float = 1.0
     image_size: int = 224
+    other_sizes: str = "dense"
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None

@@ -11,8 +11,8 @@ timm's inception_v3 and resnetv2, and torchvision's googlenet and inception_v3 w
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -21,61 +21,68 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
-from architectures import convert_recurrent, weight_files
+from architectures import convert_recurrent, weight_choice, weight_files, weight_tensors
 from architectures.weight_names import Layer
 from architectures.weight_sources import SOURCES, Source
 
-TORCH = dict(kernel="weight", scale="weight", bias="bias", mean="running_mean", var="running_var")
-KERAS = dict(kernel="kernel", bias="bias")
-KERAS_NORM = dict(scale="gamma", bias="beta", mean="moving_mean", var="moving_variance")
 
-
-class Tensor(NamedTuple):
-    """One tensor of theirs: its name and shape, our leaf (collection, ..., name), and the layer."""
-
-    theirs: str
-    shape: tuple[int, ...]
-    ours: tuple[str, ...]
-    layer: Layer
-
-
-def load(source: str, state, *, activation: str | None = None) -> tuple[nn.Module, dict]:
+def load(
+    source: str,
+    state,
+    *,
+    layer: str | None = None,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    reset: str | None = None,
+    say: Callable[[str], None] = weight_choice.to_stderr,
+) -> tuple[nn.Module, dict]:
     """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES.
     variables: {"params": ..., "batch_stats": ...} in float32.
 
     state: {name: array}, as the library names them ("layer1.0.conv1.weight"; "conv1_conv/kernel",
-    for Keras), or a path that `weight_files.read` reads. The number of outputs and whether there
-    are auxiliary heads are read from it.
-    torch's num_batches_tracked is passed over, and Keras's InceptionV3 may be numbered from any
-    number on.
-    activation: of torch.nn/RNN and keras/SimpleRNN, whose weights do not say it: one of
-    layers.ACTIVATIONS, None for tanh. Raises ValueError, one line with the first names, unless
-    every tensor of the network is there once, in its shape, and
-    no other.
+    for Keras), or a path that `weight_files.read` reads. Arrays are of any floating dtype. The
+    number of outputs, the channels of the images and whether there are auxiliary heads are read
+    from it. torch's num_batches_tracked is passed over, and Keras's InceptionV3 may be numbered
+    from any number on.
+    layer: takes the arrays of this layer of a larger model alone, "encoder.rnn". What stands before
+    all names, as "module.", is removed. say: is given a line on what was taken and removed.
+    activation, recurrent_activation, reset: of recurrent layers, where the file does not say them
+    (see convert_recurrent.load).
+    Raises ValueError, one line with the first names, unless every tensor of the network is there
+    once, in its shape, and no other.
     """
     known(source)
-    state = dict(state) if isinstance(state, Mapping) else weight_files.read(state)
-    if source in convert_recurrent.SOURCES:
-        return convert_recurrent.load(source, state, activation)
-    if activation is not None:
-        raise ValueError(f"activation: {source} has its own")
+    if not isinstance(state, Mapping):
+        state = weight_files.read(state, say=say)
+    recurrent = source in convert_recurrent.SOURCES
+    keras = _library(source) == "keras"
+    least = 1 if not recurrent else sys.maxsize if keras else 0  # Keras's are found by their ends
+    state = weight_choice.choose_layer(source, state, layer, "/" if keras else ".", least + 1, say)
+    options = dict(activation=activation, recurrent_activation=recurrent_activation, reset=reset)
+    if recurrent:
+        for name in state:
+            state[name] = _float32(source, name, state[name])
+        return convert_recurrent.load(source, state, **options)
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name}: {source} has its own")
     state = {
         name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")
     }
     if source == "keras/InceptionV3":
-        state = _numbered_from_zero(state)
-    module = _module_of(source, {name: np.shape(value) for name, value in state.items()})
-    shapes = _shapes(module)
-    tensors = list(_tensors(source, module, shapes))
+        state = weight_tensors.numbered_from_zero(state)
+    found = {name: np.shape(value) for name, value in state.items()}
+    module = _module_of(source, found)
+    shapes = _shapes(module, _channels(source, module, found))
+    tensors = list(weight_tensors.tensors(source, module, shapes))
     expected = {tensor.theirs: tensor.shape for tensor in tensors}
-    check(source, {name: np.shape(value) for name, value in state.items()}, expected)
+    check(source, found, expected)
     stacks, leaves = {}, {}
     for tensor in tensors:
         index = tensor.layer.index
         shape = shapes[tensor.ours] if index is None else shapes[tensor.ours][1:]
-        array = _to_ours(
-            np.asarray(state[tensor.theirs], np.float32), shape, tensor, _library(source)
-        )
+        array = _float32(source, tensor.theirs, state[tensor.theirs])
+        array = weight_tensors.to_ours(array, shape, tensor, _library(source))
         if index is None:
             leaves[tensor.ours] = array
         else:
@@ -99,17 +106,17 @@ def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
     leaves = {path: np.asarray(leaf) for path, leaf in flatten_dict(dict(variables)).items()}
     found = {path: leaf.shape for path, leaf in leaves.items()}
     module = _module_for(source, found)
-    shapes = _shapes(module)
+    shapes = _shapes(module, _our_channels(source, module, found))
     check(
         source,
         {"/".join(path): shape for path, shape in found.items()},
         {"/".join(p): s for p, s in shapes.items()},
     )
     state = {}
-    for tensor in _tensors(source, module, shapes):
+    for tensor in weight_tensors.tensors(source, module, shapes):
         index = tensor.layer.index
         leaf = leaves[tensor.ours] if index is None else leaves[tensor.ours][index]
-        state[tensor.theirs] = _to_theirs(leaf, tensor, _library(source))
+        state[tensor.theirs] = weight_tensors.to_theirs(leaf, tensor, _library(source))
         if tensor.theirs.endswith(".running_var"):
             state[tensor.theirs.replace("running_var", "num_batches_tracked")] = np.zeros(
                 [], np.int64
@@ -136,6 +143,21 @@ def check(source: str, found: Mapping[str, tuple], expected: Mapping[str, tuple]
         raise ValueError(f"{source}: {'; '.join(problems)}")
 
 
+def _float32(source: str, name: str, value) -> np.ndarray:
+    """Raises ValueError, one line, for numbers that are not floating, as quantised ones are, or too
+    large."""
+    array = np.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(
+            f"{source}: {name} is {array.dtype}, weights are floating; multiply quantised ones out"
+        )
+    with np.errstate(over="raise"):
+        try:
+            return array.astype(np.float32, copy=False)
+        except FloatingPointError:
+            raise ValueError(f"{source}: {name} has values beyond float32") from None
+
+
 def _library(source: str) -> str:
     return source.partition("/")[0]
 
@@ -145,14 +167,14 @@ def known(source: str) -> None:
     convert_recurrent.SOURCES."""
     if source not in SOURCES and source not in convert_recurrent.SOURCES:
         raise ValueError(
-            f"unknown network {source!r}; have {', '.join((*SOURCES, *convert_recurrent.SOURCES))}"
+            f"unknown network {source!r}; choose from {', '.join((*SOURCES, *convert_recurrent.SOURCES))}"
         )
 
 
 def _get(source: str) -> Source:
     if source not in SOURCES:
         known(source)
-        raise ValueError(f"{source} is a layer and no network; have {', '.join(SOURCES)}")
+        raise ValueError(f"{source} is a layer, not a network; choose from {', '.join(SOURCES)}")
     return SOURCES[source]
 
 
@@ -168,16 +190,29 @@ def _module_of(source: str, found: Mapping[str, tuple]) -> nn.Module:
     spec, keras, fields = _get(source), _library(source) == "keras", {}
     name = f"{spec.classifier}/kernel" if keras else f"{spec.classifier}.weight"
     if not found.get(name):
-        raise ValueError(
-            f"{source}: no {name} among {len(found)} names"
-            + (f", as {next(iter(found))}" if found else "")
-        )
+        raise ValueError(f"{source}: no {name} among {len(found)} names{_why(spec, name, found)}")
     if spec.auxiliary:
         fields["auxiliary"] = any(key.startswith(spec.auxiliary) for key in found)
     if spec.first:
         layer, channels = spec.first
         fields |= _image_size(found.get(f"{layer}/kernel", ()), channels)
     return build(source, found[name][-1 if keras else 0], **fields)
+
+
+def _why(spec: Source, name: str, found: Mapping) -> str:
+    separator = "/" if "/" in name else "."
+    held = weight_choice.held_by(found, name, separator)
+    if held:
+        return held
+    first = _first(spec, architectures.build(spec.model, outputs=1, **spec.fields)).theirs
+    if any(key.startswith(first + separator) for key in found):
+        others = [key for key in found if key.startswith(spec.classifier + separator)]
+        what = f"another classifier, {others[0]}" if others else "no classifier"
+        return (
+            f": the file has {what} (as include_top=False or num_classes=0 leave it), so the "
+            "number of outputs is unknown"
+        )
+    return f", as {next(iter(found))}" if found else ""
 
 
 def _image_size(shape, channels: int) -> dict:
@@ -200,77 +235,25 @@ def _module_for(source: str, found: Mapping[tuple, tuple]) -> nn.Module:
     return build(source, found["params", path, "kernel"][-1], **fields)
 
 
-def _shapes(module: nn.Module) -> dict[tuple, tuple]:
-    """{(collection, ..., name): shape} of a network's variables."""
-    x, mask = jnp.zeros((1, *module.image)), jnp.ones([1], bool)
+def _first(spec: Source, module: nn.Module) -> Layer:
+    """The convolution that sees the image."""
+    return next(iter(spec.layers(module)))
+
+
+def _channels(source: str, module: nn.Module, found: Mapping[str, tuple]) -> int:
+    """Of the images that these weights are for."""
+    name, keras = _first(_get(source), module).theirs, _library(source) == "keras"
+    shape = found.get(f"{name}/kernel" if keras else f"{name}.weight", ())
+    return (len(shape) == 4 and shape[2 if keras else 1]) or module.image[-1]
+
+
+def _our_channels(source: str, module: nn.Module, found: Mapping[tuple, tuple]) -> int:
+    shape = found.get(("params", *_first(_get(source), module).ours.split("/"), "kernel"), ())
+    return (len(shape) == 4 and shape[2]) or module.image[-1]
+
+
+def _shapes(module: nn.Module, channels: int = 3) -> dict[tuple, tuple]:
+    """{(collection, ..., name): shape} of the variables of a network for images of `channels`."""
+    x, mask = jnp.zeros((1, *module.image[:2], channels)), jnp.ones([1], bool)
     variables = jax.eval_shape(lambda: module.init(jax.random.key(0), x, mask, train=False))
     return {path: leaf.shape for path, leaf in flatten_dict(variables).items()}
-
-
-def _tensors(source: str, module: nn.Module, shapes: Mapping[tuple, tuple]) -> Iterator[Tensor]:
-    """Every tensor of theirs; layers that this network does not have are skipped."""
-    of_layer: dict[str, list] = {}
-    for path in shapes:
-        of_layer.setdefault("/".join(path[1:-1]), []).append(path)
-    keras = _library(source) == "keras"
-    for layer in _get(source).layers(module):
-        paths = of_layer.get(layer.ours, [])
-        norm = ("batch_stats", *layer.ours.split("/"), "mean") in paths
-        names = TORCH if not keras else KERAS_NORM if norm else KERAS
-        for path in sorted(paths, key=lambda path: list(names).index(path[-1])):
-            shape = shapes[path] if layer.index is None else shapes[path][1:]
-            theirs = f"{layer.theirs}{'/' if keras else '.'}{names[path[-1]]}"
-            yield Tensor(theirs, _their_shape(shape, path[-1], layer, keras), path, layer)
-
-
-def _window(shape, layer: Layer) -> tuple[int, int, int, int]:
-    """The shape of a kernel as h, w, I, O."""
-    return (
-        shape if len(shape) == 4 else (layer.side, layer.side, shape[0] // layer.side**2, shape[1])
-    )
-
-
-def _their_shape(shape, leaf: str, layer: Layer, keras: bool) -> tuple[int, ...]:
-    if leaf != "kernel":
-        return shape
-    h, w, i, o = _window(shape, layer)
-    matrix = layer.flat or (len(shape) == 2 and not layer.window)
-    if keras:
-        return (h * w * i, o) if matrix else (h, w, i, o)
-    return (o, i * h * w) if matrix else (o, i, h, w)
-
-
-def _to_ours(array, shape, tensor: Tensor, library: str):
-    """array of `tensor.shape` as a leaf of `shape`."""
-    if tensor.ours[-1] == "kernel" and library != "keras":
-        h, w, i, o = _window(shape, tensor.layer)
-        array = array.reshape(o, i, h, w).transpose(2, 3, 1, 0)
-    return np.ascontiguousarray(array.reshape(shape))
-
-
-def _to_theirs(leaf, tensor: Tensor, library: str):
-    """A leaf of ours in `tensor.shape`."""
-    if tensor.ours[-1] == "kernel" and library != "keras":
-        leaf = leaf.reshape(_window(leaf.shape, tensor.layer)).transpose(3, 2, 0, 1)
-    return np.ascontiguousarray(leaf.reshape(tensor.shape))
-
-
-def _numbered_from_zero(state: Mapping) -> dict:
-    """conv2d_94/kernel, conv2d_95/kernel, ... as conv2d/kernel, conv2d_1/kernel, ..., and batch
-    norms likewise: Keras goes on counting from one network of a process to the next."""
-
-    def split(name):
-        layer, _, variable = name.rpartition("/")
-        kind, _, number = layer.rpartition("_")
-        return (kind, int(number), variable) if number.isdigit() else (layer, 0, variable)
-
-    first: dict[str, int] = {}
-    for name in state:
-        kind, number, _ = split(name)
-        first[kind] = min(number, first.get(kind, number))
-    renamed = {}
-    for name, value in state.items():
-        kind, number, variable = split(name)
-        number -= first[kind]
-        renamed[f"{kind}_{number}/{variable}" if number else f"{kind}/{variable}"] = value
-    return renamed

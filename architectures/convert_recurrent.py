@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from architectures import convert_keras_rnn, weight_choice
 from architectures.cells import ElmanCell, GRUCell, LSTMCell
 from architectures.layers import ACTIVATIONS, choose
 from architectures.recurrent import Stack
@@ -23,33 +24,52 @@ SOURCES = (
     *("keras/SimpleRNN", "keras/LSTM", "keras/GRU", "keras/Bidirectional"),
 )
 GATES = dict(RNN=1, SimpleRNN=1, LSTM=4, GRU=3)
-KERAS_PARTS = ("kernel", "recurrent_kernel", "bias")
 
 
-def load(source: str, state: dict, activation: str | None = None):
-    """(Stack, variables). state: {name: array}: PyTorch's "weight_ih_l0", ..., or Keras's, which
-    end in "kernel", "recurrent_kernel" and "bias", "forward" or "backward" before them. activation:
-    of an Elman network, one of layers.ACTIVATIONS, None for tanh.
+def load(
+    source: str,
+    state: dict,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    reset: str | None = None,
+):
+    """(Stack, variables). state: {name: float32 array}: PyTorch's "weight_ih_l0", ..., or Keras's,
+    which end in "kernel", "recurrent_kernel" and "bias", "forward" or "backward" before them.
+    A whole Keras model says what follows itself, where `state` has its layers (Weights.layers).
 
-    Raises ValueError, one line, for names or shapes that are not those of the layer, and an
-    activation for another one.
+    activation: of an Elman network, one of layers.ACTIVATIONS, None for tanh, both libraries'
+    default. reset: "after" or "before", of a Keras GRU without biases, whose reset gate's place its
+    arrays do not show. recurrent_activation: "sigmoid" says so of an LSTM or GRU in a file of Keras
+    before 2.3, whose default is "hard_sigmoid".
+
+    Raises ValueError, one line, for names or shapes that are not those of the layer, for what the
+    file leaves open, and an activation or reset for a layer that has its own.
     """
     library, kind = source.split("/")
-    layers = (_torch if library == "torch.nn" else _keras)(
-        source, kind, {name: np.asarray(a) for name, a in state.items()}
-    )
+    if library == "torch.nn":
+        (layers, used), config = _torch(source, kind, state), {}
+    else:
+        layers, used, config = convert_keras_rnn.read(
+            source, kind, state, recurrent_activation, reset
+        )
+    _none_left(source, state, used, layers)
     first = next(iter(layers[0].values()))
     hidden = first["recurrent"].shape[0]
     gates = first["recurrent"].shape[1] // hidden
-    if activation is not None and gates > 1:
-        raise ValueError(f"activation: {source} has its own")
-    choose("activation", activation or "tanh", ACTIVATIONS)
+    options = dict(activation=(activation, 1), reset=(reset, 3))
+    for name, (value, needs) in options.items():
+        if value is not None and (gates != needs or (library == "torch.nn" and name == "reset")):
+            raise ValueError(f"{name}: {source} has its own")
+        if value is not None and config.get(name) not in (None, value):
+            raise ValueError(f"{name}: the file says {config[name]!r}, not {value!r}")
+    if recurrent_activation is not None and (library == "torch.nn" or gates == 1):
+        raise ValueError(f"recurrent_activation: {source} has its own")
+    activation = activation or config.get("activation") or "tanh"
+    choose("activation", activation, ACTIVATIONS)
     if gates == 3:
         cell = GRUCell(hidden, reset="after" if "recurrent_bias" in first else "before")
     else:
-        cell = (
-            LSTMCell(hidden) if gates == 4 else ElmanCell(hidden, activation=activation or "tanh")
-        )
+        cell = LSTMCell(hidden) if gates == 4 else ElmanCell(hidden, activation=activation)
     both = len(layers[0]) == 2
     tree = {}
     for i, layer in enumerate(layers):
@@ -103,13 +123,20 @@ def save(source: str, variables: dict) -> dict[str, np.ndarray]:
             else:
                 state |= {
                     way * (len(ways) == 2) + "/" * (len(ways) == 2) + part: a
-                    for part, a in _to_keras(w, gates).items()
+                    for part, a in convert_keras_rnn.write(w, gates).items()
                 }
     return state
 
 
-def _torch(source: str, kind: str, state: dict) -> list[dict]:
+def _torch(source: str, kind: str, state: dict) -> tuple[list[dict], set]:
     gates, layers, used = GATES[kind], [], set()
+    projected = next((name for name in state if name.startswith("weight_hr_")), None)
+    if projected:
+        raise ValueError(f"{source}: {projected} is a projection (proj_size), which ours has not")
+    if "weight_ih_l0" not in state:
+        held = weight_choice.held_by(state, "weight_ih_l0", ".")
+        raise ValueError(f"{source}: has no weight_ih_l0 among {len(state)} names{held}")
+    biased = any(name.startswith("bias_") for name in state)
     while f"weight_ih_l{len(layers)}" in state:
         layer = {}
         for way, suffix in (("forward", ""), ("backward", "_reverse")):
@@ -131,9 +158,10 @@ def _torch(source: str, kind: str, state: dict) -> list[dict]:
                     )
             used |= {*names}
             biases = [np.zeros(gates * hidden, w_ih.dtype)] * 2
-            if f"bias_ih_{end}" in state:
-                biases = [_get(source, state, f"{part}_{end}") for part in ("bias_ih", "bias_hh")]
-                used |= {f"bias_ih_{end}", f"bias_hh_{end}"}
+            if biased:
+                names = [f"{part}_{end}" for part in ("bias_ih", "bias_hh")]
+                biases = [_get(source, state, name) for name in names]
+                used |= {*names}
             layer[way] = dict(input=w_ih.T, recurrent=w_hh.T, bias=biases[0] + biases[1])
             if gates == 3:
                 layer[way]["bias"] = np.concatenate(
@@ -141,8 +169,7 @@ def _torch(source: str, kind: str, state: dict) -> list[dict]:
                 )
                 layer[way]["recurrent_bias"] = biases[1][2 * hidden :]
         layers.append(layer)
-    _none_left(source, state, used, layers)
-    return layers
+    return layers, used
 
 
 def _to_torch(w: dict, gates: int, end: str, source: str) -> dict:
@@ -157,74 +184,6 @@ def _to_torch(w: dict, gates: int, end: str, source: str) -> dict:
         weight_ih=w["input"].T, weight_hh=w["recurrent"].T, bias_ih=w["bias"], bias_hh=second
     )
     return {f"{name}_{end}": array for name, array in names.items()}
-
-
-def _keras(source: str, kind: str, state: dict) -> list[dict]:
-    layer, used = {}, {}  # used: names in their order
-    for way in ("forward", "backward") if kind == "Bidirectional" else ("forward",):
-        found = {}
-        for name in state:
-            part = name.split("/")[-1]
-            if part in KERAS_PARTS and (kind != "Bidirectional" or way in name):
-                if part in found:
-                    raise ValueError(
-                        f"{source}: is one layer; {name} is of another one than {next(iter(used))}"
-                    )
-                found[part] = state[name]
-                used[name] = way
-        for part in KERAS_PARTS[:2]:
-            if part not in found:
-                raise ValueError(
-                    f"{source}: has no {(way + ' ') * (kind == 'Bidirectional')}{part}"
-                )
-        w, u = found["kernel"], found["recurrent_kernel"]
-        if w.ndim != 2 or u.ndim != 2 or not u.size:
-            raise ValueError(
-                f"{source}: kernels of shapes {list(w.shape)} and {list(u.shape)} are none of it"
-            )
-        hidden = u.shape[0]
-        gates = u.shape[1] // hidden
-        if (
-            gates not in ((GATES[kind],) if kind in GATES else (1, 3, 4))
-            or w.shape[1] != u.shape[1]
-        ):
-            raise ValueError(
-                f"{source}: kernels of {w.shape[1]} and {u.shape[1]} columns for {hidden} units "
-                "are none of it"
-            )
-        bias = found.get("bias", np.zeros(gates * hidden, w.dtype))
-        weights = dict(input=_swapped(w, gates), recurrent=_swapped(u, gates))
-        if bias.ndim == 2:  # a GRU's with reset_after: of the input, and of the recurrent product
-            first, second = _swapped(bias, gates)
-            summed = first + second
-            weights["bias"] = np.concatenate([summed[: 2 * hidden], first[2 * hidden :]])
-            weights["recurrent_bias"] = second[2 * hidden :]
-        else:
-            weights["bias"] = _swapped(bias, gates)
-        layer[way] = weights
-    _none_left(source, state, set(used), [layer])
-    return [layer]
-
-
-def _to_keras(w: dict, gates: int) -> dict:
-    bias = _swapped(w["bias"], gates)
-    if "recurrent_bias" in w:
-        second = np.zeros_like(bias)
-        second[-len(w["recurrent_bias"]) :] = w["recurrent_bias"]
-        bias = np.stack([bias, second])
-    return dict(
-        kernel=_swapped(w["input"], gates),
-        recurrent_kernel=_swapped(w["recurrent"], gates),
-        bias=bias,
-    )
-
-
-def _swapped(array, gates: int):
-    """Keras's z, r, n as ours, r, z, n, and back; other cells' gates are in one order."""
-    if gates != 3:
-        return array
-    first, second, third = np.split(array, 3, axis=-1)
-    return np.concatenate([second, first, third], axis=-1)
 
 
 def _get(source: str, state: dict, name: str):

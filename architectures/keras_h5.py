@@ -1,15 +1,23 @@
-"""Keras's .weights.h5: {"layer/variable": array} read, and written as Keras 3 reads it. h5py is
-imported when it is needed.
+"""Keras's files, .weights.h5, whole models in .h5 and .keras: {"layer/variable": array} read, and
+.weights.h5 written as Keras 3 reads it. h5py is imported when it is needed.
 
 A layer's variables are numbered in a group: layers/dense/vars/0. A recurrent layer has them in that
 of its cell, and `Bidirectional` in those of two: "lstm/recurrent_kernel" is
 layers/lstm/cell/vars/1, and "bidirectional/forward/kernel"
-layers/bidirectional/forward_layer/cell/vars/0. No array is passed over in silence, neither way.
+layers/bidirectional/forward_layer/cell/vars/0. A model that is a layer has its name before its
+layers'. No array is passed over in silence, neither way, but what an optimizer keeps.
 """
 
+import io
+import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+
+from architectures import weight_archive
+from architectures.keras_layers import layers_of
+from architectures.weight_choice import Weights
 
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 CELL = ("kernel", "recurrent_kernel", "bias")
@@ -18,65 +26,113 @@ WAYS = ("forward", "backward")
 PLACES = {"": "vars", "cell": "cell/vars"} | {way: f"{way}_layer/cell/vars" for way in WAYS}
 
 
-def read(path) -> dict[str, np.ndarray]:
-    """Raises ValueError, one line, for a layer of a kind that is not known here."""
-    import h5py
+def read(path) -> Weights:
+    """Of .h5 and .hdf5, weights or a whole model. Raises ValueError, one line, for a layer of a
+    kind that is not known here, and for a file that points to others."""
+    return _read(path)
 
-    state = {}
-    with h5py.File(path, "r") as file:
-        for name, value in (
-            _old(path, file) if "layer_names" in file.attrs else _new(path, file, h5py.Dataset)
-        ):
-            if name in state:
-                raise ValueError(f"{path}: has {name} twice; layers inside of layers are not read")
-            state[name] = value
-    if not state:
+
+def read_keras(path) -> Weights:
+    """Of .keras, a zip file of a configuration and weights; nothing of it is unpacked or run.
+    Raises ValueError, one line, as `read` does."""
+    with zipfile.ZipFile(path) as archive:
+        weight_archive.check_size(path, archive)
+        missing = {"config.json", "model.weights.h5"} - {*archive.namelist()}
+        if missing:
+            raise ValueError(f"{path}: has no {min(missing)}, so Keras did not write it")
+        weights = _read(path, io.BytesIO(archive.read("model.weights.h5")))
+        weights.layers = layers_of(path, archive.read("config.json"))
+        return weights
+
+
+def _read(path, contents=None) -> Weights:
+    weights = Weights()
+    with weight_archive.hdf5(path, contents) as file:
+        whole = file.attrs.get("model_config")
+        group = file.get("model_weights", file)
+        for name, value in _old(path, group) if _names(group, "layer_names") else _new(path, group):
+            if name in weights:
+                raise ValueError(f"{path}: has {name} twice")
+            weights[name] = value
+        weights.version = _text(group.attrs.get("keras_version", ""))
+        if whole is not None:
+            weights.layers = layers_of(path, whole)
+    if not weights:
         raise ValueError(
             f"{path}: has no weights of layers; write it with Keras's model.save_weights"
         )
-    return state
+    return weights
 
 
 def _old(path, file) -> Iterator[tuple[str, np.ndarray]]:
-    """Of Keras 1 and 2, which have lists of names in attributes, as "lstm/lstm_cell/kernel:0"."""
-    for layer in map(_text, file.attrs["layer_names"]):
-        names = [_text(name) for name in file[layer].attrs["weight_names"]]
-        arrays = [file[layer][name][()] for name in names]
-        parts = [name.split(":")[0].split("/") for name in names]
-        if any(part[-1] == "recurrent_kernel" for part in parts):
-            for (*owners, variable), array in zip(parts, arrays, strict=True):
-                ways = [
-                    f"{way}/"
-                    for way in WAYS
-                    if any(owner.startswith(f"{way}_") for owner in owners)
-                ]
-                yield f"{layer}/{''.join(ways[:1])}{variable}", array
-        else:
-            yield from _named(path, layer, arrays)
+    """Of Keras 1 and 2, which have lists of names in attributes, as "lstm/lstm_cell/kernel:0"; a
+    model that is a layer has the names of all its layers' variables in one list."""
+    for layer in _names(file, "layer_names"):
+        names = _names(file[layer], "weight_names")
+        holders: dict[str, dict] = {}  # what is before a variable's name -> variable -> array
+        for name in names:
+            holder, _, variable = name.split(":")[0].rpartition("/")
+            variable = re.sub(r"_\d+$", "", variable)
+            holders.setdefault(holder, {})[variable] = file[layer][name][()]
+        many = _many(layer, holders)
+        for holder, variables in holders.items():
+            parts, cell = holder.split("/"), "recurrent_kernel" in variables
+            ways = [way for way in WAYS for part in parts if cell and part.startswith(f"{way}_")]
+            inner = [part for part in parts if part != layer]
+            if cell:
+                inner = [p for p in inner if "cell" not in p and p.partition("_")[0] not in WAYS]
+            owner = "/".join([layer, *(inner[-1:] if many else [])])
+            if cell or variables.keys() <= {*CELL, *NORM}:
+                owner = "/".join([owner, *ways[:1]])
+                yield from ((f"{owner}/{name}", array) for name, array in variables.items())
+            else:  # Keras 1: "block1_conv1_W"
+                yield from _named(path, owner, [*variables.values()])
+
+
+def _names(group, key: str) -> list[str]:
+    """A list in an attribute, or in several numbered ones where it is long."""
+    keys = (
+        [key]
+        if key in group.attrs
+        else sorted((k for k in group.attrs if k.startswith(key)), key=lambda k: int(k[len(key) :]))
+    )
+    return [_text(name) for key in keys for name in group.attrs[key]]
+
+
+def _many(layer: str, holders) -> bool:
+    """Whether the variables are of several layers, which a Bidirectional's are not."""
+    ways = {part for holder in holders for part in holder.split("/") if part.startswith((*WAYS,))}
+    return len(holders) > max(1, len(ways))
 
 
 def _text(name) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _new(path, file, dataset: type) -> Iterator[tuple[str, np.ndarray]]:
-    """Of Keras 3, which has the layer's name in an attribute."""
-    for group in file.get("layers", {}).values():
+def _new(path, file, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """Of Keras 3, which has the layer's name in an attribute; a model that is a layer has layers of
+    its own."""
+    for group in file.get("layers", {}).values() if depth < 10 else ():
+        layer = group["vars"].attrs.get("name") if "vars" in group else None
+        layer = f"{prefix}{layer}" if layer else None
         places: dict[str, dict] = {}
 
         def collect(name, item, places=places):
-            if isinstance(item, dataset):
+            if hasattr(item, "shape") and not name.startswith("layers/"):
                 place, _, number = name.rpartition("/")
                 places.setdefault(place, {})[number] = item[()]
 
         group.visititems(collect)
+        if "layers" in group:
+            if layer is None:
+                raise ValueError(f"{path}: {group.name} has no name; write it with a newer Keras")
+            yield from _new(path, group, f"{layer}/", depth + 1)
         for place, variables in places.items():
             if place.endswith("seed_generator/vars"):  # of dropout: no weights
                 continue
             kind = next((kind for kind, known in PLACES.items() if known == place), None)
             if kind is None:
                 raise ValueError(f"{path}: {group.name}/{place}: a layer of this kind is not read")
-            layer = group["vars"].attrs.get("name") if "vars" in group else None
             if layer is None:
                 raise ValueError(
                     f"{path}: {group.name}/vars has no name; write it with a newer Keras"

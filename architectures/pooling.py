@@ -60,19 +60,24 @@ def sum_pool(x, window: int, stride: int):
     return avg_pool(x, window, stride) * window**2
 
 
-def adaptive_avg_pool(x, size: int):
-    """x [B, H, W, C] -> [B, size, size, C]: output i averages rows floor(i H / size) to
-    ceil((i + 1) H / size)."""
+def adaptive_avg_pool(x, size: int | tuple[int, int]):
+    """x [B, H, W, C] -> [B, h, w, C], of size (h, w) or both: output i averages rows
+    floor(i H / h) to ceil((i + 1) H / h)."""
+    height, width = (size, size) if isinstance(size, int) else size
 
-    def average(n):
+    def average(n, size):
         matrix = [[0.0] * n for _ in range(size)]
         for i in range(size):
             first, last = i * n // size, -(-(i + 1) * n // size)
             matrix[i][first:last] = [1 / (last - first)] * (last - first)
         return jnp.array(matrix, x.dtype)
 
-    x = jnp.einsum("ih,bhwc->biwc", average(x.shape[1]), x, precision=jax.lax.Precision.HIGHEST)
-    return jnp.einsum("jw,biwc->bijc", average(x.shape[2]), x, precision=jax.lax.Precision.HIGHEST)
+    x = jnp.einsum(
+        "ih,bhwc->biwc", average(x.shape[1], height), x, precision=jax.lax.Precision.HIGHEST
+    )
+    return jnp.einsum(
+        "jw,biwc->bijc", average(x.shape[2], width), x, precision=jax.lax.Precision.HIGHEST
+    )
 
 
 def _by_slices(x, window, stride, padding, join, outside):

@@ -42,7 +42,7 @@ class VGG(nn.Module):
     its later remark, "glorot"; biases start at 0.  width: a factor on all maps and hidden units.
     image_size: the side of the images it is trained on, a multiple of 32; a larger image is
     evaluated densely, fc6 to fc8 as convolutions and the class scores averaged over space (section
-    3.2).
+    3.2).  other_sizes: what else is done with other images, see alexnet.fully_connected.
     remat: what is computed inside a block is not kept for the backward pass but computed again.
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
@@ -57,6 +57,7 @@ class VGG(nn.Module):
     initialiser: str = "glorot"
     width: float = 1.0
     image_size: int = 224
+    other_sizes: str = "dense"
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
     axis_name: str | None = None

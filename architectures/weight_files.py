@@ -1,37 +1,61 @@
-"""Files of named arrays: .npz, .safetensors, .pth (read with `weights_only`), and Keras's
-.weights.h5. No pickle is executed.
+"""Files of named arrays: what each ending is read and written by. No pickled code is executed.
 
-safetensors, h5py and torch are imported for their own files alone.
+safetensors, h5py, onnx and torch are imported for their own files alone.
 """
 
 import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import ml_dtypes
 import numpy as np
 
-from architectures import keras_h5
+from architectures import keras_h5, weight_archive, weight_exchange, weight_torch
+from architectures.weight_choice import choose_state, to_stderr
 
-ENDINGS = (".npz", ".safetensors", ".pth", ".pt", ".h5")
 # what the libraries raise for bytes that make no sense
-DAMAGED = (AttributeError, KeyError, RuntimeError, zlib.error)
+DAMAGED = (
+    *(AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RecursionError),
+    *(RuntimeError, TypeError, zlib.error),
+)
+TORCH = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
+STARTS = {  # of files that often have another ending: what they are, and where that is right
+    b"version https://git-lfs": ("a pointer of Git LFS; `git lfs pull` brings the file", ()),
+    **dict.fromkeys((b"<!", b"<html", b"<?xml"), ("a web page; bring the file itself", ())),
+    b"\x89HDF\r\n": ("an HDF5 file (.h5)", (".h5", ".hdf5")),
+    b"PK\x03\x04": ("a zip file (.npz, .pth or .keras)", (".npz", ".keras", *TORCH)),
+    b"\x93NUMPY": ("a single array (.npy)", ()),
+    b"GGUF": ("a GGUF file", ()),
+}
 
 
-def read(path) -> dict[str, np.ndarray]:
-    """{name: array} of a file, by its ending, one of ENDINGS. Keras's names are "layer/variable".
+def read(
+    path, *, state: str | None = None, say: Callable[[str], None] = to_stderr
+) -> dict[str, np.ndarray]:
+    """{name: array} of a file, by its ending, one of READERS. Keras's names are "layer/variable".
 
-    Of a .pth or .pt file that holds {"state_dict": {...}} or {"model": {...}}, these are read.
+    state: which of several state dicts in a PyTorch file, as "model_ema"; None: the usual one (see
+    weight_choice.choose_state). say: is given a line on what was taken and passed over. Values
+    without a type in .npz, as bfloat16 has them, are read as bfloat16.
     Raises ValueError, one line, for another ending, a file that cannot be read, and a package that
     is not installed.
     """
     path = pathlib.Path(path)
+    torch = _ending(path, READERS) in TORCH
+    if state is not None and not torch:
+        raise ValueError(f"{path}: has one state; only {', '.join(TORCH)} may hold several")
 
     def whole(reader):
         try:
-            return reader(path)
-        except DAMAGED as error:
+            _check_start(path)
+            if not torch:
+                return reader(path)
+            return weight_torch.arrays(path, choose_state(path, reader(path), state, say))
+        except (ValueError, *DAMAGED) as error:
+            if str(error).startswith(f"{path}: "):
+                raise
             raise ValueError(
                 f"{path}: is damaged, or of another kind than its ending says ({_line(error)})"
             ) from None
@@ -62,15 +86,28 @@ def check_output(path) -> None:
         raise ValueError(f"{path}: is a folder, must be a file")
 
 
-def _ending(path: pathlib.Path, table: Mapping) -> None:
-    if path.suffix not in table:
-        raise ValueError(f"{path}: unknown ending {path.suffix!r}; have {', '.join(table)}")
+def _ending(path: pathlib.Path, table: Mapping) -> str:
+    ending = next((ending for ending in table if path.name.endswith(ending)), None)
+    if ending is None:
+        raise ValueError(f"{path}: unknown ending {path.suffix!r}; choose from {', '.join(table)}")
+    return ending
+
+
+def _check_start(path: pathlib.Path) -> None:
+    """Raises ValueError, one line, for a file whose first bytes say that it is another one."""
+    with open(path, "rb") as file:
+        head = file.read(64)
+    if not head:
+        raise ValueError(f"{path}: is empty")
+    for start, (what, endings) in STARTS.items():
+        if head.startswith(start) and _ending(path, READERS) not in endings:
+            raise ValueError(f"{path}: is {what}")
 
 
 def _with(path: pathlib.Path, table: Mapping, call):
-    _ending(path, table)
+    ending = _ending(path, table)
     try:
-        return call(table[path.suffix])
+        return call(table[ending])
     except ImportError as error:
         raise ValueError(
             f"{path}: {error}; pip install -e '.[weights]', or torch for .pth"
@@ -87,24 +124,53 @@ def _line(error: Exception) -> str:
 def _read_npz(path):
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            weight_archive.check_size(path, file.zip)
+            return {name: _typed(path, name, file[name]) for name in file.files}
     # pickled contents, another kind of file, an empty one
     except (ValueError, TypeError, AttributeError, EOFError) as error:
+        if str(error).startswith(f"{path}: "):
+            raise
         raise ValueError(f"{path}: no file of plain arrays ({_line(error)})") from None
+
+
+def _typed(path, name: str, array):
+    """NumPy's files have no name for the types of ml_dtypes, of which bfloat16 alone has 2 bytes
+    and is in use."""
+    if array.dtype.kind != "V":
+        return array
+    if array.dtype.fields or array.dtype.itemsize != 2:
+        raise ValueError(
+            f"{path}: {name} has values of {array.dtype.itemsize} bytes without a type, as float8 "
+            "has in NumPy's files; save it as float32"
+        )
+    return array.view(ml_dtypes.bfloat16)
 
 
 def _write_npz(path, state):
     np.savez(path, **state)
 
 
+SAFETENSORS = dict(
+    **dict(F64=np.float64, F32=np.float32, F16=np.float16, BF16=ml_dtypes.bfloat16),
+    **dict(F8_E4M3=ml_dtypes.float8_e4m3fn, F8_E5M2=ml_dtypes.float8_e5m2, BOOL=np.bool_),
+    **dict(I64=np.int64, I32=np.int32, I16=np.int16, I8=np.int8, U8=np.uint8),
+)
+
+
 def _read_safetensors(path):
     import safetensors
-    from safetensors.numpy import load_file
 
     try:
-        return load_file(path)
+        tensors = safetensors.deserialize(path.read_bytes())
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path}: {_line(error)}") from None
+    state = {}
+    for name, tensor in tensors:
+        if tensor["dtype"] not in SAFETENSORS:
+            raise ValueError(f"{path}: {name} is {tensor['dtype']}, which is not read")
+        values = np.frombuffer(tensor["data"], SAFETENSORS[tensor["dtype"]])
+        state[name] = values.reshape(tensor["shape"])
+    return state
 
 
 def _write_safetensors(path, state):
@@ -115,34 +181,6 @@ def _write_safetensors(path, state):
         save_file({name: np.asarray(value, order="C") for name, value in state.items()}, path)
     except safetensors.SafetensorError as error:  # where the system refuses, too
         raise ValueError(f"{path}: {_line(error)}") from None
-
-
-def _read_torch(path):
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    # whatever the bytes make of its reader; its own advice would run what the file says
-    except Exception:
-        state = None
-    for key in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping) or not all(
-        isinstance(value, torch.Tensor) for value in state.values()
-    ):
-        raise ValueError(
-            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds "
-            "more, as a whole module does "
-            "(save its state_dict() alone)"
-        )
-    state = {name: value.detach() for name, value in state.items()}
-    return {
-        name: (value.float() if value.is_floating_point() else value).numpy()
-        for name, value in state.items()
-    }
 
 
 def _write_torch(path, state):
@@ -160,9 +198,11 @@ def _write_torch(path, state):
 READERS = {
     ".npz": _read_npz,
     ".safetensors": _read_safetensors,
-    ".pth": _read_torch,
-    ".pt": _read_torch,
-    ".h5": keras_h5.read,
+    **dict.fromkeys(TORCH, weight_torch.read),
+    **dict.fromkeys((".h5", ".hdf5"), keras_h5.read),
+    ".keras": keras_h5.read_keras,
+    ".onnx": weight_exchange.read_onnx,
+    "model.json": weight_exchange.read_tfjs,
 }
 WRITERS = {
     ".npz": _write_npz,

@@ -39,17 +39,18 @@ def _sources() -> dict[str, Source]:
         pool="zeros",
     )
     sources["torchvision/alexnet"] = Source(
-        names.torchvision_alexnet, "alexnet_2014", {}, "classifier.6"
+        names.torchvision_alexnet, "alexnet_2014", dict(other_sizes="pooled"), "classifier.6"
     )
     for number, letter in {11: "A", 13: "B", 16: "D", 19: "E"}.items():
         for suffix, norm in (("", "none"), ("_bn", "synchronised")):
-            fields = dict(configuration=letter, batch_norm=norm)
+            fields = dict(configuration=letter, batch_norm=norm, other_sizes="pooled")
             sources[f"torchvision/vgg{number}{suffix}"] = Source(
                 names.torchvision_vgg, "vgg", fields, "classifier.6"
             )
+            fields = fields | dict(other_sizes="dense_from_pooled")
             sources[f"timm/vgg{number}{suffix}"] = Source(names.timm_vgg, "vgg", fields, "head.fc")
         if number > 13:
-            fields = dict(configuration=letter)
+            fields = dict(configuration=letter, other_sizes="refused")
             sources[f"keras/VGG{number}"] = Source(
                 names.keras_vgg, "vgg", fields, "predictions", first=("fc1", 512)
             )

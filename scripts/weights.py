@@ -5,8 +5,10 @@ python -m scripts.weights torchvision/resnet50 resnet50.npz resnet50.safetensors
 python -m scripts.weights torchvision/resnet50 runs/resnet50 resnet50.pth --reverse --seed=0
 
 IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5; ours, "params/conv1/kernel" and so
-on, .npz or .safetensors. With --reverse IN is ours, or a run's workdir: the parameters it
-evaluates, of its newest checkpoint. `--list` lists the names."""
+on, .npz or .safetensors. IN may also be .pt, .pth.tar, .ckpt or .bin of PyTorch, a whole Keras
+model in .h5, .hdf5 or .keras, .onnx, or the model.json of TensorFlow.js: the weights alone are
+taken, and no code that a file names is run. With --reverse IN is ours, or a run's workdir: the
+parameters it evaluates, of its newest checkpoint. `--list` lists the names."""
 
 import dataclasses
 import sys
@@ -20,7 +22,9 @@ from train import paths, trained
 from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
-FREE = {  # fields that change nothing about what trained weights compute, but as `differences` says
+# fields that change nothing about what trained weights compute for images of the training size,
+# but as `differences` says
+FREE = {
     *(
         "outputs",
         "dtype",
@@ -33,7 +37,16 @@ FREE = {  # fields that change nothing about what trained weights compute, but a
         "gate_bias",
     ),
     *("batch_norm", "bn_momentum", "auxiliary", "scan_from", "remat", "parent", "name"),
+    "other_sizes",
 }
+
+
+FLAGS = (  # of what IN leaves open
+    ("state", "NAME", "which of several state dicts in a PyTorch file: model_ema"),
+    ("layer", "NAME", "the arrays of this layer of a larger model alone: encoder.rnn"),
+    ("reset", "WHERE", "after or before: the reset gate of a Keras GRU without biases"),
+    ("recurrent_activation", "NAME", "sigmoid: of an LSTM or GRU in a file of Keras before 2.3"),
+)
 
 
 def our_file(path: str) -> str:
@@ -104,6 +117,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("output", nargs="?", metavar="OUT", help="the file to write")
     parser.add_argument("--reverse", action="store_true", help="from ours to theirs")
+    for flag, metavar, text in FLAGS:
+        parser.add_argument(f"--{flag}", metavar=metavar, help=text)
     parser.add_argument(
         "--seed", type=int, metavar="I", help="which of a run's seeds, counted from 0 (default 0)"
     )
@@ -119,12 +134,18 @@ def main(arguments: list[str]) -> int:
     run = flags.reverse and folder.is_dir()
     if flags.seed is not None and not run:
         raise BadInput("--seed: only a run's workdir, with --reverse, has seeds")
+    chosen = {flag: getattr(flags, flag) for flag, _, _ in FLAGS}
+    given = next((flag for flag, value in chosen.items() if value is not None), None)
+    if given and flags.reverse:
+        raise BadInput(f"--{given}: is for another library's file, not with --reverse")
     try:
         convert.known(flags.source)
         output = flags.output if flags.reverse else our_file(flags.output)
         weight_files.check_output(output)
         if not flags.reverse:
-            _, variables = convert.load(flags.source, flags.input)
+            state = weight_files.read(flags.input, state=flags.state)
+            options = {name: value for name, value in chosen.items() if name != "state"}
+            _, variables = convert.load(flags.source, state, **options)
             arrays = flatten_dict(variables, sep="/")
         else:
             if run:

@@ -14,7 +14,7 @@ from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
-from architectures import convert, weight_files
+from architectures import convert, weight_files, weight_tensors
 from configs import base
 from configs.cnn_imagenet import recipe
 from scripts import weights
@@ -51,7 +51,7 @@ def state():
 def test_each_leaf_of_each_network_has_one_name_and_no_name_has_two(source):
     module = convert.build(source, 3)
     shapes = convert._shapes(module)
-    tensors = list(convert._tensors(source, module, shapes))
+    tensors = list(weight_tensors.tensors(source, module, shapes))
     assert len({tensor.theirs for tensor in tensors}) == len(tensors)
     places = {(tensor.ours, tensor.layer.index) for tensor in tensors}
     assert len(places) == len(tensors)
@@ -143,7 +143,7 @@ def torch_lstm(**shapes):
         (
             "torchvision/resnet19",
             {},
-            "unknown network 'torchvision/resnet19'; have torchvision/alexnet",
+            "unknown network 'torchvision/resnet19'; choose from torchvision/alexnet",
         ),
         (SMALL, {}, "torchvision/resnet18: no fc.weight among 0 names"),
         (
@@ -243,11 +243,11 @@ def test_the_script_brings_weights_in_and_out(state, tmp_path):
         ((SMALL, "{}/none.npz", "{}/out.npz"), "No such file"),
         (
             ("torchvision/resnet5", "{}/none.npz", "{}/out.npz"),
-            "unknown network 'torchvision/resnet5'; have torchvision/alexnet",
+            "unknown network 'torchvision/resnet5'; choose from torchvision/alexnet",
         ),
         (
             ("torchvision/resnet5", "{}/none.npz", "{}/out.npz", "--reverse"),
-            "unknown network 'torchvision/resnet5'; have",
+            "unknown network 'torchvision/resnet5'; choose from",
         ),
         ((SMALL, "{}/none.npz", "{}/no/out.npz", "--reverse"), "/no; make it first"),
         ((SMALL, "{}/theirs.npz", "{}/out.weights.h5"), "our own weights are .npz or .safetensors"),

@@ -1,10 +1,12 @@
 """Files of weights: they keep names, shapes and bits, execute nothing, and lose no array; what is
 wrong is one line."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
-from architectures import weight_files
+from architectures import weight_archive, weight_files
 
 
 def same(a, b):
@@ -74,14 +76,14 @@ def test_an_array_without_a_place_in_kerass_file_is_named_and_no_file_is_written
 def test_a_layer_of_another_kind_in_kerass_file_is_named_and_not_passed_over(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.weights.h5", "w") as file:
-        file["layers/functional/layers/dense/vars/0"] = np.zeros([3, 4])
+        file["layers/attention/query_dense/vars/0"] = np.zeros([3, 4])
     with pytest.raises(
-        ValueError, match="/layers/functional/layers/dense/vars: a layer of this kind is not read"
+        ValueError, match="/layers/attention/query_dense/vars: a layer of this kind is not read"
     ):
         weight_files.read(tmp_path / "x.weights.h5")
 
 
-def test_a_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
+def test_an_npz_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
     class Evil:
         def __reduce__(self):
             return (open, (str(tmp_path / "executed"), "w"))
@@ -89,27 +91,64 @@ def test_a_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
     np.savez(tmp_path / "x.npz", a=np.array([Evil()], dtype=object))
     with pytest.raises(ValueError, match=r"x.npz: no file of plain arrays"):
         weight_files.read(tmp_path / "x.npz")
-    torch = pytest.importorskip("torch")
-    torch.save({"a": Evil()}, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match=r"x.pth: is no state dict of arrays"):
-        weight_files.read(tmp_path / "x.pth")
     assert not (tmp_path / "executed").exists()
 
 
-def test_what_is_wrong_with_a_pth_file_is_said_without_torchs_advice_to_execute_it(tmp_path):
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_bfloat16_values_are_read_as_what_they_are(ending, tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = np.array([1.0, -2.5, 3e38], ml_dtypes.bfloat16)
+    if ending == ".npz":
+        np.savez(tmp_path / "x.npz", a=values)
+    else:
+        pytest.importorskip("safetensors.numpy").save_file({"a": values}, tmp_path / f"x{ending}")
+    read = weight_files.read(tmp_path / f"x{ending}")["a"]
+    np.testing.assert_array_equal(read.astype(np.float32), values.astype(np.float32))
+
+
+def test_float8_values_are_read_where_the_file_says_so_and_refused_by_name_where_not(tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    values = np.array([1.0, -2.5, 448.0], ml_dtypes.float8_e4m3fn)
+    np.savez(tmp_path / "x.npz", a=values)
+    with pytest.raises(ValueError, match="x.npz: a has values of 1 bytes without a type"):
+        weight_files.read(tmp_path / "x.npz")
     torch = pytest.importorskip("torch")
-    torch.save(torch.nn.Linear(2, 3), tmp_path / "module.pth")
-    torch.save([torch.zeros(2)], tmp_path / "list.pth")
-    torch.save({"epoch": 3, "weight": torch.zeros(2)}, tmp_path / "more.pth")
-    (tmp_path / "cut.pth").write_bytes((tmp_path / "module.pth").read_bytes()[:600])
-    for path in tmp_path.iterdir():
-        with pytest.raises(ValueError) as error:
-            weight_files.read(path)
-        assert str(error.value) == (
-            f"{path}: is no state dict of arrays; it was cut off, is of another kind, or holds "
-            "more, as a whole module does "
-            "(save its state_dict() alone)"
-        )
+    tensors = {"a": torch.tensor([1.0, -2.5, 448.0]).to(torch.float8_e4m3fn)}
+    pytest.importorskip("safetensors.torch").save_file(tensors, tmp_path / "x.safetensors")
+    torch.save(tensors, tmp_path / "x.pth")
+    for ending in (".safetensors", ".pth"):
+        read = weight_files.read(tmp_path / f"x{ending}")["a"]
+        np.testing.assert_array_equal(read.astype(np.float32), [1.0, -2.5, 448.0])
+
+
+@pytest.mark.parametrize(
+    "contents, cause",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS"),
+        (b"<!DOCTYPE html><html>", "is a web page"),
+        (b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
+        (b"", "is empty"),
+    ],
+)
+def test_what_a_file_really_is_is_said(contents, cause, tmp_path):
+    for ending in (".npz", ".safetensors", ".pth.tar", ".bin", ".keras", ".onnx"):
+        (tmp_path / f"x{ending}").write_bytes(contents)
+        with pytest.raises(ValueError, match=f"x{ending}: {cause}"):
+            weight_files.read(tmp_path / f"x{ending}")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".keras", ".pth"])
+def test_a_zip_file_that_grows_out_of_all_proportion_is_refused_before_it_is_read(
+    ending, tmp_path, monkeypatch
+):
+    if ending == ".pth":
+        pytest.importorskip("torch")
+    monkeypatch.setattr(weight_archive, "LARGE", 10**6)
+    with zipfile.ZipFile(tmp_path / f"x{ending}", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a.npy", "config.json", "model.weights.h5", "x/data.pkl"):
+            archive.writestr(name, bytes(10**6))
+    with pytest.raises(ValueError, match=f"x{ending}: grows from \\d+ bytes to 4000000; refused"):
+        weight_files.read(tmp_path / f"x{ending}")
 
 
 def test_the_parameters_of_a_pytorch_module_are_read_as_its_state_dict_is(tmp_path):
@@ -122,7 +161,7 @@ def test_the_parameters_of_a_pytorch_module_are_read_as_its_state_dict_is(tmp_pa
     )
 
 
-@pytest.mark.parametrize("ending", weight_files.ENDINGS)
+@pytest.mark.parametrize("ending", weight_files.WRITERS)
 def test_where_a_file_cannot_be_written_that_is_one_line(ending, tmp_path):
     package = {".safetensors": "safetensors", ".pth": "torch", ".pt": "torch", ".h5": "h5py"}.get(
         ending
@@ -170,11 +209,15 @@ def test_a_file_with_damage_anywhere_is_read_or_refused_in_one_line(ending, tmp_
 @pytest.mark.parametrize(
     "name, contents, expected",
     [
-        ("x.tar", b"", "unknown ending '.tar'; have .npz, .safetensors, .pth, .pt, .h5"),
+        (
+            "x.tar",
+            b"",
+            "unknown ending '.tar'; choose from .npz, .safetensors, .pth, .pt, .pth.tar, ",
+        ),
         ("none.npz", None, "No such file"),
         ("x.npz", b"PK\x03\x04 cut", "x.npz: "),
         ("x.npz", b"nothing of the kind", "x.npz: no file of plain arrays"),
-        ("x.npz", b"\x93NUMPY\x01\x00", "x.npz: no file of plain arrays"),
+        ("x.npz", b"\x93NUMPY\x01\x00", "x.npz: is a single array"),
         ("x.safetensors", b"nothing of the kind", "x.safetensors: "),
         ("x.pth", b"nothing of the kind", "x.pth: "),
         ("x.weights.h5", b"nothing of the kind", "x.weights.h5: "),

@@ -146,14 +146,17 @@ class Torch:
 class Keras:
     """A network of keras.applications on Keras's JAX backend, as Torch above."""
 
-    def __init__(self, source: str, outputs: int):
+    def __init__(self, source: str, outputs: int, size: tuple[int, int] | None = None):
         os.environ["KERAS_BACKEND"] = "jax"
         keras, name = pytest.importorskip("keras"), source.split("/")[1]
         if keras.backend.backend() != "jax":
             pytest.skip("Keras has another backend than JAX")
-        size, rng = image_size(source, train=True), np.random.default_rng(0)
+        side, rng = image_size(source, train=True), np.random.default_rng(0)
         options = dict(
-            weights=None, classes=outputs, classifier_activation=None, input_shape=(size, size, 3)
+            weights=None,
+            classes=outputs,
+            classifier_activation=None,
+            input_shape=(*(size or (side, side)), 3),
         )
         keras.config.set_dtype_policy("float64")
         # Keras's rules give float32 for float64 with JAX: batch norm and the mean over space would
@@ -192,6 +195,9 @@ class Keras:
 
 
 @functools.lru_cache(1)
-def oracle(source: str, outputs: int = 10):
-    """The network `source` of another library. Skips the test where the library is missing."""
-    return (Keras if source.startswith("keras/") else Torch)(source, outputs)
+def oracle(source: str, outputs: int = 10, size: tuple[int, int] | None = None):
+    """The network `source` of another library. size: (height, width) of the images, for which
+    Keras makes a network of its own. Skips the test where the library is missing."""
+    if source.startswith("keras/"):
+        return Keras(source, outputs, size)
+    return Torch(source, outputs)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from parity import oracles
 
-from architectures import convert, weight_files
+from architectures import convert, weight_files, weight_tensors
 
 QUICK = (
     *(
@@ -49,6 +49,12 @@ ONE_OF_EACH_FAMILY = (
         ),
     ),
 )
+# sources that take images of other sizes: one of each kind of layer that sees the size, then all
+SIZED = ("torchvision/alexnet", "timm/vgg11", "torchvision/googlenet", "keras/ResNet50V2")
+FAMILIES_AND_SIZES = [
+    *SIZED,
+    *full(*(name for name in convert.SOURCES if name not in SIZED and "keras/VGG" not in name)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +80,11 @@ def ours(source, state, train, dtype=jnp.float32):
     return forward, variables
 
 
-def batch(source, train):
-    side, size = oracles.image_size(source, train), 4 if train else 1
-    return np.random.default_rng(1).standard_normal((size, side, side, 3), np.float32)
+def batch(source, train, size=None):
+    """Images of (height, width)."""
+    side = oracles.image_size(source, train)
+    shape = (4 if train else 1, *(size or (side, side)), 3)
+    return np.random.default_rng(1).standard_normal(shape, np.float32)
 
 
 def difference(found, expected) -> float:
@@ -85,8 +93,8 @@ def difference(found, expected) -> float:
     return float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
 
 
-def logits_differ(source, theirs, train) -> float:
-    images = batch(source, train)
+def logits_differ(source, theirs, train, size=None) -> float:
+    images = batch(source, train, size)
     expected = theirs.logits(images, train)
     forward, variables = ours(source, theirs.state, train)
     found = jax.jit(forward)(variables, images)
@@ -135,6 +143,37 @@ def test_logits_with_the_same_weights_agree_to_1e_4(network, train):
     assert logits_differ(*network, train) < 1e-4
 
 
+def other_sizes(source, train):
+    """A larger image and one that is not square, whose sides do not halve; and, where the library
+    pools up what is too small, a small one."""
+    side = oracles.image_size(source, train)
+    sizes = [(side + 32, side + 32), (side + 1, side + 29)]
+    return sizes + ([(100, 70)] if side == 224 else [])
+
+
+@pytest.mark.parametrize("source", FAMILIES_AND_SIZES)
+@pytest.mark.parametrize("train", [False, True], ids=["inference", "training"])
+def test_logits_agree_to_1e_4_at_other_sizes_of_images(source, train):
+    for size in other_sizes(source, train):
+        theirs = oracles.oracle(source, size=size if source.startswith("keras/") else None)
+        assert logits_differ(source, theirs, train, size) < 1e-4, size
+
+
+@pytest.mark.parametrize("source", ["keras/VGG16", *full("keras/VGG19")])
+def test_vgg_of_keras_takes_images_of_one_size_here_as_there(source):
+    theirs = oracles.oracle(source)
+    images = batch(source, False, (64, 64))
+    for run in (lambda: theirs.logits(images, False), lambda: run_ours(source, theirs, images)):
+        with pytest.raises(ValueError) as error:
+            run()
+    assert str(error.value).startswith("image_size: 32 x 32 alone")
+
+
+def run_ours(source, theirs, images):
+    forward, variables = ours(source, theirs.state, False)
+    return forward(variables, images)
+
+
 @pytest.mark.parametrize("network", ONE_OF_EACH_FAMILY, indirect=True)
 def test_gradients_of_all_weights_agree_to_1e_3(network):
     assert max(gradients_differ(*network).values()) < 1e-3
@@ -144,7 +183,9 @@ def test_gradients_of_all_weights_agree_to_1e_3(network):
 def test_weights_that_went_in_and_out_have_the_same_names_and_bits(network):
     source, theirs = network
     state = (
-        convert._numbered_from_zero(theirs.state) if source == "keras/InceptionV3" else theirs.state
+        weight_tensors.numbered_from_zero(theirs.state)
+        if source == "keras/InceptionV3"
+        else theirs.state
     )
     back = convert.save(source, convert.load(source, state)[1])
     assert back.keys() == state.keys()
