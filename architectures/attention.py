@@ -4,7 +4,7 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from architectures.layers import Dense, choose
+from architectures.layers import Dense, choose, masked
 
 SCORES = ("additive", "concat", "dot", "general", "location")
 LOCAL = ("none", "monotonic", "predictive")
@@ -57,12 +57,14 @@ class Attention(nn.Module):
         if self.local == "predictive":
             self.toward, self.position = dense(self.hidden), dense(1)
 
-    def prepare(self, keys):
-        """What scores need of the keys [B, S, K], once for all queries."""
+    def prepare(self, keys, mask):
+        """The keys [B, S, K] and what scores need of them, once for all queries. Where the mask
+        [B, S] is False the keys are 0, so that a NaN there gets into nothing."""
+        keys = masked(keys, mask)
         if self.score in ("additive", "concat"):
-            return self.of_key(keys)
+            return keys, self.of_key(keys)
         if self.score == "general":
-            return self.general(keys)
+            return keys, self.general(keys)
         if self.score == "dot" and keys.shape[-1] != self.queries:
             raise ValueError(
                 f"attention: 'dot' needs keys and queries of one size, not {keys.shape[-1]} and "
@@ -72,11 +74,11 @@ class Attention(nn.Module):
             raise ValueError(
                 f"max_source: {self.max_source} is less than the source's {keys.shape[1]} places"
             )
-        return keys
+        return keys, keys
 
     def __call__(self, query, keys, prepared, mask, steps):
-        """(context [B, T, K], weights [B, T, S]). prepared: of `prepare`; steps int32 [B, T]: the
-        queries' numbers."""
+        """(context [B, T, K], weights [B, T, S]). keys, prepared: of `prepare`; steps int32 [B, T]:
+        the queries' numbers."""
         if self.score in ("additive", "concat"):
             both = jnp.tanh(self.of_query(query)[:, :, None] + prepared[:, None])  # [B, T, S, A]
             scores = self.v(both)[..., 0]

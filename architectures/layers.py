@@ -54,6 +54,12 @@ def check_numbers(network: nn.Module) -> None:
             raise ValueError(f"{name}: {value} {legal}")
 
 
+def masked(x, mask):
+    """x [B, T, ...], 0 where mask [B, T] is False: a NaN there gets neither into values nor into
+    gradients. So for any leading axes that the mask has."""
+    return jnp.where(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), x, 0)
+
+
 def flat(x):
     """x [..., I] -> [N, I]."""
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

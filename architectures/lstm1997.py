@@ -6,7 +6,7 @@ from flax import linen as nn
 
 from architectures.cell_initialisers import uniform
 from architectures.cells import Cell
-from architectures.layers import OUTPUTS, Dense, check_numbers, choose
+from architectures.layers import OUTPUTS, Dense, check_numbers, choose, masked
 from architectures.recurrent import Recurrent, handed_on, last_step
 
 
@@ -193,6 +193,7 @@ class LSTM1997(nn.Module):
     @nn.compact
     def __call__(self, x, mask, *, train: bool):
         check_numbers(self)
+        x = masked(x, mask)  # the shortcut reads it too
         hidden = Recurrent(self.make_cell(), symbols=self.symbols, name="hidden")
         y = handed_on(self, lambda carry: hidden(x, mask, carry))  # [B, T, cells]
         if not self.every_step:

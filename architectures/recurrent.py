@@ -1,8 +1,9 @@
 """Unrolling cells over time: masks, direction, layers.
 
-Sequences are x [B, T, I] with mask [B, T] bool. Where the mask is False the carry is held and the
-output is zero, so padding on either side, its amount and its content change nothing, and a scan
-from the last step to the first needs no flipping.
+Sequences are x [B, T, I] with mask [B, T] bool. Where the mask is False the input is not read, the
+carry is held and the output is zero. So padding on either side, its amount and its content (NaN
+too) change neither values nor gradients, and a scan from the last step to the first needs no
+flipping.
 """
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures.cells import Cell
-from architectures.layers import Dropout, choose, flat
+from architectures.layers import Dropout, choose, flat, masked
 
 
 def last_step(x, mask):
@@ -55,7 +56,7 @@ class Recurrent(nn.Module):
     def __call__(self, x, mask, carry=None):
         carry = self.cell.initial_carry(x.shape[0]) if carry is None else carry
         w = self.cell.weights(self.symbols or x.shape[-1])
-        xs = jnp.swapaxes(x, 0, 1), jnp.swapaxes(mask, 0, 1)
+        xs = jnp.swapaxes(masked(x, mask), 0, 1), jnp.swapaxes(mask, 0, 1)
         fused = choose("scan", self.scan, dict(fused=True, plain=False))
         unroll = (
             (_fused if self.cell.one_product else _fused_reset_before) if fused else self._plain

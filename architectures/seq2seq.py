@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from architectures.attention import LOCAL, SCORES, Attention
 from architectures.decoding import BOS
-from architectures.layers import Dense, check_numbers, choose, row_keys
+from architectures.layers import Dense, check_numbers, choose, masked, row_keys
 from architectures.sequence_models import RecurrentModel
 
 
@@ -132,7 +132,8 @@ class Seq2Seq(RecurrentModel):
         carries, keys = self.encoder(x, mask, train=train)
         encoded = dict(mask=mask, keys=keys, carries=self._bridge(carries, source.shape[0]))
         if self.attention != "none":
-            encoded["prepared"] = self.attention_layer.prepare(keys)
+            keys, prepared = self.attention_layer.prepare(keys, mask)
+            encoded |= dict(keys=keys, prepared=prepared)
         elif self.attend == "before":
             ends = carries[-1] if self.directions == "both" else (carries[-1],)
             encoded["summary"] = jnp.concatenate(
@@ -225,7 +226,8 @@ class Seq2Seq(RecurrentModel):
 
     def _given(self, inputs, mask, *, train: bool):
         encoded = self.encode(inputs["source"], mask, train=train)
-        shifted = jnp.pad(inputs["target"][:, :-1], [(0, 0), (1, 0)], constant_values=BOS)
+        target = masked(inputs["target"], mask.any(axis=1))
+        shifted = jnp.pad(target[:, :-1], [(0, 0), (1, 0)], constant_values=BOS)
         sampling = bool(self.scheduled_sampling) and train
         share = self._sampled() if sampling else 0
         if self.attend == "after" and not self.input_feeding and not sampling:

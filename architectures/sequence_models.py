@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from architectures import cells
-from architectures.layers import OUTPUTS, Dense, check_numbers, choose, dropout
+from architectures.layers import OUTPUTS, Dense, check_numbers, choose, dropout, masked
 from architectures.recurrent import Stack, handed_on
 
 
@@ -149,7 +149,7 @@ class Tagger(RecurrentModel):
             raise ValueError(f"delay: {self.delay} must be 0, or more with directions='forward'")
         _, x = self.vectors(x, train=train)
         if self.delay:
-            x = jnp.pad(jnp.where(mask[..., None], x, 0), [(0, 0), (0, self.delay), (0, 0)])
+            x = jnp.pad(masked(x, mask), [(0, 0), (0, self.delay), (0, 0)])
             shifted = [jnp.pad(mask, [(0, 0), (k, self.delay - k)]) for k in range(self.delay + 1)]
             mask = jnp.stack(shifted).any(axis=0)  # [B, T + delay]
         layers = self.stack(self.directions, self.merge)

@@ -144,7 +144,7 @@ def weights(score, local="none", window=1, *, query, keys, mask, steps):
     layer = Attention(4, score, local, window, hidden=3, max_source=8)
 
     def run(layer, *arguments):
-        return layer(arguments[0], keys, layer.prepare(keys), mask, steps)
+        return layer(arguments[0], *layer.prepare(keys, mask), mask, steps)
 
     variables = layer.init(KEY, query, method=lambda layer, query: run(layer, query))
     return layer.apply(

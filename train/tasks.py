@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from architectures.decoding import BOS, EOS, PAD  # noqa: F401, for who imports all four from here
+from architectures.layers import masked
 from train.metrics import Sums
 
 # "input", "target" and "mask": [B] or [B, T] bool. In evaluation "input" may be a tuple of views
@@ -34,6 +35,18 @@ def valid(mask: jax.Array, items: jax.Array) -> jax.Array:
     return mask.any(axis=-1) if mask.ndim > items.ndim else mask
 
 
+def _only_valid(mask, *trees):
+    """The trees with 0 in the items where the mask is False, so that nothing there, NaN or -100,
+    gets into a loss or its gradient."""
+    return jax.tree.map(lambda x: masked(x, mask), trees)
+
+
+def _log_loss(scores, target):
+    """-scores[..., target]. NaN for a target that is not among them: not the last one for -1."""
+    places = target.astype(jnp.uint32)[..., None]
+    return -jnp.take_along_axis(scores, places, axis=-1, mode="fill")[..., 0]
+
+
 def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> Task:
     """Cross-entropy of logits [B, C] or [B, T, C] and integer targets [B] or [B, T], in float32, in
     nats.
@@ -53,28 +66,31 @@ def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> 
 
     def cross_entropy(logits, target):
         log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-        loss = -jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0]
+        loss = _log_loss(log_p, target)
         return (1 - label_smoothing) * loss - label_smoothing * log_p.mean(axis=-1)
 
     def sums(outputs, batch):
+        mask = valid(batch["mask"], batch["target"])
+        outputs, target = _only_valid(mask, outputs, batch["target"])
         logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss = cross_entropy(logits, batch["target"])
+        loss = cross_entropy(logits, target)
         for head in auxiliary:
-            loss += auxiliary_weight * cross_entropy(head, batch["target"])
-        return _class_sums(loss, logits, batch) | _top5(logits, batch)
+            loss += auxiliary_weight * cross_entropy(head, target)
+        sums = _class_sums(loss, logits, target, mask, batch)
+        return sums | _top5(logits, target, mask)
 
     return Task(("class", "classes"), "error", sums)
 
 
-def _top5(logits, batch) -> Sums:
+def _top5(logits, target, mask) -> Sums:
     if logits.shape[-1] < 100 or logits.ndim > 2:
         return {}
-    target = batch["target"][..., None]
+    target = target[..., None]
     own = jnp.take_along_axis(logits, target, axis=-1)
     # the first of equals is above, as argmax has it
     ties = (logits == own) & (jnp.arange(logits.shape[-1]) < target)
     above = (~(logits <= own) | ties).sum(axis=-1)  # and so is what is no number
-    return dict(among5=((above < 5) & valid(batch["mask"], above)).sum())
+    return dict(among5=((above < 5) & mask).sum())
 
 
 def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
@@ -89,19 +105,19 @@ def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
         raise ValueError(f"criterion: unknown {criterion!r}; have map, mle")
 
     def sums(logits, batch):
-        logits = logits.astype(jnp.float32)
-        loss = -jnp.take_along_axis(logits, batch["target"][..., None], axis=-1)[..., 0]
+        mask = valid(batch["mask"], batch["target"])
+        logits, target = _only_valid(mask, logits.astype(jnp.float32), batch["target"])
+        loss = _log_loss(logits, target)
         if criterion == "map":
             rubbish = jnp.full_like(logits[..., :1], -j)
             loss = loss + jax.nn.logsumexp(jnp.concatenate([logits, rubbish], axis=-1), axis=-1)
-        return _class_sums(loss, logits, batch)
+        return _class_sums(loss, logits, target, mask, batch)
 
     return Task(("class",), "error", sums)
 
 
-def _class_sums(loss, logits, batch) -> Sums:
-    mask = valid(batch["mask"], loss)
-    correct = (logits.argmax(axis=-1) == batch["target"]) & mask
+def _class_sums(loss, logits, target, mask, batch) -> Sums:
+    correct = (logits.argmax(axis=-1) == target) & mask
     sums = dict(loss=jnp.where(mask, loss, 0).sum(), count=mask.sum())
     if "scored" in batch:
         return sums | dict(
@@ -121,8 +137,9 @@ def language_model(*, per: str = "token") -> Task:
         raise ValueError(f"per: unknown {per!r}; have row, token")
 
     def sums(logits, batch):
-        loss, mask = _token_losses(logits, batch["target"]), batch["mask"]
-        total = jnp.where(mask, loss, 0).sum()
+        mask = batch["mask"]
+        losses = _token_losses(*_only_valid(mask, logits, batch["target"]))
+        total = jnp.where(mask, losses, 0).sum()
         count = mask.sum() if per == "token" else mask.any(axis=-1).sum()
         return dict(loss=total, count=count, nats=total, tokens=mask.sum())
 
@@ -130,8 +147,7 @@ def language_model(*, per: str = "token") -> Task:
 
 
 def _token_losses(logits, target):
-    log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
-    return -jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0]
+    return _log_loss(jax.nn.log_softmax(logits.astype(jnp.float32)), target)
 
 
 def transduce(*, per: str = "token") -> Task:
@@ -153,7 +169,7 @@ def transduce(*, per: str = "token") -> Task:
         )
         target, row = batch["input"]["target"], batch["mask"].any(axis=-1)
         mask = (target != PAD) & row[:, None]
-        total = jnp.where(mask, _token_losses(logits, target), 0).sum()
+        total = jnp.where(mask, _token_losses(*_only_valid(mask, logits, target)), 0).sum()
         totals = dict(
             loss=total,
             count=mask.sum() if per == "token" else row.sum(),
@@ -228,10 +244,10 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         raise ValueError(f"criterion: unknown {criterion!r}; have mean, half_sum, cross_entropy")
 
     def sums(outputs, batch):
-        logits = outputs.astype(jnp.float32)
+        mask = valid(batch["mask"], batch["target"][..., 0])
+        logits, target = _only_valid(mask, outputs.astype(jnp.float32), batch["target"])
         outputs = jax.nn.sigmoid(logits) if criterion == "cross_entropy" else logits
-        error = jnp.square(outputs - batch["target"]).mean(axis=-1)  # [B] or [B, T]
-        mask = valid(batch["mask"], error)
+        error = jnp.square(outputs - target).mean(axis=-1)  # [B] or [B, T]
         total = jnp.where(mask, error, 0).sum()
         judged = mask & batch["scored"] if "scored" in batch else mask
         sums = dict(
@@ -243,9 +259,7 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
         if criterion != "mean":
             examples = mask.any(axis=-1) if mask.ndim > 1 else mask
             if criterion == "cross_entropy":
-                each = optax.losses.sigmoid_binary_cross_entropy(logits, batch["target"]).sum(
-                    axis=-1
-                )
+                each = optax.losses.sigmoid_binary_cross_entropy(logits, target).sum(axis=-1)
                 total = jnp.where(mask, each, 0).sum()
             else:
                 total *= outputs.shape[-1] / 2
@@ -257,7 +271,7 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
                 > jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
             )
         elif tolerance is not None:
-            off = jnp.abs(outputs - batch["target"])
+            off = jnp.abs(outputs - target)
             wrong = ~(off < tolerance).all(axis=-1)
             sums |= dict(absolute_error=jnp.where(judged, off.mean(axis=-1), 0).sum())
         else:
