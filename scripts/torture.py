@@ -1,12 +1,22 @@
 """Kills runs, damages their checkpoints and fills their disk, and sees whether anything is lost.
 
-python -m scripts.torture [--runs=lenet,lstm] [--kills=100] [--corruptions=50] [--seed=0]
+python -m scripts.torture [--runs=lenet,lstm] [--kills=100] [--corruptions=50] [--faults=20] [--seed=0]
 
 kills: so many kill -9 and so many SIGTERM, over the runs, each at a random moment of a start or
 resumption of a tiny run; every run ends with the arrays and records of one that was left alone.
 corruptions: of files of the newest checkpoint.
-disk: a workdir that fills up (a small tmpfs; needs root), and one that is read-only. Exit code 1
-  where anything differed.
+disk: a workdir that fills up (a small tmpfs; needs root), and one that is read-only.
+faults: so many of each kind, over the runs, each put before a run that was interrupted, which the
+  same command then resumes: it ends with the arrays and records of one that was left alone, or is
+  refused in one line, and what it points to or held before stays. Kinds (--kinds=NAME,...):
+  links     links in the place of files, of checkpoints and of folders, as on a machine of 8 cores
+  paths     a workdir below a folder with odd characters in its name
+  logs      metrics.jsonl cut short, a line lost, twice, or changed
+  code      another sign of the gradient, other code, another config, config.json gone
+  rights    a right that is missing on gs://
+  server    a server of gs:// that stops, or refuses all requests, in mid-run; then it is back
+  The last two need the extra test-services.
+Exit code 1 where anything differed.
 """
 
 import os
@@ -15,65 +25,12 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-import numpy as np
-from etils import epath
-
-from configs import load
-from train import log
-from train.checkpoint import Checkpoints
+from scripts import torture_faults
+from scripts.torture_runs import RUNS, arrays_of, records_of, same, start
 from train.errors import BadInput, Parser, exit_with
-
-COMMON = (
-    "--config.data.batch_size=30",
-    "--config.checkpoint.every=40",
-    "--config.log.every=25",
-    "--config.seeds=0,1",
-)
-RUNS = {
-    "lenet": (
-        *("--config=configs/lenet_fashion_mnist.py", "--config.data.source=embedded", *COMMON),
-        *("--config.optim.steps=300", "--config.eval.every=150"),
-    ),
-    "lstm": (
-        "--config=configs/lstm_japanese_vowels.py",
-        *COMMON,
-        "--config.optim.steps=600",
-        "--config.eval.every=120",
-    ),
-}
-
-
-def start(*arguments, **options) -> subprocess.Popen:
-    command = [sys.executable, "-m", "train", *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        cwd=load.ROOT,  # a train.py of the current folder is not ours
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
-
-
-def arrays_of(workdir: pathlib.Path, warn=print) -> tuple[int, dict]:
-    with Checkpoints(epath.Path(workdir) / "checkpoints", 2) as checkpoints:
-        arrays, meta = checkpoints.arrays(warn)
-    return meta["step"], arrays
-
-
-def records_of(workdir: pathlib.Path) -> list[dict]:
-    return [
-        {k: v for k, v in record.items() if k != "examples_per_s"}
-        for record in log.read(epath.Path(workdir))
-    ]
-
-
-def same(a: dict, b: dict) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
 def kill(
@@ -226,12 +183,26 @@ def main(arguments: list[str]) -> int:
         "--kills", type=int, default=100, help="of each signal, over all runs (default 100)"
     )
     parser.add_argument("--corruptions", type=int, default=50, help="over all runs (default 50)")
+    parser.add_argument(
+        "--faults", type=int, default=20, help="of each kind, over all runs (default 20)"
+    )
+    parser.add_argument(
+        "--kinds",
+        default=",".join(torture_faults.KINDS),
+        metavar="NAME,...",
+        help="of faults (default all)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random moments and damages")
     flags = parser.parse_args(arguments)
     names, draw, good = flags.runs.split(","), random.Random(flags.seed), True
+    kinds = flags.kinds.split(",")
     for name in names:
         if name not in RUNS:
-            raise BadInput(f"--runs: unknown {name!r}; have {', '.join(RUNS)}")
+            raise BadInput(f"--runs: unknown {name!r}; choose from {', '.join(RUNS)}")
+    for kind in kinds:
+        if kind not in torture_faults.KINDS:
+            known = ", ".join(torture_faults.KINDS)
+            raise BadInput(f"--kinds: unknown {kind!r}; choose from {known}")
     os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
@@ -247,6 +218,10 @@ def main(arguments: list[str]) -> int:
             )
             for number in (signal.SIGKILL, signal.SIGTERM):
                 good &= kill(name, number, flags.kills // len(names), whole, folder, draw)
+            for kind in kinds if flags.faults else ():
+                good &= torture_faults.torture(
+                    kind, name, flags.faults // len(names), whole, folder / f"{name}-{kind}", draw
+                )
         good &= disk(folder)
     return 0 if good else 1
 

@@ -10,7 +10,7 @@ from helpers import VOWELS, build
 
 from configs import load
 from scripts import table_runs
-from scripts.torture import arrays_of, records_of, same
+from scripts.torture_runs import arrays_of, records_of, same
 from train import history, log, report, resumption
 from train.__main__ import main
 from train.digests import sealed

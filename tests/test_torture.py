@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from scripts import torture
+from scripts import torture, torture_faults
+from train.errors import BadInput
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +36,17 @@ def test_a_full_disk_and_a_read_only_one_end_a_run_in_one_line_and_earlier_check
     tmp_path,
 ):
     assert torture.disk(tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", torture_faults.KINDS)
+def test_a_run_that_meets_a_fault_ends_with_the_same_bits_or_is_refused_in_one_line(
+    tmp_path, whole, kind
+):
+    assert torture_faults.torture(kind, "lstm", 4, whole, tmp_path, random.Random(2))
+
+
+@pytest.mark.parametrize("flag", ["--runs=lenet,x", "--kinds=links,x"])
+def test_an_unknown_run_or_kind_of_fault_is_refused_with_those_there_are(flag):
+    with pytest.raises(BadInput, match=f"{flag.partition('=')[0]}: unknown 'x'; choose from l"):
+        torture.main([flag])
