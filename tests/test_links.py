@@ -138,7 +138,7 @@ def test_checkpoints_and_events_may_lie_behind_links_to_folders_of_another_disk(
 @pytest.mark.parametrize("name", ["checkpoints", "tensorboard"])
 def test_a_link_to_a_folder_that_is_gone_is_refused_before_training(workdir, tmp_path, name):
     os.symlink(tmp_path / "gone", workdir / name)
-    with pytest.raises(BadInput, match="cannot write in .*run"):
+    with pytest.raises(BadInput, match=f"cannot make the folder {name} in .*run"):
         lock.can_write(workdir)
 
 

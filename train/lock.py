@@ -205,8 +205,9 @@ def can_write(workdir) -> None:
             log.write_whole(probe, "")
         with _trying("overwrite a file", workdir):
             log.write_whole(probe, text)
-            # each may be a link to a folder elsewhere; buckets have none
-            for name in () if "://" in str(workdir) else ("checkpoints", "tensorboard"):
+        # each may be a link to a folder elsewhere; buckets have none
+        for name in () if "://" in str(workdir) else ("checkpoints", "tensorboard"):
+            with _trying(f"make the folder {name}", workdir):
                 (workdir / name).mkdir(exist_ok=True)
     hosts.share()
     with _trying("read a file", workdir):
