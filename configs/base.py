@@ -29,6 +29,8 @@ TABLES = dict(
     optim=optim.OPTIMIZERS,
     schedule=optim.SCHEDULES,
 )
+# sets of TFDS, by the kind of their examples; data.set says which
+OF_TFDS = ("tfds_images", "tfds_photographs", "tfds_text", "tfds_stream")
 SUPPLIED = dict(  # given by the experiment, and no keys
     model=("outputs", "symbols", "dtype", "axis_name", "parent"),
     schedule=("steps", "duration", "accumulate"),
@@ -172,7 +174,10 @@ def section(kind: str, name: str) -> ConfigDict:
     """The section `kind` with the entry `name` of its table and all the keys that belong to it."""
     table = TABLES[kind]
     if name not in table:
-        raise BadInput(f"{kind}.name: unknown {name!r}; {nearest(str(name), table)}")
+        near = nearest(str(name), table)
+        if kind == "data" and not near.startswith("did you mean"):
+            near += f"; of TFDS: data.name={', '.join(OF_TFDS)}, with data.set={name}"
+        raise BadInput(f"{kind}.name: unknown {name!r}; {near}")
     keys = parameters.keys(kind, table[name], _supplied(kind))
     return ConfigDict(dict(name=name, **_common().get(kind, {}), **keys))
 

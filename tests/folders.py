@@ -8,9 +8,9 @@ import numpy as np
 from train.data import files
 
 
-def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
+def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1", classes=None):
     """A real array_record folder of an image set, written by TFDS without TensorFlow (images come
-    as PNG bytes)."""
+    as PNG bytes), with the splits that `arrays` have."""
     import PIL.Image
     import tensorflow_datasets as tfds
 
@@ -23,13 +23,14 @@ def prepare_tfds(arrays, name="fashion_mnist", version="3.0.1"):
         def _info(self):
             height, width, *channels = arrays["train_image"].shape[1:]
             image = tfds.features.Image(shape=(height, width, *(channels or [1])))
-            label = tfds.features.ClassLabel(num_classes=files.SETS[name].classes)
+            label = tfds.features.ClassLabel(num_classes=classes or files.SETS[name].classes)
             return self.dataset_info_from_configs(
                 features=tfds.features.FeaturesDict(dict(image=image, label=label))
             )
 
         def _split_generators(self, _):
-            return {split: self._generate_examples(split) for split in files.SPLITS}
+            names = (key.removesuffix("_image") for key in arrays if key.endswith("_image"))
+            return {split: self._generate_examples(split) for split in names}
 
         def _generate_examples(self, split):
             pairs = zip(arrays[f"{split}_image"], arrays[f"{split}_label"], strict=True)

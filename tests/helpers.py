@@ -286,4 +286,5 @@ def stand_in_data(monkeypatch) -> None:
     monkeypatch.setattr(texts, "load", or_a_little_text(texts.load))
     monkeypatch.setattr(prepared, "directory", pathlib.Path)
     counts = dict(train=1_281_167, validation=50_000)
-    monkeypatch.setattr(photographs, "_contents", lambda *_: (counts, 1000, ""))
+    splits = ("train", "validation")
+    monkeypatch.setattr(photographs, "_contents", lambda *_: (splits, counts, 1000, ""))

@@ -1,7 +1,7 @@
 """DATASETS: name -> a function of the config's data keys that returns a Dataset."""
 
 from train.data.elman1990 import elman_letters, elman_sentences, elman_words, temporal_xor
-from train.data.images import cifar10, cifar100, fashion_mnist
+from train.data.images import cifar10, cifar100, fashion_mnist, tfds_images
 from train.data.lstm1997 import (
     lstm_adding,
     lstm_multiplication,
@@ -9,7 +9,7 @@ from train.data.lstm1997 import (
     noise_free_long_lag,
     two_sequence,
 )
-from train.data.photographs import imagenet2012
+from train.data.photographs import imagenet2012, tfds_photographs
 from train.data.pixels import sequential_fashion_mnist
 from train.data.reber import continual_reber, embedded_reber
 from train.data.sequences import japanese_vowels
@@ -23,7 +23,14 @@ from train.data.synthetic import (
     temporal_order,
 )
 from train.data.text import brown, brown_tags, cmudict, kjv, kjv_reina_valera
-from train.data.tfds_text import imdb_reviews, lm1b, tiny_shakespeare, wmt14_translate
+from train.data.tfds_text import (
+    imdb_reviews,
+    lm1b,
+    tfds_labelled,
+    tfds_stream,
+    tiny_shakespeare,
+    wmt14_translate,
+)
 
 DATASETS = dict(
     adding=adding,
@@ -56,6 +63,10 @@ DATASETS = dict(
     sequential_fashion_mnist=sequential_fashion_mnist,
     temporal_order=temporal_order,
     temporal_xor=temporal_xor,
+    tfds_images=tfds_images,
+    tfds_photographs=tfds_photographs,
+    tfds_stream=tfds_stream,
+    tfds_text=tfds_labelled,
     tiny_shakespeare=tiny_shakespeare,
     two_sequence=two_sequence,
     wmt14_translate=wmt14_translate,

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from train.data import augment, files
+from train.data import augment, files, prepared
 from train.data.source import Dataset, Source, hold_out
 from train.data.views import SQUARES, VIEWS, see
 
@@ -21,7 +21,8 @@ SCALES = {  # name -> what 0 and 255 become, where that does not depend on the d
 
 
 def image_set(
-    name: str,
+    set: str,
+    test: str,
     *,
     source: str = "auto",
     pad: int = 0,
@@ -38,8 +39,11 @@ def image_set(
     eval_scales: tuple = (),
     validation: int = 0,
 ) -> Dataset:
-    """The image set `name` of train.data.files.SETS.
+    """Any set of TFDS with features image, all of one size, and label, that
+    `python -m scripts.prepare_data NAME` has prepared.
 
+    set: its name, with its config where it has one: mnist, emnist/letters.  test: the split that is
+    tested on; if "", that of the name test, or else validation, or else the last tenth of train.
     source: one of train.data.files.SOURCES.  scale: one of SCALES.  pad: pixels of background added
     on each side (2 makes LeNet's 32 of 28). Background is black in grey images and the mean colour
     in others; with "mean_image" it is 0. validation: training images held out as a split of that
@@ -65,9 +69,11 @@ def image_set(
         averaged (task "classify"), those of one kind and size first.
     Raises ValueError, one line.
     """
-    dtype, (height, width, *channels) = files.SETS[name].arrays["train_image"]
+    known = set in files.SETS and test == "test"
+    of = files.SETS[set] if known else prepared.image_set(set, test)
+    dtype, (height, width, *channels) = of.arrays["train_image"]
     if dtype != "uint8":
-        raise ValueError(f"name: {name} has images of {dtype}; scales are of uint8, 0 to 255")
+        raise ValueError(f"name: {set} has images of {dtype}; scales are of uint8, 0 to 255")
     check(
         min(height, width),
         pad=pad,
@@ -83,7 +89,7 @@ def image_set(
     )
     if pca < 0 or (pca and channels != [3]):
         raise ValueError(f"pca: {pca} must be at least 0, and 0 for grey images")
-    arrays, origin = files.load(name, source)
+    arrays, origin = files.load(set, source) if known else files.load(set, source, of)
     image, label = arrays["train_image"], arrays["train_label"]
     train, held_out = hold_out(len(image), validation)
     offset, factor, background = scaling(scale, image[train].reshape(len(train), height, width, -1))
@@ -125,19 +131,23 @@ def image_set(
     return Dataset(
         inputs="image",
         targets="class",
-        outputs=files.SETS[name].classes,
+        outputs=of.classes,
         train=split(image[train], label[train], augmented),
         evals=evals | {"test": split(arrays["test_image"], arrays["test_label"], seen)},
-        about=f"{name}, {origin.source} ({origin.note})",
+        about=f"{set}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
     )
 
 
-# Xiao et al. 2017: 28x28x1, 10 kinds of clothes
-fashion_mnist = functools.partial(image_set, "fashion_mnist", pad=2)
-# Krizhevsky 2009: 50,000/10,000 photographs 32x32x3 of 10 classes
-cifar10 = functools.partial(image_set, "cifar10")
-cifar100 = functools.partial(image_set, "cifar100")  # the same of 100 classes
+tfds_images = functools.partial(image_set, set="mnist", test="")
+fashion_mnist = functools.partial(image_set, "fashion_mnist", "test", pad=2)
+fashion_mnist.__doc__ = (
+    "Fashion-MNIST, Xiao et al. 2017: 60,000/10,000 of 28x28x1, 10 kinds of clothes."
+)
+cifar10 = functools.partial(image_set, "cifar10", "test")
+cifar10.__doc__ = "CIFAR-10, Krizhevsky 2009: 50,000/10,000 photographs 32x32x3 of 10 classes."
+cifar100 = functools.partial(image_set, "cifar100", "test")
+cifar100.__doc__ = "CIFAR-100, Krizhevsky 2009: 50,000/10,000 photographs 32x32x3 of 100 classes."
 
 
 def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,9 +13,7 @@ from train.data import augment, crops, images, prepared
 from train.data.files import DataError, Origin
 from train.data.source import Dataset, Source, Stream
 from train.data.views import see
-from train.errors import BadInput
 
-EVALUATION = "validation"  # the split that ImageNet's papers report
 # of RGB in [0, 1] over ImageNet; torchvision's
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCALES = {  # name -> (what is subtracted, what divides then) of colours in [0, 255]
@@ -91,7 +89,8 @@ class Photographs:
 
 
 def image_stream(
-    name: str,
+    set: str,
+    test: str,
     *,
     crop: int = 224,
     jitter: tuple = (256, 256),
@@ -108,9 +107,11 @@ def image_stream(
     workers: int = 0,
     seed: int = 0,
 ) -> Dataset:
-    """The set `name` of TFDS, of photographs with labels, trained on "train" and tested on
-    "validation".
+    """Any set of TFDS with features image and label that `python -m scripts.prepare_data NAME` has
+    prepared, of photographs of many sizes, streamed.
 
+    set: its name, with its config where it has one.  test: the split that is tested on; if "", that
+    of the name test, or else validation, or else the last tenth of train.
     In training the host cuts a square of side `crop` from each photograph, and it is changed on the
     device:
       jitter: (lowest, highest) length in pixels that the shorter side gets before the cut.
@@ -146,8 +147,8 @@ def image_stream(
     )  # fmt: skip
     how = crops.decoder(decoder)
     crops.set_up(how)
-    folder = prepared.directory(name)
-    counts, classes, digest = _contents(name, folder)
+    folder = prepared.directory(set)
+    (train, test), counts, classes, digest = _contents(set, folder, test)
     subtracted, divisor = (x.astype(np.float32) for x in SCALES[scale])
 
     def augmented(image, key):
@@ -169,7 +170,7 @@ def image_stream(
 
         cuts = (crop, tuple(jitter), central, tuple(area), tuple(aspect), eval_side, how, seed)
         blank = dict(image=np.zeros([1, side, side, 3], np.uint8), label=np.zeros([1], np.int32))
-        read = Photographs(prepared.Records(name, folder, which, raw="image"), classes, *cuts)
+        read = Photographs(prepared.Records(set, folder, which, raw="image"), classes, *cuts)
         return Source(counts[which], blank, make, stream=Stream(read, seed, workers))
 
     note = f"TFDS {folder.name} in {folder.parent}, streamed, decoded by {how}"
@@ -177,32 +178,31 @@ def image_stream(
         inputs="image",
         targets="class",
         outputs=classes,
-        train=split("train", crop, augmented),
-        evals={EVALUATION: split(EVALUATION, eval_side, seen)},
-        about=f"{name}, tfds ({note})",
+        train=split(train, crop, augmented),
+        # a part of train is no split of that name
+        evals={"test" if "[" in test else test: split(test, eval_side, seen)},
+        about=f"{set}, tfds ({note})",
         metadata=Origin("tfds", str(folder), note, counts, digest).metadata,
     )
 
 
-def _contents(name: str, folder: pathlib.Path) -> tuple[dict[str, int], int, str]:
-    """Examples of each split, the number of classes, and a digest. Raises BadInput for a folder
-    that is not whole, or of something else."""
+def _contents(
+    name: str, folder: pathlib.Path, test: str
+) -> tuple[tuple[str, str], dict[str, int], int, str]:
+    """The splits to be trained and tested on, the examples of each, the number of classes, and a
+    digest. Raises BadInput for a folder that is not whole, or of something else."""
+    found = prepared.opened(name, folder)
+    both = prepared.splits(name, found, test)
+    _, label = prepared.features(name, found, image="Image", label="ClassLabel")
     try:
-        found = prepared.builder(folder)
-        splits, features = found.info.splits, found.info.features
-        whole = {"train", EVALUATION} <= set(splits)
-        counts, digest = prepared.contents(found, ("train", EVALUATION)) if whole else ({}, "")
+        counts, digest = prepared.contents(found, both)
     except Exception as error:
         raise prepared.damaged(name, folder, error) from None
-    if (
-        not whole
-        or not {"image", "label"} <= set(features)
-        or not hasattr(features["label"], "num_classes")
-    ):
-        has = f"splits {', '.join(splits)} and features {', '.join(features)}"
-        raise BadInput(f"{folder} has {has}; needs train, {EVALUATION} and image, label")
-    return counts, features["label"].num_classes, digest
+    return both, counts, label.num_classes, digest
 
 
-# Russakovsky et al. 2015: 1,281,167/50,000, 1,000 classes
-imagenet2012 = functools.partial(image_stream, "imagenet2012")
+tfds_photographs = functools.partial(image_stream, set="tf_flowers", test="")
+imagenet2012 = functools.partial(image_stream, "imagenet2012", "validation")
+imagenet2012.__doc__ = (
+    "ImageNet, Russakovsky et al. 2015: 1,281,167/50,000 photographs of 1,000 classes."
+)

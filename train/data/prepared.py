@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from train.data import files
 from train.data.files import DataError
 from train.errors import BadInput
+
+MOST = 2**33  # bytes of pixels that are held in memory
 
 
 def directory(name: str) -> pathlib.Path:
@@ -35,6 +38,14 @@ def builder(folder: pathlib.Path):
     if not found.is_prepared():
         raise FileNotFoundError("TFDS says it is not prepared")
     return found
+
+
+def opened(name: str, folder: pathlib.Path):
+    """The builder of a folder. Raises DataError, one line, where it is not whole."""
+    try:
+        return builder(folder)
+    except Exception as error:
+        raise damaged(name, folder, error) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +76,67 @@ class Records:
             raise damaged(self.name, self.folder, error) from None
 
 
+def splits(name: str, found, test: str = "") -> tuple[str, str]:
+    """The splits of a builder to be trained and tested on; `test`, or else the split of that name,
+    or else "validation", or else the last tenth of "train". Raises BadInput where it has no such."""
+    there = list(found.info.splits)
+    if "train" not in there:
+        raise BadInput(f"{name} has no split 'train', but {', '.join(there)}")
+    others = [split for split in there if split != "train"]
+    if test and test not in others:
+        choices = f"choose from {', '.join(others)}" if others else "leave it out"
+        raise BadInput(f"{name} has no split {test!r} to be tested on; {choices}")
+    test = test or next((split for split in ("test", "validation") if split in others), "")
+    return ("train", test) if test else ("train[:90%]", "train[90%:]")
+
+
+def features(name: str, found, **kinds: str) -> list:
+    """The features of a builder by these names, each of the class of TFDS that is named. Raises
+    BadInput where it has no such."""
+    import tensorflow_datasets as tfds
+
+    there = found.info.features
+    for feature, kind in kinds.items():
+        if feature not in there or not isinstance(there[feature], getattr(tfds.features, kind)):
+            fitting = [f"{key} ({type(there[key]).__name__})" for key in sorted(there)]
+            raise BadInput(
+                f"{name} has no feature {feature!r} of kind {kind}, but {', '.join(fitting)}"
+            )
+    return [there[feature] for feature in kinds]
+
+
+def image_set(name: str, test: str = "") -> files.DataSet:
+    """What files.load must know of a set of TFDS whose images are of one size. Raises BadInput where
+    they are not, or are too many."""
+    folder = directory(name)
+    found = opened(name, folder)
+    image, label = features(name, found, image="Image", label="ClassLabel")
+    both = splits(name, found, test)
+    counts = [found.info.splits[split].num_examples for split in both]
+    shape, size = tuple(image.shape), sum(counts) * math.prod(side or 0 for side in image.shape)
+    if None in shape or image.np_dtype != np.uint8:
+        raise BadInput(
+            f"{name} has images of {shape}, {np.dtype(image.np_dtype)}; of many sizes "
+            "they are read by data.name=tfds_photographs"
+        )
+    if size > MOST:
+        raise BadInput(
+            f"{name} comes to {size / 2**30:.0f} GiB of pixels, and more than "
+            f"{MOST / 2**30:.0f} are not held in memory; have data.name=tfds_photographs"
+        )
+    arrays = files.of_parts(image=("uint8", shape), label=("int32", ()))
+    full = dict(zip(files.SPLITS, counts, strict=True))
+    return files.DataSet(arrays, label.num_classes, full, tfds_splits=both)
+
+
 def contents(found, splits: tuple[str, ...]) -> tuple[dict[str, int], str]:
     """Examples of each split of a builder, and a digest: of the files' names and sizes, as they are
     too large to be read at every start."""
     counts = {split: found.info.splits[split].num_examples for split in splits}
-    paths = {split: map(pathlib.Path, found.info.splits[split].filepaths) for split in splits}
+    whole = {split: split.partition("[")[0] for split in splits}  # of train[90%:] train
+    paths = {
+        split: map(pathlib.Path, found.info.splits[whole[split]].filepaths) for split in splits
+    }
     sizes = {
         split: [(path.name, path.stat().st_size) for path in of] for split, of in paths.items()
     }

@@ -21,6 +21,7 @@ from train.data.source import Dataset, Source, hold_out
 from train.data.streamed_pairs import Pairs, fits, numbered, streamed_source
 from train.data.text import at_least, pairs, streams
 from train.data.vocabulary import Vocabulary
+from train.errors import BadInput
 
 OTHERS = ("cs", "de", "fr", "hi", "ru")  # languages that WMT 2014 translates from and to English
 SPLITS = ("train", "validation", "test")
@@ -31,20 +32,28 @@ SETS = {  # TFDS's name -> (the features that are read, the splits)
 } | {f"wmt14_translate/{other}-en": ((other, "en"), SPLITS) for other in OTHERS}
 
 
-def load(name: str, limit: int | None = None) -> tuple[dict[str, list[tuple]], Origin]:
-    """{split: [the features of an example]} of a set in SETS, text as str and labels as int, and
-    where they came from.
+def load(
+    name: str,
+    limit: int | None = None,
+    features: tuple[str, ...] = (),
+    splits: dict[str, str] | None = None,
+) -> tuple[dict[str, list[tuple]], Origin]:
+    """{split: [the features of an example]} of a set, text as str and labels as int, and where they
+    came from.
 
+    features, splits: what is read, and what TFDS calls our splits; of a set in SETS as there.
     Raises BadInput, one line, where the set is not prepared, and DataError where its folder is
     damaged.
     """
     directory = prepared.directory(name)
-    features, splits = SETS[name]
+    if splits is None:
+        features, ours = SETS[name]
+        splits = dict(zip(ours, ours, strict=True))
     rows, note = {}, ""
     try:
         builder = prepared.builder(directory)
-        for split in splits:
-            records = builder.as_data_source(split)
+        for split, theirs in splits.items():
+            records = builder.as_data_source(theirs)
             count = min(len(records), limit or len(records)) if split == "train" else len(records)
             if count < len(records):
                 note = f", the first {count:,} of {len(records):,} training examples"
@@ -185,18 +194,70 @@ def tiny_shakespeare(
     )
 
 
-def imdb_reviews(
-    *, size: int = 10_000, max_length: int = 400, validation: int = 0, buckets: int = 6
+def tfds_stream(
+    *,
+    set: str = "tiny_shakespeare",
+    test: str = "",
+    text: str = "text",
+    vocabulary: str = "word",
+    size: int | None = 10_000,
+    limit: int = 100_000,
+    window: int = 35,
 ) -> Dataset:
-    """Film reviews, good (1) or bad (0), Maas et al. 2011: 25,000 for training, 25,000 for the
-    test.
+    """Any set of TFDS with a feature of text that `python -m scripts.prepare_data NAME` has prepared:
+    its lines as a stream, each ended by EOS.
 
-    Words and marks in lower case, the `size` most frequent of training; a review of more than
+    set: its name, with its config where it has one.  test: the split that is tested on; if "", that
+    of the name test, or else validation, or else the last tenth of train.  text: the name of the
+    feature.  vocabulary, size, window: as of text.kjv.  limit: training examples that are read.
+    """
+    at_least(limit=limit)
+    found = prepared.opened(set, prepared.directory(set))
+    prepared.features(set, found, **{text: "Text"})
+    rows, origin = load(set, limit, (text,), _splits(set, found, test))
+    split = {
+        which: [line for (t,) in part for line in t.split("\n") if line.strip()]
+        for which, part in rows.items()
+    }
+    return streams(split, origin, set, vocabulary=vocabulary, size=size, window=window)
+
+
+def _splits(set: str, found, test: str) -> dict[str, str]:
+    return dict(zip(("train", "test"), prepared.splits(set, found, test), strict=True))
+
+
+def labelled_text(
+    set: str,
+    test: str,
+    text: str,
+    label: str,
+    *,
+    size: int = 10_000,
+    max_length: int = 400,
+    validation: int = 0,
+    buckets: int = 6,
+) -> Dataset:
+    """Any set of TFDS of texts with a class each that `python -m scripts.prepare_data NAME` has
+    prepared.
+
+    set: its name, with its config where it has one: glue/sst2.  test: the split that is tested on;
+    if "", that of the name test, or else validation, or else the last tenth of train.  text, label:
+    the names of the features.
+    Words and marks in lower case, the `size` most frequent of training; a text of more than
     `max_length` keeps its last ones, where the judgement is.  buckets: by length.  validation:
-    training reviews held out as a split of that name.
+    training texts held out as a split of that name. Raises BadInput for a label that is none.
     """
     at_least(max_length=max_length)
-    rows, origin = load("imdb_reviews/plain_text")
+    found = prepared.opened(set, prepared.directory(set))
+    _, classes = prepared.features(set, found, **{text: "Text", label: "ClassLabel"})
+    rows, origin = load(set, None, (text, label), _splits(set, found, test))
+    for which, part in rows.items():
+        wrong = next((number for _, number in part if not 0 <= number < classes.num_classes), None)
+        if wrong is not None:
+            raise BadInput(
+                f"{set} has the label {wrong} in {which}, must be from 0 to "
+                f"{classes.num_classes - 1}; have another data.test, which has labels"
+            )
     train, held_out = (
         [rows["train"][i] for i in which] for which in hold_out(len(rows["train"]), validation)
     )
@@ -218,21 +279,29 @@ def imdb_reviews(
             mask=mask_of(rows["word"], others["word_length"]),
         )
 
-    def source(reviews) -> Source:
+    def source(texts) -> Source:
         made = source_of(
-            dict(word=[words.encode(text)[-max_length:] for text, _ in reviews]), buckets, batch
+            dict(word=[words.encode(text)[-max_length:] for text, _ in texts]), buckets, batch
         )
-        made.arrays["label"] = np.array([label for _, label in reviews], np.int32)
+        made.arrays["label"] = np.array([label for _, label in texts], np.int32)
         return made
 
     return Dataset(
         inputs="tokens",
         targets="class",
-        outputs=2,
+        outputs=classes.num_classes,
         symbols=len(words),
         train=source(split["train"]),
         evals={which: source(part) for which, part in split.items() if which != "train"},
-        about=f"imdb_reviews, {origin.source} ({origin.note})",
+        about=f"{set}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
         vocabularies=dict(tokens=words),
     )
+
+
+IMDB = "imdb_reviews/plain_text"
+tfds_labelled = functools.partial(labelled_text, set=IMDB, test="", text="text", label="label")
+imdb_reviews = functools.partial(labelled_text, IMDB, "test", "text", "label")
+imdb_reviews.__doc__ = (
+    "Film reviews, good (1) or bad (0), Maas et al. 2011: 25,000 for training, 25,000 for the test."
+)
