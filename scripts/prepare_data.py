@@ -22,7 +22,7 @@ import numpy as np
 from scripts import prepare_text, prepare_tfds
 from train import paths
 from train.data import files, texts, tfds_text
-from train.errors import BadInput, Parser, exit_with
+from train.errors import BadInput, Parser, exit_with, reason
 
 NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
 COMMAND = "python -m scripts.prepare_data"
@@ -53,7 +53,7 @@ def read_idx(folder: pathlib.Path, name: str) -> np.ndarray:
         packed = (folder / f"{name}.gz").read_bytes()
     except OSError as error:
         raise BadInput(
-            f"{folder / name}.gz cannot be read ({error.strerror}); fetch it again"
+            f"{folder / name}.gz cannot be read ({reason(error)}); fetch it again"
         ) from None
     if SHA256[name] not in (
         hashlib.sha256(b).hexdigest() for b in (packed, original(packed, name))

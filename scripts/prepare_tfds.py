@@ -17,7 +17,7 @@ from configs.nearest import nearest
 from train import documents
 from train.data import crops, files, prepared
 from train.data.files import DataError
-from train.errors import BadInput
+from train.errors import BadInput, reason
 from train.log import write_whole
 
 SAMPLE = 100  # records of a split that a check reads
@@ -119,7 +119,7 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
             f"{source / 'dataset_info.json'} is damaged ({type(error).__name__}: {error})"
         ) from None
     except OSError as error:
-        raise DataError(f"{error.filename or source}: {error.strerror or error}") from None
+        raise DataError(f"{error.filename or source}: {reason(error)}") from None
     if source == target:
         print(f"{source}: the TFRecord files may be deleted")
     return target

@@ -24,7 +24,7 @@ import numpy as np
 from scripts.transducer import Transducer
 from train import escapes, paths
 from train.data import text_lines
-from train.errors import BadInput, Parser, exit_with, writing_in
+from train.errors import BadInput, Parser, exit_with, reason, writing_in
 from train.log import write_whole
 
 COLDEST = 1e-6  # temperature: what logits are divided by must leave them finite
@@ -144,7 +144,7 @@ def _texts(flags) -> list[str]:
     try:
         contents = flags.file.read_bytes() if flags.file else sys.stdin.buffer.read()
     except OSError as error:
-        raise BadInput(f"{where} cannot be read ({error.strerror})") from None
+        raise BadInput(f"{where} cannot be read ({reason(error)})") from None
     return text_lines.decode(contents, where)
 
 

@@ -7,7 +7,6 @@ trivial.
 """
 
 import collections
-import contextlib
 import faulthandler
 import json
 import os
@@ -17,13 +16,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from train import host_flags
+from train import host_flags, meeting
 from train.errors import BadInput
+from train.meeting import LOST, SAY, Waiting, end
 
-LOST = 69  # EX_UNAVAILABLE of sysexits.h: another process is gone; the same command goes on
 CONNECT = 300  # s for all processes to come
-SAY = 10  # s of waiting until it is said for whom
-METADATA = "169.254.169.254"  # of Google Cloud, in reach of a host's first network interface
 
 _pod = None
 
@@ -42,58 +39,22 @@ def initialise(flags, command: str) -> None:
 
     heartbeat = flags.heartbeat or host_flags.HEARTBEAT
     where = flags.coordinator or "process 0"
-    with _waiting(
+    with Waiting(
         command, f"for {flags.num_processes or 'all'} processes to connect to {where}", CONNECT
     ):
+        place = meeting.meet(flags)
         jax.distributed.initialize(
-            flags.coordinator,
+            place.coordinator,
             flags.num_processes,
             flags.process_id,
-            # the port is JAX's
-            coordinator_bind_address=flags.bind
-            or flags.coordinator
-            or f"{_first_interface()}:8482",
-            # and the next are JAX's own, which would end it without a line of ours
+            coordinator_bind_address=place.bind,
+            # these are JAX's own, which would end it without a line of ours
             initialization_timeout=2 * CONNECT,
             heartbeat_timeout_seconds=max(120, 2 * heartbeat),
         )
+    meeting.listen_at(place.address)
     interruption.take_signals()
     _pod = Pod(command, heartbeat, flags.watchdog or host_flags.WATCHDOG)
-
-
-def _first_interface() -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((METADATA, 80))  # sends nothing
-        return probe.getsockname()[0]
-
-
-class _waiting:
-    """Says what is waited for, and ends the process after `limit` seconds."""
-
-    def __init__(self, command, what, limit):
-        self.over, self.thread = (
-            threading.Event(),
-            threading.Thread(target=self._say, args=(command, what, limit), daemon=True),
-        )
-
-    def _say(self, command, what, limit):
-        for seconds in range(SAY, limit + 1, SAY):
-            if self.over.wait(SAY):
-                return
-            print(f"{command}: waiting {what} ({seconds} s)", file=sys.stderr, flush=True)
-        _exit(f"{command}: gave up waiting {what}", LOST)
-
-    def __enter__(self):
-        self.thread.start()
-
-    def __exit__(self, *_):
-        self.over.set()
-
-
-def _exit(line: str, code: int):
-    with contextlib.suppress(OSError):  # standard error is full, or closed
-        os.write(2, f"{line}\n".encode())
-    os._exit(code)
 
 
 class Pod:
@@ -107,14 +68,17 @@ class Pod:
         self.command, self.heartbeat, self.watchdog = command, heartbeat, watchdog
         self.hosts, self.shared = [""] * self.count, 0
         self.passed, self.step, self.answered, self.last = 0, 0, False, None  # of `requested`
-        self.lock, self.over = threading.Lock(), threading.Event()
+        self.lock, self.over, self.beat = threading.Lock(), threading.Event(), 0
         self.hosts = self.share(socket.gethostname())
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self.thread.start()
+        if self.me:
+            threading.Thread(target=self._watch_store, daemon=True).start()
         self.alive()
 
     def name(self, process: int) -> str:
-        return f"process {process} ({self.hosts[process]})"
+        host = self.hosts[process]  # unknown until all have said it
+        return f"process {process} ({host})" if host else f"process {process}"
 
     def alive(self) -> None:
         """Puts the watchdog off. Its thread is C's: it ends a process that hangs inside of a
@@ -150,9 +114,29 @@ class Pod:
         return self.all(f"shared/{self.shared}")
 
     def _watch(self):
+        try:
+            self._watch_others()
+        except RuntimeError:  # of JAX: the store does not answer
+            if not self.over.is_set():
+                self._lose_process_0("its connection broke")
+
+    def _watch_store(self):
+        """A process 0 that stands still keeps `_watch` waiting."""
+        before, silent = 0, 0
+        while not self.over.wait(1):
+            silent = silent + 1 if self.beat == before else 0
+            before = self.beat
+            if silent > self.heartbeat:
+                self._lose_process_0(f"silent for {silent} s")
+
+    def _lose_process_0(self, how: str):
+        line = f"{self.name(0)} is lost, {how}; the same command resumes"
+        end(f"{self.command}: {line}", LOST)
+
+    def _watch_others(self):
         before, silent, waited = {}, collections.Counter(), (0, 0)
-        for beat in range(sys.maxsize):
-            self.set("alive", json.dumps([beat, self.passed, self.step]))
+        for self.beat in range(sys.maxsize):
+            self.set("alive", json.dumps([self.beat, self.passed, self.step]))
             # seconds are counted, not measured: what stops this process too makes no other one lost
             if self.over.wait(1):
                 return
@@ -199,7 +183,7 @@ class Pod:
     def _end(self, line: str, code: int):
         if not self.over.is_set():
             self.set("read", "")
-            _exit(f"{self.command}: {line}", code)
+            end(f"{self.command}: {line}", code)
 
     def _answer(self) -> None:
         if not self.answered:

@@ -1,0 +1,227 @@
+"""Where the processes of several hosts meet before JAX connects them. Process 0 listens at
+--coordinator, or at --bind; the others say there who they are. What cannot work ends in one line
+here: JAX would end such processes, and those that run already, without one."""
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import ipaddress
+import os
+import select
+import socket
+import sys
+import threading
+import time
+
+from train.errors import BadInput
+
+GREETING = b"canon: who are you?\n"  # whatever else may listen at the port says something else
+GO = "go"  # or the line that ends all
+ANSWER = 30  # s within which a process 0 greets
+LOST = 69  # EX_UNAVAILABLE of sysexits.h: another process is gone; the same command resumes
+SAY = 10  # s of waiting until it is said for whom
+STRANGER = 2  # s within which whoever comes to process 0 says who it is
+METADATA = "169.254.169.254"  # of Google Cloud, in reach of a host's first network interface
+
+
+@dataclasses.dataclass
+class Meeting:
+    """coordinator, bind: HOST:PORT in numbers. address: by which the others reach this process."""
+
+    coordinator: str | None
+    bind: str
+    address: str
+
+
+def meet(flags) -> Meeting:
+    """Returns once all processes are there. Raises BadInput: no such host, a port that is in use, a
+    process id that is taken, another number of processes."""
+    if flags.coordinator is None:  # on Cloud TPU, where JAX knows the others; the port is JAX's
+        address = _first_interface()
+        return Meeting(None, f"{address}:8482", address)
+    if flags.process_id == 0:
+        return _receive(flags)
+    return _join(flags)
+
+
+def _first_interface() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((METADATA, 80))  # sends nothing
+        return probe.getsockname()[0]
+
+
+def _receive(flags) -> Meeting:
+    """As process 0."""
+    flag = "bind" if flags.bind else "coordinator"
+    family, place = _resolve(flag, getattr(flags, flag))
+    coordinator = _resolve("coordinator", flags.coordinator)[1]
+    try:
+        door = socket.create_server(place, family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno)
+        port = "; choose another port" if error.errno == errno.EADDRINUSE else ""
+        raise BadInput(
+            f"--{flag}: cannot listen at {getattr(flags, flag)} ({reason}){port}"
+        ) from None
+    present = {}  # process -> its connection and its host
+    with door:
+        while len(present) < flags.num_processes - 1:
+            connection, _ = door.accept()
+            refusal = _receive_one(connection, present, flags.num_processes)
+            present = {p: who for p, who in present.items() if not _is_gone(who[0])}
+            if refusal:
+                _say_to_all(present, refusal)
+                raise BadInput(refusal)
+    addresses = [connection.getsockname()[0] for connection, _ in present.values()]
+    _say_to_all(present, GO)
+    # one of this machine may have come by loopback, where the others cannot
+    address = min(addresses, key=lambda text: ipaddress.ip_address(text).is_loopback)
+    return Meeting(_text(coordinator), _text(place), address)
+
+
+def _receive_one(connection, present: dict, processes: int) -> str:
+    """Enters who has come; a process that would take another one's place is sent away. Returns the
+    line that ends all processes, if there is one."""
+    connection.settimeout(STRANGER)
+    line = ""
+    try:
+        connection.sendall(GREETING)
+        process, count, host = _line(connection).decode().split()
+        process, count = int(process), int(count)
+        if not 0 < process < count:
+            raise ValueError("not a process of ours")
+        if count != processes:
+            line = (
+                f"process {process} ({host}) has --num_processes={count}, process 0 has {processes}"
+            )
+            connection.sendall(f"{line}\n".encode())
+        elif process in present and not _is_gone(present[process][0]):
+            taken = f"--process_id: {process} is taken by a process on {present[process][1]}"
+            connection.sendall(f"{taken}\n".encode())
+        else:
+            present[process] = connection, host
+    except (OSError, ValueError):  # a stranger, or one that is gone again
+        connection.close()
+    return line
+
+
+def _join(flags) -> Meeting:
+    """As one of the others."""
+    _, place = _resolve("coordinator", flags.coordinator)
+    while True:
+        with (
+            contextlib.suppress(OSError),  # process 0 is not there yet, or is gone again
+            socket.create_connection(place, timeout=ANSWER) as connection,
+        ):
+            if not _greets(connection):
+                raise BadInput(
+                    f"--coordinator: what listens at {flags.coordinator} is another program, or a "
+                    "process 0 whose processes have all come; choose another port"
+                )
+            who = f"{flags.process_id} {flags.num_processes} {socket.gethostname()}\n"
+            connection.sendall(who.encode())
+            connection.settimeout(None)
+            answer = _line(connection).decode().strip()
+            if answer == GO:
+                return Meeting(_text(place), _text(place), connection.getsockname()[0])
+            if answer:
+                raise BadInput(answer)
+        time.sleep(0.2)
+
+
+def _greets(connection) -> bool:
+    """Whether a process 0 does. Raises OSError where the connection is closed."""
+    text = b""
+    while text != GREETING:
+        try:
+            text += (more := connection.recv(1))
+        except TimeoutError:  # it is silent
+            return False
+        if not more:
+            raise ConnectionResetError
+        if not GREETING.startswith(text):
+            return False
+    return True
+
+
+def _resolve(flag: str, where: str):
+    host, _, port = where.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no name of a host"
+        raise BadInput(f"--{flag}: unknown host {host!r} ({reason})") from None
+    family, *_, place = found[0]
+    return family, place[:2]
+
+
+def _text(place) -> str:
+    host, port = place[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _line(connection) -> bytes:
+    """What is said up to the end of a line, or of what there is."""
+    text = b""
+    while not text.endswith(b"\n") and len(text) < 1000 and (more := connection.recv(1)):
+        text += more
+    return text
+
+
+def _is_gone(connection) -> bool:
+    """Whether it was closed at the other end, which says nothing more once it has said who it is."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def _say_to_all(present: dict, line: str) -> None:
+    for connection, _ in present.values():
+        try:
+            connection.sendall(f"{line}\n".encode())
+        except OSError:  # gone; JAX waits for it, and our line says for whom
+            pass
+        connection.close()
+
+
+class Waiting:
+    """Says what is waited for, and ends the process after `limit` seconds."""
+
+    def __init__(self, command, what, limit):
+        self.over, self.thread = (
+            threading.Event(),
+            threading.Thread(target=self._say, args=(command, what, limit), daemon=True),
+        )
+
+    def _say(self, command, what, limit):
+        for seconds in range(SAY, limit + 1, SAY):
+            if self.over.wait(SAY):
+                return
+            print(f"{command}: waiting {what} ({seconds} s)", file=sys.stderr, flush=True)
+        end(f"{command}: gave up waiting {what}", LOST)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+
+
+def end(line: str, code: int):
+    """Ends this process, whatever its other threads do."""
+    with contextlib.suppress(OSError):  # standard error is full, or closed
+        os.write(2, f"{line}\n".encode())
+    os._exit(code)
+
+
+def listen_at(address: str) -> None:
+    """Gloo, which carries what CPUs exchange, listens at this address alone. By itself it listens at
+    whatever the host's name stands for."""
+    import jax
+    from jax._src import distributed, xla_bridge  # the choice has no public name
+
+    if jax.config.jax_cpu_collectives_implementation == "gloo":
+        gloo = xla_bridge._jax.make_gloo_tcp_collectives(
+            distributed_client=distributed.global_state.client, hostname=address
+        )
+        make = functools.partial(xla_bridge.make_cpu_client, gloo)
+        xla_bridge.register_backend_factory("cpu", make, priority=0, fail_quietly=False)
