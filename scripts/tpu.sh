@@ -88,7 +88,8 @@ queued_resources() {  # VERB FLAGS...
 }
 
 on_hosts() {  # WORKER COMMAND: the code is the first that is not 0, 255 where a host does not answer
-  call compute tpus tpu-vm ssh "$name" --zone="$zone" --worker="$1" --quiet --command "$2"
+  call compute tpus tpu-vm ssh "$name" --zone="$zone" --worker="$1" --quiet \
+    --ssh-flag=-oConnectTimeout=30 --ssh-flag=-oServerAliveInterval=30 --command "$2"
 }
 
 look() {  # sets `state`: MISSING, UNKNOWN or gcloud's word
@@ -112,6 +113,7 @@ request() {
 }
 
 give_back() {
+  there=false
   queued_resources delete --force --quiet
 }
 
@@ -168,11 +170,13 @@ failed() {  # WHAT: gives up when it is one too many in a row
 
 babysit() {
   local file
-  failures=0 crashes=0 silent=0 hosts=
+  failures=0 crashes=0 silent=0 hosts= there=false
   trap 'say "no longer watching; the hosts go on. The same command takes over, scripts/tpu.sh delete ends it"; exit 130' INT TERM
   while look; do
+    case $state in MISSING | UNKNOWN | DELETING) ;; *) there=true ;; esac
     case $state in
       MISSING)
+        ! $there || finish 75 "$name was deleted, and not by this babysitter; the same command asks for it again"
         file=$(marker "$(git -C "$root" rev-parse HEAD)")
         ! call storage ls "$file" >/dev/null 2>&1 || finish 0 "done before: $file is there"
         request || failed "no TPU could be asked for"

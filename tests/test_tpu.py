@@ -146,6 +146,27 @@ def test_a_sweep_that_is_done_asks_for_no_tpu_again_unless_its_command_or_the_co
     assert cloud.tpu(*BABYSIT, *sweep).returncode == 0 and cloud.count("create") == 3
 
 
+def test_a_tpu_that_somebody_deletes_is_not_asked_for_again(cloud):
+    cloud.write(outcomes="wait\n")
+    babysitter = subprocess.Popen(
+        [cloud.repository / "scripts" / "tpu.sh", *BABYSIT, *TRAIN],
+        env=cloud.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "running" not in (line := babysitter.stderr.readline()):
+        assert line, "it ended"
+    assert cloud.tpu("delete", *WHICH).returncode == 0
+    error = babysitter.communicate(timeout=120)[1]
+    assert babysitter.returncode == 75 and "canon was deleted, and not by this babysitter" in error
+    assert cloud.count("create") == 1
+
+
+def test_a_host_that_is_silent_is_given_up_by_ssh(cloud):
+    calls = cloud.tpu("status", *WHICH, "--dry_run").stdout
+    assert "ConnectTimeout=" in calls and "ServerAliveInterval=" in calls
+
+
 def test_a_run_is_done_through_failing_creates_a_queue_preemptions_crashes_and_silence(cloud):
     cloud.write(fails="2\n", states="WAITING_FOR_RESOURCES\nPROVISIONING\n", silent="2\n")
     cloud.write(outcomes="preempt\n134\n75\n134\n134\npreempt\n134\n0\n")
