@@ -158,7 +158,7 @@ def test_a_host_that_is_killed_ends_the_others_with_its_name_and_the_store_liste
     assert len(listening) == 1 and listening[0].partition(":")[0].endswith("0100007F")
     started[1].kill()
     codes, _, errors = ended(started)
-    assert codes == [hosts.LOST, -signal.SIGKILL]
+    assert codes == [hosts.LOST, -signal.SIGKILL], errors
     assert "process 1 (" in errors[0] and "is lost, silent for 4 s" in errors[0]
 
 

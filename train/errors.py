@@ -109,6 +109,7 @@ def exit_with(main, command: str):
             code = ending.code or 0
         sys.stdout.flush()  # here, where it is noticed that it cannot be written
     except Ending as ending:
+        hosts.blame(ending)  # a save too may break because another process is gone
         line, code, together = escapes.plain(ending), ending.code, ending.together
         bucket = buckets.raised(ending)
         print(f"{command}: {line}", file=sys.stderr)
