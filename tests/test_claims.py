@@ -297,10 +297,14 @@ def test_a_seed_that_came_there_in_its_last_step_is_not_one_that_never_did(tmp_p
     origin = dict(
         device=dict(kind="cpu", count=1, cores=2),
         data=dict(source="generated", examples={}),
-        versions=dict(jax="0"),
+        versions=dict(jax="0", python="3"),
+        finished="2026-01-01",
     )
     of_run = dict(
-        metrics={}, seconds=1.0, parameters=9, command="train", git="", finished="", **origin
+        metric="train/error",
+        metrics={"train/error": dict(per_seed=[5.0, 2.0])},
+        **dict(seconds=1.0, parameters=9, command="train", git=""),
+        **origin,
     )
     run, result = run_with(
         tmp_path / "runs" / "a", (30, "train", [5.0, 2.0]), stopped=[30, None], **of_run
