@@ -206,7 +206,7 @@ def test_a_shard_beyond_the_rows_says_that_it_has_none_and_ends_well(tiny, tmp_p
 
 
 def test_a_plan_for_more_seeds_takes_as_much_longer_than_what_was_measured(tiny, tmp_path, capsys):
-    line = dict(table="table", scale="small", row="slow", run_seconds=120.0)
+    line = dict(table="table", scale="small", row="slow", run_seconds=120.0, value=1, parameters=2)
     table_runs.enter(
         tiny, load.load_table(str(tiny))[1], [{**line, "seed": seed} for seed in range(2)]
     )
