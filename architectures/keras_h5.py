@@ -78,10 +78,13 @@ def _old(path, file) -> Iterator[tuple[str, np.ndarray]]:
         for holder, variables in holders.items():
             parts, cell = holder.split("/"), "recurrent_kernel" in variables
             ways = [way for way in WAYS for part in parts if cell and part.startswith(f"{way}_")]
-            inner = [part for part in parts if part != layer]
+            # what is inside of the layer: after its name, or all, where names begin with their own
+            inner = parts if many else []
+            if layer in parts:
+                inner = parts[len(parts) - parts[::-1].index(layer) :]
             if cell:
                 inner = [p for p in inner if "cell" not in p and p.partition("_")[0] not in WAYS]
-            owner = "/".join([layer, *(inner[-1:] if many else [])])
+            owner = "/".join([layer, *inner[-1:]])
             if cell or variables.keys() <= {*CELL, *NORM}:
                 owner = "/".join([owner, *ways[:1]])
                 yield from ((f"{owner}/{name}", array) for name, array in variables.items())

@@ -5,6 +5,7 @@ safetensors, h5py, onnx and torch are imported for their own files alone.
 
 import os
 import pathlib
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ def read(
     is not installed.
     """
     path = pathlib.Path(path)
+    if re.search(r"-shard\d+of\d+", path.name):
+        raise ValueError(f"{path}: is a shard of TensorFlow.js; give the model.json beside it")
     torch = _ending(path, READERS) in TORCH
     if state is not None and not torch:
         raise ValueError(f"{path}: has one state; only {', '.join(TORCH)} may hold several")

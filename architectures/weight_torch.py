@@ -7,6 +7,7 @@ weights (argparse.Namespace, NumPy's scalars, a whole module's classes) are read
 does nothing, so that the weights can be taken.
 """
 
+import _compat_pickle
 import pickletools
 import re
 import warnings
@@ -32,6 +33,13 @@ class Unread:
         self.state = state
 
 
+class UnreadDict:
+    """In the place of a class made from dict: a dictionary of the same items."""
+
+    def __new__(cls, *args, **options):
+        return OrderedDict()
+
+
 def read(path):
     """What the file holds: tensors in dictionaries, lists and Unread. Raises ValueError, one line,
     for what is not a file of torch.save, is damaged, or cannot be read without running code."""
@@ -50,11 +58,11 @@ def read(path):
         # whatever the bytes make of its reader, whose own advice would run what the file says
         except Exception as error:
             reason = _reason(error)
-        # a class made from dict, as of a configuration, is filled as a dict is
+        # it fills nothing but dictionaries, also where a class is made from dict
         named = re.search(r"SETITEMS? for dict.* got <class '([\w.]+)'>", reason)
         if not named or named[1] not in stand_ins:
             break
-        stand_ins[named[1]] = OrderedDict
+        stand_ins[named[1]] = UnreadDict
     raise ValueError(f"{path}: cannot be read without running what it names ({reason})")
 
 
@@ -106,7 +114,11 @@ def _named(path, file, pickles: int) -> set[str]:
         for _ in range(pickles):
             for code, argument, _ in pickletools.genops(file):
                 if code.name in ("GLOBAL", "INST"):
-                    names.add(argument.replace(" ", "."))
+                    module, _, name = argument.partition(" ")
+                    # as of Python 2, whose names the pickles of torch.save have
+                    renamed = _compat_pickle.IMPORT_MAPPING.get(module, module), name
+                    renamed = _compat_pickle.NAME_MAPPING.get((module, name), renamed)
+                    names.add(".".join(renamed))
     except Exception as error:
         raise ValueError(f"{path}: was cut off or is damaged ({_reason(error)})") from None
     return names

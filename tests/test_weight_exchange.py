@@ -82,6 +82,12 @@ def test_what_is_wrong_with_a_model_of_tensorflow_js_is_one_line(change, expecte
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["group1-shard1of2.bin", "group1-shard1of2"])
+def test_a_shard_given_in_the_place_of_its_model_is_told_from_other_files(name, tmp_path):
+    with pytest.raises(ValueError, match="is a shard of TensorFlow.js; give the model.json"):
+        weight_files.read(tmp_path / name)
+
+
 def onnx_model(*tensors):
     onnx = pytest.importorskip("onnx")
     graph = onnx.helper.make_graph([], "g", [], [], initializer=tensors)

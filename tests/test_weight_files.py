@@ -1,6 +1,7 @@
 """Files of weights: they keep names, shapes and bits, execute nothing, and lose no array; what is
 wrong is one line."""
 
+import argparse
 import zipfile
 
 import numpy as np
@@ -183,17 +184,50 @@ def test_where_a_file_cannot_be_written_that_is_one_line(ending, tmp_path):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("ending", [".npz", ".safetensors", ".pth", ".weights.h5"])
+def write_for_damage(path, ending, state):
+    """A small file of this kind, of which most bytes are not values."""
+    if ending == ".npz":
+        np.savez_compressed(path, **state)
+    elif ending == ".ckpt":  # as before PyTorch 1.6, with something beside the weights
+        import torch
+
+        tensors = {name: torch.from_numpy(value) for name, value in state.items()}
+        contents = dict(state_dict=tensors, args=argparse.Namespace(lr=0.1))
+        torch.save(contents, path, _use_new_zipfile_serialization=False)
+    elif ending == ".keras":
+        weight_files.write(path.with_suffix(".h5"), state)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", '{"config": {"layers": [{"name": "a", "config": {}}]}}')
+            archive.write(path.with_suffix(".h5"), "model.weights.h5")
+    elif ending == ".onnx":
+        import onnx
+
+        tensors = [onnx.numpy_helper.from_array(value, name) for name, value in state.items()]
+        graph = onnx.helper.make_graph([], "g", [], [], initializer=tensors)
+        path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    else:
+        weight_files.write(path, state)
+
+
+@pytest.mark.parametrize(
+    "ending", [".npz", ".safetensors", ".pth", ".ckpt", ".weights.h5", ".keras", ".onnx"]
+)
 def test_a_file_with_damage_anywhere_is_read_or_refused_in_one_line(ending, tmp_path):
-    package = {".safetensors": "safetensors", ".pth": "torch", ".weights.h5": "h5py"}.get(ending)
-    if package:
+    for package in {
+        ".safetensors": ["safetensors"],
+        ".pth": ["torch"],
+        ".ckpt": ["torch"],
+        ".weights.h5": ["h5py"],
+        ".keras": ["h5py"],
+        ".onnx": ["onnx"],
+    }.get(ending, []):
         pytest.importorskip(package)
     rng, path = np.random.default_rng(0), tmp_path / f"x{ending}"
     state = {
         "a/kernel": rng.standard_normal((3, 3, 2, 4), np.float32),
         "a/bias": rng.standard_normal(4, np.float32),
     }
-    np.savez_compressed(path, **state) if ending == ".npz" else weight_files.write(path, state)
+    write_for_damage(path, ending, state)
     whole, refused = path.read_bytes(), 0
     for _ in range(100):
         at, damage = rng.integers(len(whole)), rng.bytes(rng.integers(1, 9))

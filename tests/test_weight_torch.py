@@ -2,10 +2,12 @@
 is run."""
 
 import argparse
+import functools
 import os
+import pathlib
 import subprocess
 import types
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -44,6 +46,8 @@ BESIDE = {
     "numbers of NumPy": dict(best=np.float64(0.5), epoch=np.int64(3)),
     "an array": dict(history=np.arange(3.0)),
     "a dict of its own class": dict(config=Settings(lr=0.1, inner=Settings(a=1))),
+    "a defaultdict": dict(history=defaultdict(list, loss=[0.5])),
+    "a path and a partial": dict(path=pathlib.Path("x"), make=functools.partial(max, 1)),
     "an optimizer": dict(optimizer={"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}),
 }
 

@@ -212,6 +212,36 @@ def test_of_two_layers_in_one_weights_h5_neither_is_taken_for_the_other(tmp_path
     keras().Sequential(many).save_weights(tmp_path / "two.weights.h5")
     with pytest.raises(
         ValueError,
-        match=r"^keras/LSTM: is one layer; lstm\S*/kernel is of another one than lstm\S*/kernel$",
+        match=r"^keras/LSTM: is one layer; lstm\S*/kernel is of another one than lstm\S*/kernel: "
+        r"--layer takes one by its name$",
     ):
         convert.load("keras/LSTM", tmp_path / "two.weights.h5")
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["forward", "both directions"])
+@pytest.mark.parametrize("after", [False, True], ids=["reset before", "reset after"])
+def test_a_gru_without_biases_computes_the_same_from_each_file_that_keras_writes(
+    both, after, tmp_path
+):
+    layer = keras().layers.GRU(5, use_bias=False, reset_after=after, name="mine")
+    layer = keras().layers.Bidirectional(layer, name="mine") if both else layer
+    layers = [keras().Input(X.shape[1:]), layer]
+    inner = keras().Sequential(layers, name="inner")
+    model = keras().Sequential([keras().Input(X.shape[1:]), inner, keras().layers.Dense(2)])
+    for name, whole in (("one", keras().Sequential(layers)), ("two", model)):
+        whole.save_weights(tmp_path / f"{name}.weights.h5")
+        whole.save(tmp_path / f"{name}.keras")
+        whole.save(tmp_path / f"{name}.h5")
+    source = f"keras/{'Bidirectional' if both else 'GRU'}"
+    for ending in (".weights.h5", ".keras", ".h5"):
+        for name, path in (("one", None), ("one", "mine"), ("two", "inner/mine")):
+            file, options = tmp_path / f"{name}{ending}", dict(layer=path)
+            if ending == ".weights.h5":  # says nothing of it
+                with pytest.raises(ValueError, match="say --reset=after or --reset=before$"):
+                    convert.load(source, file, **options)
+                options["reset"] = "after" if after else "before"
+            stack, variables = convert.load(source, file, **options)
+            carries, _ = stack.apply(
+                variables, jnp.asarray(X), jnp.ones(X.shape[:2], bool), train=False
+            )
+            equal(np.concatenate(jax.tree.leaves(carries), -1), layer(X))
