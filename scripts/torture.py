@@ -15,7 +15,7 @@ faults: so many of each kind, over the runs, each put before a run that was inte
   code      another sign of the gradient, other code, another config, config.json gone
   rights    a right that is missing on gs://
   server    a server of gs:// that stops, or refuses all requests, in mid-run; then it is back
-  The last two need the extra test-services.
+  Of the last two a fifth as many; they need the extra test-services.
 Exit code 1 where anything differed.
 """
 
@@ -28,9 +28,14 @@ import subprocess
 import tempfile
 import time
 
-from scripts import torture_faults
+from scripts import torture_bucket, torture_faults
 from scripts.torture_runs import RUNS, arrays_of, records_of, same, start
 from train.errors import BadInput, Parser, exit_with
+
+KINDS = {  # of faults -> what puts them
+    **dict.fromkeys(torture_faults.KINDS, torture_faults.torture),
+    **dict.fromkeys(torture_bucket.KINDS, torture_bucket.torture),
+}
 
 
 def kill(
@@ -188,7 +193,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument(
         "--kinds",
-        default=",".join(torture_faults.KINDS),
+        default=",".join(KINDS),
         metavar="NAME,...",
         help="of faults (default all)",
     )
@@ -200,9 +205,8 @@ def main(arguments: list[str]) -> int:
         if name not in RUNS:
             raise BadInput(f"--runs: unknown {name!r}; choose from {', '.join(RUNS)}")
     for kind in kinds:
-        if kind not in torture_faults.KINDS:
-            known = ", ".join(torture_faults.KINDS)
-            raise BadInput(f"--kinds: unknown {kind!r}; choose from {known}")
+        if kind not in KINDS:
+            raise BadInput(f"--kinds: unknown {kind!r}; choose from {', '.join(KINDS)}")
     os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
@@ -219,7 +223,7 @@ def main(arguments: list[str]) -> int:
             for number in (signal.SIGKILL, signal.SIGTERM):
                 good &= kill(name, number, flags.kills // len(names), whole, folder, draw)
             for kind in kinds if flags.faults else ():
-                good &= torture_faults.torture(
+                good &= KINDS[kind](
                     kind, name, flags.faults // len(names), whole, folder / f"{name}-{kind}", draw
                 )
         good &= disk(folder)

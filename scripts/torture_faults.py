@@ -200,11 +200,12 @@ def torture(
     return report(kind, name, came, time.time() - begun)
 
 
-def report(kind: str, name: str, came: collections.Counter, seconds: float) -> bool:
+def report(kind: str, name: str, came: collections.Counter, seconds: float, then: str = "") -> bool:
+    """Says it, with what the runs that were refused did `then`."""
     changed = f", {came['said']} said what had changed" if came["said"] else ""
     print(
         f"{name}: {kind}: {came.total()} faults: {came['same']} runs ended with the arrays and "
-        f"records of the uninterrupted one, {came['refused']} were refused in one line{changed}; "
+        f"records of the uninterrupted one, {came['refused']} were refused in one line{then}{changed}; "
         f"{came['wrong']} went wrong ({seconds:.0f} s)",
         flush=True,
     )

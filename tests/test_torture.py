@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from scripts import torture, torture_faults
+from scripts import torture
 from train.errors import BadInput
 
 
@@ -39,11 +39,11 @@ def test_a_full_disk_and_a_read_only_one_end_a_run_in_one_line_and_earlier_check
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", torture_faults.KINDS)
+@pytest.mark.parametrize("kind", torture.KINDS)
 def test_a_run_that_meets_a_fault_ends_with_the_same_bits_or_is_refused_in_one_line(
     tmp_path, whole, kind
 ):
-    assert torture_faults.torture(kind, "lstm", 4, whole, tmp_path, random.Random(2))
+    assert torture.KINDS[kind](kind, "lstm", 4, whole, tmp_path, random.Random(2))
 
 
 @pytest.mark.parametrize("flag", ["--runs=lenet,x", "--kinds=links,x"])
