@@ -16,7 +16,10 @@ from ml_collections import ConfigDict
 
 from configs import base, values
 from configs.table import Table
-from train import paths
+from train import (
+    config_file,  # noqa: F401, which looks at the tables before any file is run
+    paths,
+)
 from train.errors import BadInput
 
 ROOT = pathlib.Path(__file__).parent.parent  # of the repository, or where it is installed
@@ -45,8 +48,7 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
     A file with a TABLE gives the config of a row: FILE:SCALE/ROW.
     Returns the config's name, for the default workdir, and the locked config. Raises BadInput.
     """
-    text, _, argument = spec.partition(":")
-    path = find(text)
+    path, argument = parts(spec)
     config = _run(path, lambda module: _get_config(module, argument))
     if not isinstance(config, ConfigDict):
         raise BadInput(
@@ -56,6 +58,23 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
     base.override(config, overrides or {})
     base.validate(config)
     return path.stem + ("-" + re.sub(r"[^\w.=-]+", "_", argument) if argument else ""), config
+
+
+def parts(spec: str) -> tuple[pathlib.Path, str]:
+    """The file and the argument of FILE[:ARGUMENT]. Raises BadInput where there is no such file."""
+    text, _, argument = spec.partition(":")
+    return find(text), argument
+
+
+def enter(path: pathlib.Path, argument: str) -> None:
+    """Runs a file for what it enters in MODELS, DATASETS, ..., also in its get_config. Raises
+    BadInput."""
+
+    def run(module):
+        if argument or (hasattr(module, "get_config") and not hasattr(module, "TABLE")):
+            _get_config(module, argument)
+
+    _run(path, run)
 
 
 def load_table(text: str) -> tuple[pathlib.Path, Table]:

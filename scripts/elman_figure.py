@@ -10,7 +10,6 @@ import scipy.special
 from etils import epath
 
 from train import escapes, trained
-from train.data import DATASETS
 from train.data.elman1990 import BITS, LETTERS
 
 SHOWN = 80  # letters
@@ -21,8 +20,7 @@ def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     """(symbols [n], their codes [n, O], hidden states [n, H], outputs [n, O]) of the network of a
     run along its test stream."""
     found = trained.load(epath.Path(run), print)
-    options = {key: value for key, value in found.data.items() if key not in ("name", "batch_size")}
-    source = DATASETS[found.data["name"]](**options).evals["test"]
+    source = trained.dataset(found).evals["test"]
     symbols = source.arrays["symbol"].astype(np.int32)
     # of windows of one
     codes = np.asarray(source.make({"symbol": symbols}, np.arange(len(symbols)), None)["input"])[

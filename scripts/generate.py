@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 from scripts.transduce import COLDEST
+from train import run_flags
 from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with
 
@@ -60,6 +61,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--samples", type=int, default=1, help="how many texts (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+    run_flags.add(parser)
     flags = parser.parse_args(arguments)
     if not (1 <= flags.tokens <= MOST and 1 <= flags.samples <= MOST and 0 <= flags.seed < 2**31):
         raise BadInput(
@@ -75,20 +77,21 @@ def main(arguments: list[str]) -> int:
     prepare_jax()
     import jax
 
-    from train import layout, paths, trained
+    from architectures.sequence_models import LanguageModel
+    from train import layout, trained
     from train.tasks import EOS
 
     layout.available_devices()
 
-    run = trained.load(paths.run_of(flags.workdir), lambda text: print(text, file=sys.stderr))
-    if run.model != "language_model" or "tokens" not in run.vocabularies:
+    run = trained.load(flags.workdir, **run_flags.of(flags))
+    if not run.is_a(LanguageModel) or "tokens" not in run.vocabularies:
         raise BadInput(
             f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model "
             "of text"
         )
     vocabulary = run.vocabularies["tokens"]
     sizes = dict(outputs=len(vocabulary), symbols=len(vocabulary))
-    model = trained.network(run, flags.workdir, np.zeros([1, 1], np.int32), **sizes)
+    model = trained.network(run, np.zeros([1, 1], np.int32), **sizes)
     if lacking := vocabulary.lacking([flags.prompt]):
         print(f"{parser.prog}: {lacking}", file=sys.stderr)
     prompt = np.array([EOS, *vocabulary.encode(flags.prompt)], np.int32)

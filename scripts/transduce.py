@@ -22,7 +22,7 @@ import sys
 import numpy as np
 
 from scripts.transducer import Transducer
-from train import escapes, paths
+from train import escapes, paths, run_flags
 from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with, reason, writing_in
 from train.log import write_whole
@@ -66,7 +66,7 @@ def evaluate(
     """
     import jax
 
-    from train.data import DATASETS
+    from train import trained
     from train.data.buckets import padded
     from train.data.vocabulary import SPECIAL
     from train.tasks import UNK, nearest_reference
@@ -77,10 +77,7 @@ def evaluate(
         raise BadInput(
             "--evaluate: BLEU needs sacrebleu; pip install -e '.[mt]' -c constraints.txt"
         ) from None
-    options = {
-        key: value for key, value in transducer.data.items() if key not in ("name", "batch_size")
-    }
-    dataset = DATASETS[transducer.data["name"]](**options)
+    dataset = trained.dataset(transducer.run)
     if split not in dataset.evals:
         raise BadInput(f"--evaluate: unknown split {split!r}; have {', '.join(dataset.evals)}")
     arrays = dataset.evals[split].arrays
@@ -195,6 +192,7 @@ def main(arguments: list[str]) -> int:
         metavar="BEAMS",
         help="of --evaluate: compare the scores with this many",
     )
+    run_flags.add(parser)
     flags = parser.parse_args(arguments)
     _check(flags)
     beams, best, length_norm = flags.beams or 5, flags.best or 1, flags.length_norm or 0.0
@@ -204,7 +202,7 @@ def main(arguments: list[str]) -> int:
     from train import layout
 
     layout.available_devices()
-    transducer = Transducer(paths.runs_of(flags.workdir))
+    transducer = Transducer(paths.runs_of(flags.workdir), **run_flags.of(flags))
     if flags.evaluate:
         summary, table = evaluate(
             transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against

@@ -14,22 +14,24 @@ class Transducer:
     """The networks of some runs, ready to be asked. Raises BadInput where they are not Seq2Seqs of
     one vocabulary."""
 
-    def __init__(self, workdirs: list[str]):
-        from train import paths, trained
+    def __init__(
+        self, workdirs: list[str], checkpoint: str = "latest", config_file: str | None = None
+    ):
+        """checkpoint, config_file: as of trained.load."""
+        from architectures.seq2seq import Seq2Seq
+        from train import trained
 
-        runs = [
-            trained.load(paths.run_of(w), lambda text: print(text, file=sys.stderr))
-            for w in workdirs
-        ]
+        runs = [trained.load(w, checkpoint=checkpoint, config_file=config_file) for w in workdirs]
         for workdir, run in zip(workdirs, runs, strict=True):
-            if run.model != "seq2seq":
+            if not run.is_a(Seq2Seq):
                 raise BadInput(f"--workdir: {workdir} holds a {run.model}, not a seq2seq")
-            if (run.options, run.vocabularies) != (runs[0].options, runs[0].vocabularies):
+            same = ("model", "options", "vocabularies")
+            if any(getattr(run, what) != getattr(runs[0], what) for what in same):
                 raise BadInput(
                     f"--workdir: {workdir} and {workdirs[0]} differ in the network or its "
                     "vocabularies"
                 )
-        self.data, vocabularies = runs[0].data, runs[0].vocabularies
+        self.run, self.data, vocabularies = runs[0], runs[0].data, runs[0].vocabularies
         if not {"source", "target"} <= vocabularies.keys():
             raise BadInput(
                 f"--workdir: {workdirs[0]} has no source.vocabulary.json and target.vocabulary.json"
@@ -39,8 +41,8 @@ class Transducer:
             dict(outputs=len(self.target), symbols=len(self.source)),
             np.zeros([1, 1], np.int32),
         )
-        for workdir, run in zip(workdirs, runs, strict=True):
-            self.model = trained.network(run, workdir, dict(source=one, target=one), **sizes)
+        for run in runs:
+            self.model = trained.network(run, dict(source=one, target=one), **sizes)
         # symbols of a source
         self.most = self.model.max_source if self.model.attention == "location" else sys.maxsize
         self.variables = tuple(variables for run in runs for variables in run.variables)

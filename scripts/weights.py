@@ -11,14 +11,13 @@ taken, and no code that a file names is run. With --reverse IN is ours, or a run
 parameters it evaluates, of its newest checkpoint. `--list` lists the names."""
 
 import dataclasses
-import sys
 
 from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 import architectures
 from architectures import convert, convert_recurrent, weight_files
-from train import paths, trained
+from train import paths, run_flags, trained
 from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
@@ -55,8 +54,9 @@ def our_file(path: str) -> str:
     return path
 
 
-def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
-    """The variables that a run's newest checkpoint is evaluated with, of one seed.
+def from_run(source: str, workdir: epath.Path, seed: int, **which) -> dict:
+    """The variables that a run's checkpoint is evaluated with, of one seed. which: the checkpoint
+    and the config's file, as of trained.load.
 
     Raises BadInput if there are none, or if the run's network differs from `source` in more than
     its weights.
@@ -66,7 +66,7 @@ def from_run(source: str, workdir: epath.Path, seed: int) -> dict:
             f"{workdir}: {source} is one stack of layers, not a run's network; have "
             f"{', '.join(convert.SOURCES)}"
         )
-    run = trained.load(workdir, lambda text: print(text, file=sys.stderr))
+    run = trained.load(workdir, **which)
     theirs = convert.build(source, outputs=1)
     ours = architectures.build(run.model, outputs=1, **run.options)
     model = convert.SOURCES[source].model
@@ -123,6 +123,7 @@ def main(arguments: list[str]) -> int:
         "--seed", type=int, metavar="I", help="which of a run's seeds, counted from 0 (default 0)"
     )
     parser.add_argument("--list", action="store_true", help="print the names of SOURCE")
+    run_flags.add(parser)
     flags = parser.parse_args(arguments)
     if flags.list:
         print("\n".join((*convert.SOURCES, *convert_recurrent.SOURCES)))
@@ -138,6 +139,8 @@ def main(arguments: list[str]) -> int:
     given = next((flag for flag, value in chosen.items() if value is not None), None)
     if given and flags.reverse:
         raise BadInput(f"--{given}: is for another library's file, not with --reverse")
+    if (flags.checkpoint or flags.config) and not run:
+        raise BadInput("--checkpoint and --config: are of a run's workdir, with --reverse")
     try:
         convert.known(flags.source)
         output = flags.output if flags.reverse else our_file(flags.output)
@@ -149,7 +152,8 @@ def main(arguments: list[str]) -> int:
             arrays = flatten_dict(variables, sep="/")
         else:
             if run:
-                variables = from_run(flags.source, paths.run_of(flags.input, "IN"), flags.seed or 0)
+                workdir, which = paths.run_of(flags.input, "IN"), run_flags.of(flags)
+                variables = from_run(flags.source, workdir, flags.seed or 0, **which)
             else:
                 variables = unflatten_dict(weight_files.read(our_file(flags.input)), sep="/")
             arrays = convert.save(flags.source, variables)

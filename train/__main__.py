@@ -5,7 +5,7 @@ import time
 
 STARTED = time.perf_counter()
 
-from train import host_flags, hosts, interruption  # noqa: E402
+from train import host_flags, hosts, interruption, run_flags  # noqa: E402
 
 if __name__ == "__main__":
     interruption.listen("python -m train")
@@ -61,8 +61,9 @@ def main(arguments: list[str], started: float | None = None) -> int:
         help="where the run lives: a folder or gs://BUCKET/PATH; default runs/CONFIG",
     )
     parser.add_argument(
-        "--eval_only", action="store_true", help="evaluate the latest checkpoint, write nothing"
+        "--eval_only", action="store_true", help="evaluate a checkpoint, write nothing"
     )
+    parser.add_argument("--checkpoint", **run_flags.CHECKPOINT)
     parser.add_argument(
         "--print_config", action="store_true", help="print every key with its value, train nothing"
     )
@@ -71,8 +72,8 @@ def main(arguments: list[str], started: float | None = None) -> int:
     prepare_jax()
     hosts.initialise(flags, parser.prog)
     from configs import load as configs
+    from train import config_file, history, report, resumption, run_notes
     from train import experiment as experiments
-    from train import history, report, resumption, run_notes
 
     changes = configs.from_command_line(rest, (f"--{flag}" for flag in vars(flags)))
     name, config = configs.load(flags.config, changes)
@@ -80,6 +81,8 @@ def main(arguments: list[str], started: float | None = None) -> int:
         if hosts.first():
             print(configs.as_flags(config))
         return 0
+    if flags.checkpoint and not flags.eval_only:
+        raise BadInput("--checkpoint: needs --eval_only; training resumes from the latest one")
     experiment = experiments.build(config)
     workdir = paths.run_of(f"runs/{name}" if flags.workdir is None else flags.workdir)
     resumption.same_config(workdir, config, eval_only=flags.eval_only, experiment=experiment)
@@ -98,14 +101,16 @@ def main(arguments: list[str], started: float | None = None) -> int:
                 print(f"judged as it was then ({'; '.join(judged)}); --eval_only judges anew")
         return 0
     hosts.compare(functools.partial(_facts, experiment, config))
+    file, argument = configs.parts(flags.config)
+    noted = config_file.notes(file, argument, config.to_dict())
     identity = resumption.Identity(
         configs.as_json(config),
         _data_digest(experiment),
-        history.now(experiment.steps),
+        history.now(experiment.steps, None if history.is_code(file) else noted["digest"]),
         run_notes.handed_over(workdir),
     )
     if flags.eval_only:
-        return _evaluate(experiment, identity, workdir)
+        return _evaluate(experiment, identity, workdir, flags.checkpoint or "latest")
     command = shlex.join(
         [
             "python",
@@ -115,21 +120,23 @@ def main(arguments: list[str], started: float | None = None) -> int:
             *rest,
         ]
     )
-    return _train(experiment, name, command, identity, workdir, started)
+    config_file.vouch(noted)
+    notes = dict(file=noted, network=run_notes.network(experiment))
+    return _train(experiment, name, command, identity, notes, workdir, started)
 
 
 def _data_digest(experiment) -> str:
     return str(experiment.dataset.metadata.get("digest", "generated"))
 
 
-def _train(experiment, name, command, identity, workdir, started) -> int:
+def _train(experiment, name, command, identity, notes, workdir, started) -> int:
     from train import lock, loop, report
 
     header = _header(experiment, name)
     with lock.alone_in(workdir):
         lock.can_write(workdir)
         with writing_in(workdir):
-            outcome = loop.run(experiment, workdir, header, identity, started=started)
+            outcome = loop.run(experiment, workdir, header, identity, notes, started=started)
             if hosts.first():
                 document = report.result(experiment, name, command, outcome)
                 report.write(workdir, document)
@@ -163,8 +170,8 @@ def _facts(experiment, config) -> dict[str, object]:
     return facts | {"devices": f"{len(devices)} {devices[0].device_kind}"}
 
 
-def _evaluate(experiment, identity, workdir) -> int:
-    from train import loop
+def _evaluate(experiment, identity, workdir, which: str) -> int:
+    from train import history, loop, trained
     from train.checkpoint import Checkpoints
     from train.log import summary
     from train.metrics import finish
@@ -175,13 +182,19 @@ def _evaluate(experiment, identity, workdir) -> int:
             f"--eval_only: no checkpoints in {workdir}; train first, or name the run's --workdir"
         )
     with Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints:
-        found = loop.restored(experiment, checkpoints, identity, print, eval_only=True)
+        say = print if hosts.first() else lambda _: None
+        scores = functools.partial(trained.scores, workdir, experiment.task.metric)
+        step = checkpoints.chosen(which, scores, say)
+        found = loop.restored(experiment, checkpoints, identity, say, step, eval_only=True)
     if not found:
         raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
-    state, sums = found[0]
+    (state, sums), meta = found
+    trained_by = history.extended(meta.get("history", []), meta["step"], identity.made_by)
     with contextlib.closing(Program(experiment)) as program:
         _, totals = loop.evaluate(program, program.start(state, sums))
-    lines = [f"step {found[1]['step']:,} of {workdir}"]
+    lines = [f"step {meta['step']:,} of {workdir}"]
+    if len(trained_by) > len(meta.get("history", [])) > 0:
+        lines.append(f"changed {history.changes(trained_by)[-1]}")
     for split, sums in totals.items():
         lines += [
             f"{split + '/' + metric:<18} {summary(of)}"

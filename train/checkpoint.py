@@ -190,10 +190,12 @@ class Checkpoints:
         found = self.arrays(warn, step)
         return found and (_fill(template, found[0]), found[1])
 
-    def chosen(self, which: str, scores: Callable[[], tuple[str, dict[int, float]]]) -> int | None:
+    def chosen(
+        self, which: str, scores: Callable[[], tuple[str, dict[int, float]]], say
+    ) -> int | None:
         """The step that --checkpoint=WHICH names: "latest" (None), "best", or a number. scores():
-        the name of a metric, and {step: lower is better}. Raises BadInput for one that is not
-        there."""
+        the name of a metric, and {step: lower is better}; say(text) hears which is the best. Raises
+        BadInput for one that is not there."""
         if which == "latest":
             return None
         steps = self.steps()
@@ -202,6 +204,8 @@ class Checkpoints:
             step = best(steps, values)
             if step is None:
                 raise BadInput(f"--checkpoint: none in {self._folder} has a finite {metric}")
+            among = ", ".join(f"{s:,}" for s in steps)
+            say(f"step {step:,} is the best checkpoint of {among}: {metric} {values[step]:.4g}")
             return step
         if not which.isdecimal() or int(which) not in steps:
             have = ", ".join(map(str, steps)) or "no checkpoint is there"

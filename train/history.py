@@ -6,6 +6,7 @@ import itertools
 import pathlib
 import subprocess
 
+ROOMS = ("architectures", "configs", "train")
 WORDS = {
     "steps": "optim.steps",
     "code": "the code",
@@ -38,11 +39,15 @@ def git_sha() -> str | None:
 def sources() -> str:
     """A digest of the code: what is trained, and by which table."""
     folder, h = pathlib.Path(__file__).parent.parent, hashlib.sha256()
-    for path in sorted(
-        p for room in ("architectures", "configs", "train") for p in (folder / room).rglob("*.py")
-    ):
+    for path in sorted(p for room in ROOMS for p in (folder / room).rglob("*.py")):
         h.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return h.hexdigest()
+
+
+def is_code(path: pathlib.Path) -> bool:
+    """Whether a file is among those that `sources` is of."""
+    folder = pathlib.Path(__file__).parent.parent
+    return any(path.absolute().is_relative_to(folder / room) for room in ROOMS)
 
 
 def now(steps: int, file: str | None = None) -> dict:

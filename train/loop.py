@@ -23,6 +23,7 @@ from train import (
     records,
     report,
     resumption,
+    run_notes,
     samples,
 )
 from train import log as log_lib
@@ -86,12 +87,13 @@ def run(
     workdir: epath.Path,
     header,
     identity: Identity,
+    notes: dict,
     *,
     started: float,
 ) -> dict:
     """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
 
-    header: lines to say before anything is compiled.
+    header: lines to say before anything is compiled. notes: what run.json is to hold.
     started: time.perf_counter() when the command began.
     Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every
     seed was done.
@@ -140,6 +142,7 @@ def run(
         if hosts.first():
             # a run that trains on is not done
             (workdir / report.RESULT).unlink(missing_ok=True)
+            run_notes.write(workdir, **notes)
             write_whole(workdir / "config.json", identity.config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())

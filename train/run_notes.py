@@ -2,6 +2,10 @@
 
 import json
 
+import jax
+import numpy as np
+
+from train.errors import BadInput
 from train.log import write_whole
 
 FILE = "run.json"
@@ -18,6 +22,36 @@ def write(workdir, **notes) -> None:
     """Adds these to what it has."""
     text = json.dumps(read(workdir) | notes, indent=2, sort_keys=True)
     write_whole(workdir / FILE, text + "\n")
+
+
+def network(experiment) -> dict:
+    """What it takes to build the network without the data: its sizes, the names of the classes, and
+    shape and dtype of one example."""
+    data, example = experiment.dataset, experiment.example_shapes()
+    read = {name: example[name] for name in ("input", "mask")}
+    return dict(
+        inputs=data.inputs,
+        targets=data.targets,
+        outputs=data.outputs,
+        symbols=data.symbols,
+        classes=list(data.classes),
+        example=jax.tree.map(lambda x: [list(x.shape), str(x.dtype)], read),
+    )
+
+
+def example(notes: dict):
+    """The inputs and the mask of what `network` gave, numpy zeros, [1, ...]. Raises BadInput."""
+
+    def zeros(of):
+        if isinstance(of, dict):
+            return {name: zeros(inner) for name, inner in of.items()}
+        shape, dtype = of
+        return np.broadcast_to(np.zeros([], dtype), shape)
+
+    try:
+        return zeros(notes["example"]["input"]), zeros(notes["example"]["mask"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{FILE}: its example is damaged ({error})") from None
 
 
 def handed_over(workdir) -> int | None:

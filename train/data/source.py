@@ -105,6 +105,7 @@ class Dataset:
     the same as data.
     vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved
       with a run.
+    classes: the names of the classes, in the order of their numbers; () where they have none.
     reversed: whether the sources of its pairs stand from their ends (data.reverse).
     """
 
@@ -118,6 +119,7 @@ class Dataset:
     symbols: int | None = None
     vocabularies: Mapping[str, object] = dataclasses.field(default_factory=dict)
     reversed: bool = False
+    classes: tuple[str, ...] = ()
 
     @property
     def examples(self) -> dict[str, int]:
