@@ -140,8 +140,8 @@ def run(
         )
         checkpoints.discard_after(resumed_at)
         if hosts.first():
-            # a run that trains on is not done
-            (workdir / report.RESULT).unlink(missing_ok=True)
+            if (workdir / report.RESULT).exists():  # a run that trains on is not done
+                (workdir / report.RESULT).unlink()
             run_notes.write(workdir, **notes)
             write_whole(workdir / "config.json", identity.config)
             for name, vocabulary in experiment.dataset.vocabularies.items():
