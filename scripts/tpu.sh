@@ -33,6 +33,7 @@ scripts/tpu.sh ACTION --name=NAME --zone=ZONE [FLAGS] [-- COMMAND...]
 
 babysit goes by how COMMAND ended: 0 is done; 75 was told to stop, and goes on; 2 (bad input) and 3 (numbers that are not
 finite) end the babysitter with the same code; after anything else COMMAND is started again, --retries times in a row.
+A TPU that somebody else deletes ends the babysitter with 75.
 HELP
 }
 

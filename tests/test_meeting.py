@@ -59,6 +59,18 @@ def test_processes_meet_in_any_order_and_know_the_address_by_which_the_others_re
     assert first.result().bind == f"127.0.0.1:{port}"
 
 
+@pytest.mark.parametrize("bind", ["0.0.0.0", "[::]"])
+def test_a_process_0_that_listens_everywhere_knows_where_the_others_came(come, bind):
+    if bind == "[::]" and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    port, inner = host_flags.free_port(), host_flags.free_port()
+    first = come(0, 2, port, bind=f"{bind}:{inner}")  # as behind a port that is passed on
+    assert come(1, 2, inner).result(timeout=20).coordinator == f"127.0.0.1:{inner}"
+    place = first.result(timeout=20)
+    assert (place.coordinator, place.address) == (f"127.0.0.1:{inner}", "127.0.0.1")
+    assert place.bind == f"{bind}:{inner}"
+
+
 def test_a_process_whose_id_is_taken_is_sent_away_and_the_others_meet(come):
     port = host_flags.free_port()
     rest = [come(0, 3, port), come(1, 3, port)]

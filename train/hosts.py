@@ -130,8 +130,10 @@ class Pod:
                 self._lose_process_0(f"silent for {silent} s")
 
     def _lose_process_0(self, how: str):
-        line = f"{self.name(0)} is lost, {how}; the same command resumes"
-        end(f"{self.command}: {line}", LOST)
+        end(f"{self.command}: {self._lost(0, how)}", LOST)
+
+    def _lost(self, process: int, how: str) -> str:
+        return f"{self.name(process)} is lost, {how}; the same command resumes"
 
     def _watch_others(self):
         before, silent, waited = {}, collections.Counter(), (0, 0)
@@ -152,11 +154,7 @@ class Pod:
                     silent[p] + 1 if now.get(f"alive/{p}") == before.get(f"alive/{p}") else 0
                 )
                 if silent[p] > self.heartbeat:
-                    self._end(
-                        f"{self.name(p)} is lost, silent for {silent[p]} s; the same command goes "
-                        "on",
-                        LOST,
-                    )
+                    self._end(self._lost(p, f"silent for {silent[p]} s"), LOST)
             if any(key.startswith("stop/") for key in now):
                 with self.lock:
                     self._answer()

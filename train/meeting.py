@@ -54,16 +54,15 @@ def _first_interface() -> str:
 def _receive(flags) -> Meeting:
     """As process 0."""
     flag = "bind" if flags.bind else "coordinator"
-    family, place = _resolve(flag, getattr(flags, flag))
-    coordinator = _resolve("coordinator", flags.coordinator)[1]
+    where = getattr(flags, flag)
+    family, *_, place = _resolve(flag, where)[0]
+    both = {"dualstack_ipv6": socket.has_dualstack_ipv6()} if family == socket.AF_INET6 else {}
     try:
-        door = socket.create_server(place, family=family)
+        door = socket.create_server(place[:2], family=family, **both)
     except OSError as error:
-        reason = os.strerror(error.errno)
         port = "; choose another port" if error.errno == errno.EADDRINUSE else ""
-        raise BadInput(
-            f"--{flag}: cannot listen at {getattr(flags, flag)} ({reason}){port}"
-        ) from None
+        reason = os.strerror(error.errno)
+        raise BadInput(f"--{flag}: cannot listen at {where} ({reason}){port}") from None
     present = {}  # process -> its connection and its host
     with door:
         while len(present) < flags.num_processes - 1:
@@ -73,11 +72,11 @@ def _receive(flags) -> Meeting:
             if refusal:
                 _say_to_all(present, refusal)
                 raise BadInput(refusal)
-    addresses = [connection.getsockname()[0] for connection, _ in present.values()]
+    addresses = [_address(connection) for connection, _ in present.values()]
     _say_to_all(present, GO)
     # one of this machine may have come by loopback, where the others cannot
     address = min(addresses, key=lambda text: ipaddress.ip_address(text).is_loopback)
-    return Meeting(_text(coordinator), _text(place), address)
+    return Meeting(_text(address, place[1]), _text(*place[:2]), address)
 
 
 def _receive_one(connection, present: dict, processes: int) -> str:
@@ -108,11 +107,11 @@ def _receive_one(connection, present: dict, processes: int) -> str:
 
 def _join(flags) -> Meeting:
     """As one of the others."""
-    _, place = _resolve("coordinator", flags.coordinator)
+    _resolve("coordinator", flags.coordinator)
     while True:
         with (
             contextlib.suppress(OSError),  # process 0 is not there yet, or is gone again
-            socket.create_connection(place, timeout=ANSWER) as connection,
+            socket.create_connection(_parts(flags.coordinator), timeout=ANSWER) as connection,
         ):
             if not _greets(connection):
                 raise BadInput(
@@ -124,7 +123,8 @@ def _join(flags) -> Meeting:
             connection.settimeout(None)
             answer = _line(connection).decode().strip()
             if answer == GO:
-                return Meeting(_text(place), _text(place), connection.getsockname()[0])
+                place = _text(*connection.getpeername()[:2])
+                return Meeting(place, place, _address(connection))
             if answer:
                 raise BadInput(answer)
         time.sleep(0.2)
@@ -145,20 +145,29 @@ def _greets(connection) -> bool:
     return True
 
 
-def _resolve(flag: str, where: str):
-    host, _, port = where.rpartition(":")
+def _resolve(flag: str, where: str) -> list[tuple]:
+    """What getaddrinfo finds, one at least."""
+    host, port = _parts(where)
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no name of a host"
+        reason = getattr(error, "strerror", None) or "not the name of a host"
         raise BadInput(f"--{flag}: unknown host {host!r} ({reason})") from None
-    family, *_, place = found[0]
-    return family, place[:2]
 
 
-def _text(place) -> str:
-    host, port = place[:2]
+def _parts(where: str) -> tuple[str, int]:
+    host, _, port = where.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _address(connection) -> str:
+    """Of this end."""
+    address = ipaddress.ip_address(connection.getsockname()[0])
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _line(connection) -> bytes:
