@@ -21,6 +21,7 @@ COMMAND = (
     "--config.parallel.devices=1",
     "--config.schedule.name=constant",
     "--config.optim.steps=40",
+    "--config.eval.every=20",
 )
 MADE_BY = dict(steps=40, code="a" * 64, git="b" * 40, file=None, jax="1.2", device="cpu")
 
@@ -74,6 +75,21 @@ def test_a_finished_run_with_more_steps_trains_on_to_the_bits_of_one_that_had_th
     result = json.loads((copied / "result.json").read_text())
     assert result["steps"] == 80
     assert [(h["from"], h["steps"]) for h in result["history"]] == [(0, 40), (40, 80)]
+
+
+def test_eval_only_of_a_chosen_checkpoint_gives_the_metrics_that_the_log_has_of_its_step(
+    short, capsys
+):
+    before = files(short)
+    assert main([*COMMAND, f"--workdir={short}", "--eval_only", "--checkpoint=20"]) == 0
+    said = capsys.readouterr().out
+    (record,) = (r for r in log.read(epath.Path(short)) if (r["step"], r["split"]) == (20, "test"))
+    assert "step 20 of" in said and f"test/error         {log.summary(record['error'])}" in said
+    assert files(short) == before
+
+
+def test_a_checkpoint_is_chosen_for_an_evaluation_alone(short):
+    assert "--checkpoint: needs --eval_only" in refused(short, "--checkpoint=best")
 
 
 def test_a_run_of_fewer_steps_than_it_was_made_for_is_refused(copied):

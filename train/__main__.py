@@ -171,7 +171,7 @@ def _facts(experiment, config) -> dict[str, object]:
 
 
 def _evaluate(experiment, identity, workdir, which: str) -> int:
-    from train import history, loop, trained
+    from train import beginning, history, loop, trained
     from train.checkpoint import Checkpoints
     from train.log import summary
     from train.metrics import finish
@@ -185,7 +185,7 @@ def _evaluate(experiment, identity, workdir, which: str) -> int:
         say = print if hosts.first() else lambda _: None
         scores = functools.partial(trained.scores, workdir, experiment.task.metric)
         step = checkpoints.chosen(which, scores, say)
-        found = loop.restored(experiment, checkpoints, identity, say, step, eval_only=True)
+        found = beginning.restored(experiment, checkpoints, identity, say, step, eval_only=True)
     if not found:
         raise BadInput(f"--eval_only: no sound checkpoint in {workdir / 'checkpoints'}")
     (state, sums), meta = found

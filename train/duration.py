@@ -46,3 +46,8 @@ def next_due(step: int, every: float) -> int:
     while round(multiple * every) <= step:
         multiple += 1
     return round(multiple * every)
+
+
+def is_due(step: int, every: float) -> bool:
+    """Whether a step after the first is such a multiple."""
+    return step > 0 and next_due(step - 1, every) == step

@@ -4,9 +4,6 @@ step."""
 import collections
 import contextlib
 import json
-import math
-import os
-import shutil
 import time
 from collections.abc import Callable
 
@@ -15,61 +12,27 @@ import numpy as np
 from etils import epath
 
 from train import (
-    history,
     hosts,
     interruption,
     lock,
     nonfinite,
     records,
     report,
-    resumption,
     run_notes,
     samples,
 )
-from train import log as log_lib
-from train import step as step_lib
-from train.checkpoint import Checkpoints, digest, flatten
-from train.duration import next_due
-from train.errors import BadInput, Interrupted, NonFinite
+from train.beginning import begin, fresh_state, restored, room_for
+from train.checkpoint import Checkpoints
+from train.duration import is_due, next_due
+from train.errors import Interrupted, NonFinite
 from train.experiment import Experiment
 from train.log import Log, write_whole
 from train.metrics import finish
-from train.parallel import Program, no_sums
+from train.parallel import Program
 from train.resumption import Identity
 from train.state import TrainState
 from train.stop import Stop
 from train.trained import VOCABULARY
-
-
-def fresh_state(experiment: Experiment) -> TrainState:
-    """The state of every seed before its first step, [S, ...] numpy leaves; each seed's is made
-    alone."""
-    quickly = {
-        "xla_backend_optimization_level": 0
-    }  # it runs once, and the draws compile in a fraction of the time, bits the same
-    init = jax.jit(lambda seed: step_lib.init(experiment, seed), compiler_options=quickly)
-    states = [jax.device_get(init(np.int32(seed))) for seed in experiment.seeds]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
-
-
-def restored(
-    experiment: Experiment,
-    checkpoints: Checkpoints,
-    identity: Identity,
-    warn,
-    step: int | None = None,
-    *,
-    eval_only: bool = False,
-) -> tuple[tuple, dict] | None:
-    """((state, sums), meta) of the newest sound checkpoint, or of that of `step`. Raises BadInput
-    if it does not fit this code, or is of other data or of another config."""
-    try:
-        found = checkpoints.restore((experiment.state, no_sums(experiment)), warn, step)
-    except ValueError as error:
-        raise BadInput(f"--workdir: {error}") from error
-    if found:
-        resumption.check(found[1], identity, experiment, eval_only)
-    return found
 
 
 def evaluate(program: Program, carry, stopped: Callable[[], bool] = lambda: False):
@@ -103,42 +66,14 @@ def run(
     Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and
     OSError.
     """
-    warnings = []
     if hosts.first():
-        _room_for(experiment.state, workdir)
+        room_for(experiment.state, workdir)
     with (
         interruption.held(),
         Checkpoints(workdir / "checkpoints", experiment.checkpoint_keep) as checkpoints,
     ):
-        found = restored(experiment, checkpoints, identity, warnings.append)
-        (state, sums), meta = found or (
-            (fresh_state(experiment), None),
-            {"seconds": 0.0, "spent": 0.0, "step": 0},
-        )
-        resumed_at, before = meta["step"], meta.get("history", [])
-        meta["history"] = history.extended(before, resumed_at, identity.made_by)
-        if found and "config" not in meta and not (workdir / "config.json").exists():
-            warnings.append(
-                "no config.json is there, and this checkpoint is from before checkpoints held "
-                "their config: the config of this command is taken for that of the run"
-            )
-        if len(meta["history"]) > len(before) > 0:
-            warnings.append(f"changed {history.changes(meta['history'])[-1]}")
-        again = (
-            resumed_at == experiment.steps
-            or _due(resumed_at, experiment.eval_every)
-            or bool(experiment.stop.metric)
-        )
-        if found and hosts.first():
-            file, lines = workdir / log_lib.FILE, log_lib.read(workdir)
-            records.check(file, lines, resumed_at, again, meta.get("records"))
-        hosts.compare(
-            lambda: {
-                "the step to go on from": resumed_at,
-                "the state there": digest(flatten(state, sums or {})),
-            }
-        )
-        checkpoints.discard_after(resumed_at)
+        beginning = begin(experiment, workdir, checkpoints, identity)
+        resumed_at, again = beginning.meta["step"], beginning.again
         if hosts.first():
             if (workdir / report.RESULT).exists():  # a run that trains on is not done
                 (workdir / report.RESULT).unlink()
@@ -147,38 +82,19 @@ def run(
             for name, vocabulary in experiment.dataset.vocabularies.items():
                 write_whole(workdir / f"{name}{VOCABULARY}", vocabulary.to_json())
         with Log(workdir, steps=experiment.steps, resumed_at=resumed_at, evaluates=again) as log:
-            for line in [*header, *warnings]:
+            for line in [*header, *beginning.warnings]:
                 log.say(line)
             log.say(
                 f"run     {workdir}: "
-                + (f"resuming at step {resumed_at:,}" if found else "starting fresh")
+                + (f"resuming at step {resumed_at:,}" if resumed_at else "starting fresh")
             )
             with contextlib.closing(Program(experiment)) as program:
-                return _loop(program, state, sums, meta, checkpoints, log, identity, started)
+                return _loop(program, beginning, checkpoints, log, identity, started)
 
 
-def _due(step: int, every: float) -> bool:
-    return step > 0 and next_due(step - 1, every) == step
-
-
-def _room_for(state: TrainState, workdir: epath.Path) -> None:
-    """Raises BadInput where the memory has no room for the state, or a local disk none for one
-    checkpoint more: noticed here, not after hours."""
-    needed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if memory < needed:
-        size = f"the state of all seeds takes {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
-        raise BadInput(f"model: {size}; have a smaller model, or fewer seeds")
-    folder = workdir / "checkpoints"  # which may be a link to another disk
-    free = needed if "://" in str(workdir) else shutil.disk_usage(folder).free
-    if free < needed:
-        size = f"{free / 1e6:.1f} MB free, a checkpoint takes {needed / 1e6:.1f} MB"
-        raise BadInput(f"--workdir: {folder} has {size}; free some, or use another --workdir")
-
-
-def _loop(program, state, sums, meta, checkpoints, log, identity, started) -> dict:
-    experiment = program.experiment
-    carry = program.start(state, sums)
+def _loop(program, beginning, checkpoints, log, identity, started) -> dict:
+    experiment, meta = program.experiment, beginning.meta
+    carry = program.start(beginning.state, beginning.sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
     # seconds of training since the sums were taken: until `since`
     spent, since = meta.get("spent", 0.0), time.perf_counter()
@@ -194,7 +110,7 @@ def _loop(program, state, sums, meta, checkpoints, log, identity, started) -> di
     checkpoints.scores |= dict(known[1])
 
     def due(every: float) -> bool:
-        return step == experiment.steps or _due(step, every)
+        return step == experiment.steps or is_due(step, every)
 
     @contextlib.contextmanager
     def beside_training():
