@@ -30,7 +30,7 @@ TABLES = dict(
     schedule=optim.SCHEDULES,
 )
 # sets of TFDS, by the kind of their examples; data.set says which
-OF_TFDS = ("tfds_images", "tfds_photographs", "tfds_text", "tfds_stream")
+GENERIC_SETS = ("tfds_images", "tfds_photographs", "tfds_text", "tfds_stream")
 SUPPLIED = dict(  # given by the experiment, and no keys
     model=("outputs", "symbols", "dtype", "axis_name", "parent"),
     schedule=("steps", "duration", "accumulate"),
@@ -176,7 +176,7 @@ def section(kind: str, name: str) -> ConfigDict:
     if name not in table:
         near = nearest(str(name), table)
         if kind == "data" and not near.startswith("did you mean"):
-            near += f"; of TFDS: data.name={', '.join(OF_TFDS)}, with data.set={name}"
+            near += f"; of TFDS: data.name={', '.join(GENERIC_SETS)}, with data.set={name}"
         raise BadInput(f"{kind}.name: unknown {name!r}; {near}")
     keys = parameters.keys(kind, table[name], _supplied(kind))
     return ConfigDict(dict(name=name, **_common().get(kind, {}), **keys))
@@ -188,12 +188,12 @@ def _supplied(kind: str) -> tuple[str, ...]:
 
 def _optional(config: ConfigDict) -> set[str]:
     """The keys that may be None."""
-    found = {path for path, value in flatten(get_config()).items() if value is None}
+    paths = {path for path, value in flatten(get_config()).items() if value is None}
     for kind, table in TABLES.items():
         entry = table.get(config.get(kind, {}).get("name"))
         if entry is not None:
-            found |= {f"{kind}.{key}" for key in parameters.optional(entry, _supplied(kind))}
-    return found
+            paths |= {f"{kind}.{key}" for key in parameters.optional(entry, _supplied(kind))}
+    return paths
 
 
 def defaults(config: ConfigDict) -> ConfigDict:

@@ -70,8 +70,8 @@ def _kinds(made, key: str, annotation) -> tuple:
     except Exception:  # whatever text, which may name what is there for a type checker alone
         return (typing.Any,)
     union = typing.get_origin(hint[key]) in (typing.Union, types.UnionType)
-    of = typing.get_args(hint[key]) if union else (hint[key],)
-    return tuple(typing.get_origin(kind) or kind for kind in of)
+    members = typing.get_args(hint[key]) if union else (hint[key],)
+    return tuple(typing.get_origin(kind) or kind for kind in members)
 
 
 def _field(path: str, default, kinds: tuple):

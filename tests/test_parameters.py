@@ -54,7 +54,7 @@ AS = {  # ways in which a file makes an entry
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
+def file_with(tmp_path, monkeypatch):
     """A function that writes a file with an entry of its own, and gives its name."""
 
     def write(kind, made, *head):
@@ -71,10 +71,12 @@ def own(tmp_path, monkeypatch):
     ("kind", "way"),
     [("model", "module"), *((kind, way) for kind in KINDS for way in AS if way != "module")],
 )
-def test_ordinary_annotations_and_defaults_become_keys_and_are_set_by_text(own, kind, way, future):
+def test_ordinary_annotations_and_defaults_become_keys_and_are_set_by_text(
+    file_with, kind, way, future
+):
     written = AS[way].format(", ".join(PARAMETERS), "\n    ".join(PARAMETERS))
     head = ["from __future__ import annotations"] if future else []
-    file = own(kind, written, *head)
+    file = file_with(kind, written, *head)
     keys = {f"{kind}.{text[0]}": case for text, case in PARAMETERS.items()}
     flat = base.flatten(load.load(file)[1])
     assert {key: flat[key] for key in keys} == {key: case[0] for key, case in keys.items()}
@@ -86,9 +88,9 @@ def test_ordinary_annotations_and_defaults_become_keys_and_are_set_by_text(own, 
 
 
 @pytest.mark.parametrize("way", ["dataclass", "module"])
-def test_a_default_factory_gives_the_default_and_a_list_is_a_tuple(own, way):
+def test_a_default_factory_gives_the_default_and_a_list_is_a_tuple(file_with, way):
     field = "n: list = dataclasses.field(default_factory=lambda: [1, 2])"
-    file = own("model", AS[way].format("", field))
+    file = file_with("model", AS[way].format("", field))
     assert load.load(file)[1].model.n == (1, 2)
     assert load.load(file, {"model.n": "3,4"})[1].model.n == (3, 4)
 
@@ -106,9 +108,11 @@ def test_a_default_factory_gives_the_default_and_a_list_is_a_tuple(own, way):
         ("n: dict = {}", "model.n: its default is a dict; the default of a key"),
     ],
 )
-def test_a_parameter_that_cannot_be_a_key_is_one_line_that_says_the_rule(own, parameter, says):
+def test_a_parameter_that_cannot_be_a_key_is_one_line_that_says_the_rule(
+    file_with, parameter, says
+):
     made = AS["function"].format(parameter)
-    file = own("model", made, "from __future__ import annotations")
+    file = file_with("model", made, "from __future__ import annotations")
     with pytest.raises(BadInput) as error:
         load.load(file)
     assert says in str(error.value) and "int | None" in str(error.value)

@@ -46,24 +46,24 @@ class DataSet:
     tfds_splits: tuple[str, ...] = SPLITS
 
 
-def of_parts(**parts: tuple[str, tuple[int, ...]]) -> dict:
+def split_arrays(**parts: tuple[str, tuple[int, ...]]) -> dict:
     return {f"{split}_{part}": kind for split in SPLITS for part, kind in parts.items()}
 
 
-_COLOUR = of_parts(image=("uint8", (32, 32, 3)), label=("uint8", ()))
+_COLOUR = split_arrays(image=("uint8", (32, 32, 3)), label=("uint8", ()))
 SETS = dict(
     cifar10=DataSet(_COLOUR, classes=10, full=dict(train=50_000, test=10_000)),
     # by the fine label
     cifar100=DataSet(_COLOUR, classes=100, full=dict(train=50_000, test=10_000)),
     fashion_mnist=DataSet(
-        of_parts(image=("uint8", (28, 28)), label=("uint8", ())),
+        split_arrays(image=("uint8", (28, 28)), label=("uint8", ())),
         classes=10,
         full=dict(train=60_000, test=10_000),
         sources=("tfds", "files", "embedded"),
         embedded_note="stratified subset of 60,000/10,000",
     ),
     japanese_vowels=DataSet(
-        of_parts(sequence=("float32", (29, 12)), length=("int32", ()), label=("uint8", ())),
+        split_arrays(sequence=("float32", (29, 12)), length=("int32", ()), label=("uint8", ())),
         classes=9,
         full=dict(train=270, test=370),
         sources=("embedded",),
@@ -102,28 +102,28 @@ def tfds_folder() -> pathlib.Path:
 
 
 def load(
-    name: str, source: str = "auto", of: DataSet | None = None
+    name: str, source: str = "auto", data_set: DataSet | None = None
 ) -> tuple[dict[str, np.ndarray], Origin]:
-    """The arrays of a set, `of` or the one in SETS, and where they came from. Keys "{train,test}_{image,label,...}";
+    """The arrays of a set, `data_set` or the one in SETS, and where they came from. Keys "{train,test}_{image,label,...}";
     examples lead.
 
     source: "auto" takes the first that is there of the set's sources; one that is there but damaged
     is never passed over. Raises BadInput, one line, where the named source is not there, and
     DataError where a file is damaged.
     """
-    of = of or SETS.get(name)
-    if of is None:
+    data_set = data_set or SETS.get(name)
+    if data_set is None:
         raise BadInput(f"unknown data set {name!r}; have {', '.join(SETS)}")
     if source not in SOURCES:
         raise BadInput(f"data.source: unknown {source!r}; have {', '.join(SOURCES)}")
-    sources = of.sources
+    sources = data_set.sources
     if source not in ("auto", *sources):
         raise BadInput(
             f"data.source: {name} has no source {source!r}; have auto, {', '.join(sources)}"
         )
     readers = dict(tfds=_from_tfds, files=_from_files, embedded=_from_embedded)
     for candidate in sources if source == "auto" else (source,):
-        found = readers[candidate](name, of)
+        found = readers[candidate](name, data_set)
         if found:
             arrays, path, note = found
             examples = {split: len(arrays[f"{split}_label"]) for split in SPLITS}
@@ -144,7 +144,7 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
     return h.hexdigest()
 
 
-def read(path: pathlib.Path, of: DataSet, remedy: str) -> dict[str, np.ndarray]:
+def read(path: pathlib.Path, data_set: DataSet, remedy: str) -> dict[str, np.ndarray]:
     """The arrays of an .npz of a set. Raises DataError for a damaged file or one with
     other contents.
 
@@ -157,7 +157,7 @@ def read(path: pathlib.Path, of: DataSet, remedy: str) -> dict[str, np.ndarray]:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split()).split(". ")[0][:200]
         raise DataError(f"{path} is damaged ({reason}); {remedy}") from None
-    expected = of.arrays
+    expected = data_set.arrays
     for key in sorted(expected.keys() | arrays.keys()):
         found = (str(arrays[key].dtype), arrays[key].shape[1:]) if key in arrays else None
         if found != expected.get(key):
@@ -170,10 +170,10 @@ def read(path: pathlib.Path, of: DataSet, remedy: str) -> dict[str, np.ndarray]:
             )
         labels = arrays[f"{split}_label"]
         lowest, largest = labels.min(), labels.max()
-        if lowest < 0 or largest >= of.classes:
+        if lowest < 0 or largest >= data_set.classes:
             raise DataError(
                 f"{path}: {split}_label goes from {lowest} to {largest}, must be below "
-                f"{of.classes} and not negative; {remedy}"
+                f"{data_set.classes} and not negative; {remedy}"
             )
     return arrays
 
@@ -197,33 +197,35 @@ def store(path: pathlib.Path, contents: bytes) -> None:
         ) from None
 
 
-def _from_files(name: str, of: DataSet):
+def _from_files(name: str, data_set: DataSet):
     path = folder() / f"{name}.npz"
     remedy = f"delete it and run python -m scripts.prepare_data {name}"
     return (
-        (read(path, of, remedy), path, f"prepared files in {folder()}") if path.exists() else None
+        (read(path, data_set, remedy), path, f"prepared files in {folder()}")
+        if path.exists()
+        else None
     )
 
 
-def _from_embedded(name: str, of: DataSet):
+def _from_embedded(name: str, data_set: DataSet):
     path = EMBEDDED / f"{name}.npz"
-    return read(path, of, "restore it from git"), path, of.embedded_note
+    return read(path, data_set, "restore it from git"), path, data_set.embedded_note
 
 
-def _from_tfds(name: str, of: DataSet):
+def _from_tfds(name: str, data_set: DataSet):
     """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept
     in `folder()`."""
     directory = tfds_version(name)
     if directory is None:
         return None
     info = (directory / "dataset_info.json").read_bytes()
-    others = b"" if of.tfds_splits == SPLITS else repr(of.tfds_splits).encode()
+    others = b"" if data_set.tfds_splits == SPLITS else repr(data_set.tfds_splits).encode()
     fingerprint = hashlib.sha256(info + others).hexdigest()[:12]
     cached = folder() / f"{name}-tfds-{directory.name}-{fingerprint}.npz"
     if not cached.exists():
-        write(cached, _decode(directory, name, of))
+        write(cached, _decode(directory, name, data_set))
     return (
-        read(cached, of, "delete it; it is made again"),
+        read(cached, data_set, "delete it; it is made again"),
         directory,
         f"TFDS {directory.name} in {directory.parent}",
     )
@@ -246,7 +248,7 @@ def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path |
     return found[max(found)] if found else None
 
 
-def _decode(directory: pathlib.Path, name: str, of: DataSet) -> dict[str, np.ndarray]:
+def _decode(directory: pathlib.Path, name: str, data_set: DataSet) -> dict[str, np.ndarray]:
     """The arrays of a TFDS folder, in the order of the original files, which TFDS shuffles by a
     hash of the keys.
 
@@ -256,17 +258,17 @@ def _decode(directory: pathlib.Path, name: str, of: DataSet) -> dict[str, np.nda
     from tensorflow_datasets.core import hashing
 
     encoded = dict(image=tfds.decode.SkipDecoding())  # by TFDS, whose decoders differ
-    arrays = {key: [] for key in of.arrays}
+    arrays = {key: [] for key in data_set.arrays}
     try:
         builder = tfds.builder_from_directory(str(directory))
         if not builder.is_prepared():
             raise FileNotFoundError("TFDS says it is not prepared")
-        for split, theirs in zip(SPLITS, of.tfds_splits, strict=True):
+        for split, theirs in zip(SPLITS, data_set.tfds_splits, strict=True):
             records = builder.as_data_source(theirs, decoders=encoded)
             # record -> position
             order = sorted(range(len(records)), key=hashing.Hasher(theirs).hash_key)
             for part in ("image", "label"):
-                dtype, shape = of.arrays[f"{split}_{part}"]
+                dtype, shape = data_set.arrays[f"{split}_{part}"]
                 arrays[f"{split}_{part}"] = np.empty([len(records), *shape], dtype)
             for start in range(0, len(records), 1000):
                 indices = range(start, min(start + 1000, len(records)))

@@ -70,8 +70,8 @@ def image_set(
     Raises ValueError, one line.
     """
     known = set in files.SETS and test == "test"
-    of = files.SETS[set] if known else prepared.image_set(set, test)
-    dtype, (height, width, *channels) = of.arrays["train_image"]
+    data_set = files.SETS[set] if known else prepared.image_set(set, test)
+    dtype, (height, width, *channels) = data_set.arrays["train_image"]
     if dtype != "uint8":
         raise ValueError(f"name: {set} has images of {dtype}; scales are of uint8, 0 to 255")
     check(
@@ -89,7 +89,7 @@ def image_set(
     )
     if pca < 0 or (pca and channels != [3]):
         raise ValueError(f"pca: {pca} must be at least 0, and 0 for grey images")
-    arrays, origin = files.load(set, source) if known else files.load(set, source, of)
+    arrays, origin = files.load(set, source) if known else files.load(set, source, data_set)
     image, label = arrays["train_image"], arrays["train_label"]
     train, held_out = hold_out(len(image), validation)
     offset, factor, background = scaling(scale, image[train].reshape(len(train), height, width, -1))
@@ -131,7 +131,7 @@ def image_set(
     return Dataset(
         inputs="image",
         targets="class",
-        outputs=of.classes,
+        outputs=data_set.classes,
         train=split(image[train], label[train], augmented),
         evals=evals | {"test": split(arrays["test_image"], arrays["test_label"], seen)},
         about=f"{set}, {origin.source} ({origin.note})",

@@ -192,8 +192,8 @@ def _contents(
     """The splits to be trained and tested on, the examples of each, the number of classes, and a
     digest. Raises BadInput for a folder that is not whole, or of something else."""
     found = prepared.opened(name, folder)
-    both = prepared.splits(name, found, test)
-    _, label = prepared.features(name, found, image="Image", label="ClassLabel")
+    both = prepared.splits(name, found.info, test)
+    _, label = prepared.features(name, found.info, image="Image", label="ClassLabel")
     try:
         counts, digest = prepared.contents(found, both)
     except Exception as error:

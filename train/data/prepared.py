@@ -76,10 +76,10 @@ class Records:
             raise damaged(self.name, self.folder, error) from None
 
 
-def splits(name: str, found, test: str = "") -> tuple[str, str]:
-    """The splits of a builder to be trained and tested on; `test`, or else the split of that name,
+def splits(name: str, info, test: str = "") -> tuple[str, str]:
+    """The splits of a set, by its builder's info, to be trained and tested on; `test`, or else the split of that name,
     or else "validation", or else the last tenth of "train". Raises BadInput where it has no such."""
-    there = list(found.info.splits)
+    there = list(info.splits)
     if "train" not in there:
         raise BadInput(f"{name} has no split 'train', but {', '.join(there)}")
     others = [split for split in there if split != "train"]
@@ -90,12 +90,12 @@ def splits(name: str, found, test: str = "") -> tuple[str, str]:
     return ("train", test) if test else ("train[:90%]", "train[90%:]")
 
 
-def features(name: str, found, **kinds: str) -> list:
-    """The features of a builder by these names, each of the class of TFDS that is named. Raises
+def features(name: str, info, **kinds: str) -> list:
+    """The features of a set by these names, each of the class of TFDS that is named. Raises
     BadInput where it has no such."""
     import tensorflow_datasets as tfds
 
-    there = found.info.features
+    there = info.features
     for feature, kind in kinds.items():
         if feature not in there or not isinstance(there[feature], getattr(tfds.features, kind)):
             fitting = [f"{key} ({type(there[key]).__name__})" for key in sorted(there)]
@@ -109,10 +109,10 @@ def image_set(name: str, test: str = "") -> files.DataSet:
     """What files.load must know of a set of TFDS whose images are of one size. Raises BadInput where
     they are not, or are too many."""
     folder = directory(name)
-    found = opened(name, folder)
-    image, label = features(name, found, image="Image", label="ClassLabel")
-    both = splits(name, found, test)
-    counts = [found.info.splits[split].num_examples for split in both]
+    info = opened(name, folder).info
+    image, label = features(name, info, image="Image", label="ClassLabel")
+    both = splits(name, info, test)
+    counts = [info.splits[split].num_examples for split in both]
     shape, size = tuple(image.shape), sum(counts) * math.prod(side or 0 for side in image.shape)
     if None in shape or image.np_dtype != np.uint8:
         raise BadInput(
@@ -122,9 +122,9 @@ def image_set(name: str, test: str = "") -> files.DataSet:
     if size > MOST:
         raise BadInput(
             f"{name} comes to {size / 2**30:.0f} GiB of pixels, and more than "
-            f"{MOST / 2**30:.0f} are not held in memory; have data.name=tfds_photographs"
+            f"{MOST / 2**30:.0f} are not held in memory; use data.name=tfds_photographs"
         )
-    arrays = files.of_parts(image=("uint8", shape), label=("int32", ()))
+    arrays = files.split_arrays(image=("uint8", shape), label=("int32", ()))
     full = dict(zip(files.SPLITS, counts, strict=True))
     return files.DataSet(arrays, label.num_classes, full, tfds_splits=both)
 

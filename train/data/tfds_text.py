@@ -212,9 +212,9 @@ def tfds_stream(
     feature.  vocabulary, size, window: as of text.kjv.  limit: training examples that are read.
     """
     at_least(limit=limit)
-    found = prepared.opened(set, prepared.directory(set))
-    prepared.features(set, found, **{text: "Text"})
-    rows, origin = load(set, limit, (text,), _splits(set, found, test))
+    info = prepared.opened(set, prepared.directory(set)).info
+    prepared.features(set, info, **{text: "Text"})
+    rows, origin = load(set, limit, (text,), _splits(set, info, test))
     split = {
         which: [line for (t,) in part for line in t.split("\n") if line.strip()]
         for which, part in rows.items()
@@ -222,8 +222,8 @@ def tfds_stream(
     return streams(split, origin, set, vocabulary=vocabulary, size=size, window=window)
 
 
-def _splits(set: str, found, test: str) -> dict[str, str]:
-    return dict(zip(("train", "test"), prepared.splits(set, found, test), strict=True))
+def _splits(set: str, info, test: str) -> dict[str, str]:
+    return dict(zip(("train", "test"), prepared.splits(set, info, test), strict=True))
 
 
 def labelled_text(
@@ -248,15 +248,15 @@ def labelled_text(
     training texts held out as a split of that name. Raises BadInput for a label that is none.
     """
     at_least(max_length=max_length)
-    found = prepared.opened(set, prepared.directory(set))
-    _, classes = prepared.features(set, found, **{text: "Text", label: "ClassLabel"})
-    rows, origin = load(set, None, (text, label), _splits(set, found, test))
+    info = prepared.opened(set, prepared.directory(set)).info
+    _, classes = prepared.features(set, info, **{text: "Text", label: "ClassLabel"})
+    rows, origin = load(set, None, (text, label), _splits(set, info, test))
     for which, part in rows.items():
         wrong = next((number for _, number in part if not 0 <= number < classes.num_classes), None)
         if wrong is not None:
             raise BadInput(
                 f"{set} has the label {wrong} in {which}, must be from 0 to "
-                f"{classes.num_classes - 1}; have another data.test, which has labels"
+                f"{classes.num_classes - 1}; choose another data.test, which has labels"
             )
     train, held_out = (
         [rows["train"][i] for i in which] for which in hold_out(len(rows["train"]), validation)
