@@ -318,7 +318,7 @@ def test_a_table_in_a_folder_with_a_colon_and_results_that_are_cut_short_are_ref
     with pytest.raises(BadInput, match="has a colon"):
         sweep.main([str(folder / "t.py"), "--dry_run"])
     (tiny.parent / "results.csv").write_text(",".join(table_runs.COLUMNS) + "\ntiny,small,slow,0\n")
-    with pytest.raises(BadInput, match="has a line that is cut short"):
+    with pytest.raises(BadInput, match=r"is damaged \(a line is cut short"):
         sweep.main([str(tiny), "--dry_run"])
 
 
