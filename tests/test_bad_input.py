@@ -199,7 +199,7 @@ def test_a_bad_input_is_refused_in_one_line_and_nothing_is_written(kind):
             ["x.png", "one=pyproject.toml"],
             "pyproject.toml is no table of errors by length ('length')",
         ),
-        (torture, ["--runs=lstm,gru"], "--runs: unknown 'gru'; have lenet, lstm"),
+        (torture, ["--runs=lstm,gru"], "--runs: unknown 'gru'; choose from lenet, lstm"),
         (bench, ["loop", "--rounds=0"], "--rounds: 0 must be at least 1"),
         (bench, ["rnn", "--models=lenet5"], "--models: of cnn, not of rnn"),
         (bench, ["cnn", "--models=lenet6"], "--models: unknown 'lenet6'; have lenet5,"),
