@@ -151,6 +151,15 @@ def test_a_config_that_does_not_fit_its_checkpoint_is_refused_with_the_array(
 
 
 @pytest.mark.parametrize(
+    "task", [{}, dict(task=3), dict(task=dict(name="x")), dict(task=dict(name=[])), dict(task={})]
+)
+def test_the_best_checkpoint_of_a_config_without_a_task_of_ours_is_refused(task):
+    assert trained._metric(dict(task=dict(name="classify"))) == "error"
+    with pytest.raises(ValueError, match="config.json has no task that could be judged"):
+        trained._metric(task)
+
+
+@pytest.mark.parametrize(
     "changes", [dict(symbols=[*SPECIAL, 1]), dict(symbols=[*SPECIAL, []]), dict(merges=[[1, 2]])]
 )
 def test_a_vocabulary_of_anything_but_text_is_refused(changes):

@@ -150,8 +150,12 @@ def scores(workdir: epath.Path, metric: str) -> tuple[str, dict[int, float]]:
 
 
 def _metric(config: dict) -> str:
-    task = {key: value for key, value in config["task"].items() if key != "name"}
-    return TASKS[config["task"]["name"]](**task).metric
+    """Raises ValueError for a section `task` that is of no task."""
+    try:
+        task = {key: value for key, value in config["task"].items() if key != "name"}
+        return TASKS[config["task"]["name"]](**task).metric
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"config.json has no task that could be judged ({error})") from None
 
 
 def dataset(run: Trained):
