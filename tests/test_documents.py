@@ -98,7 +98,7 @@ SEQ2SEQ = dict(name="seq2seq", hidden=4, embedding=3, attention="additive")
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (dict(model=dict(SEQ2SEQ, name="bert")), "model.name: unknown 'bert'"),
+        (dict(model=dict(SEQ2SEQ, name="bert")), "model.name='bert' is not of this code"),
         (dict(model=dict(SEQ2SEQ, name=["seq2seq"])), "config.json"),
         (dict(model=[1]), "config.json"),
         (dict(model=dict(SEQ2SEQ, hidden="many")), "model.hidden: 'many' is a str"),
@@ -142,11 +142,14 @@ def test_a_config_that_does_not_fit_its_checkpoint_is_refused_with_the_array(
     variables = jax.eval_shape(
         lambda key: model.init(key, inputs, np.ones([1, 1], bool), train=False), jax.random.key(0)
     )
-    run = trained.Trained("seq2seq", plain, {}, [variables], {})
-    assert trained.network(run, "run", inputs, outputs=7, symbols=9) == model
+    blank = dict.fromkeys(trained.Trained._fields, {})
+    run = trained.Trained(**blank)._replace(
+        workdir="run", model="seq2seq", options=plain, variables=[variables]
+    )
+    assert trained.network(run, inputs, outputs=7, symbols=9) == model
     with pytest.raises(BadInput, match=re.escape(says)) as error:
         run = run._replace(options=plain | options)
-        trained.network(run, "run", inputs, outputs=7, symbols=symbols)
+        trained.network(run, inputs, outputs=7, symbols=symbols)
     assert str(error.value).startswith("run: ") and "\n" not in str(error.value)
 
 
