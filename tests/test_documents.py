@@ -142,7 +142,7 @@ def test_a_config_that_does_not_fit_its_checkpoint_is_refused_with_the_array(
     variables = jax.eval_shape(
         lambda key: model.init(key, inputs, np.ones([1, 1], bool), train=False), jax.random.key(0)
     )
-    blank = dict.fromkeys(trained.Trained._fields, {})
+    blank = {key: {} for key in trained.Trained._fields}
     run = trained.Trained(**blank)._replace(
         workdir="run", model="seq2seq", options=plain, variables=[variables]
     )
