@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from etils import epath
+from helpers import python, train
 
 from architectures import MODELS
 from architectures.cells import CELLS
@@ -207,3 +208,51 @@ def test_a_name_that_a_file_took_from_a_built_in_entry_is_noted(monkeypatch):
     assert config_file.entries(config) == {}
     monkeypatch.setitem(MODELS, "lenet5", MODELS["lenet4"])
     assert config_file.entries(config) == {"model": "lenet5"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("spec", "commands"),
+    [
+        ("pairs", [["scripts.transduce", "--evaluate=test", "--limit=3", "--checkpoint=best"]]),
+        ("stream", [["scripts.generate", "--tokens=5", "--checkpoint=2"], ["scripts.generate"]]),
+    ],
+)
+def test_later_commands_in_other_processes_know_the_data_cells_and_networks_of_a_file(
+    tmp_path, spec, commands
+):
+    """Real processes: what the file enters is nowhere but in the process that runs it."""
+    (tmp_path / "mine.py").write_text("""
+import functools
+from architectures import MODELS, cells
+from configs import base
+from train.data import DATASETS
+
+DATASETS["pairs"], DATASETS["stream"] = DATASETS["cmudict"], DATASETS["kjv"]
+MODELS["my_seq2seq"] = functools.partial(MODELS["seq2seq"], attention="general")
+cells.CELLS["my_cell"] = cells.CELLS["gru"]
+
+
+def get_config(data: str):
+    model, task = dict(
+        pairs=("my_seq2seq", "transduce"), stream=("language_model", "language_model")
+    )[data]
+    c = base.get_config()
+    base.override(c, {"data.name": data, "model.name": model, "task.name": task})
+    every = {f"{what}.every": 1 for what in ("eval", "log", "checkpoint")}
+    small = {"model.cell": "my_cell", "model.hidden": 8, "model.embedding": 8, "optim.steps": 2}
+    return base.override(c, every | small)
+""")
+    workdir, cache = f"--workdir={tmp_path / 'run'}", dict(XDG_CACHE_HOME=str(tmp_path / "cache"))
+    config = f"--config={tmp_path / 'mine.py'}:{spec}"
+    done = train(config, workdir, devices=1, **cache)
+    assert done.returncode == 0, done.stderr
+    for module, *flags in commands:
+        asked = python("-m", module, workdir, *flags, devices=1, **cache)
+        assert (asked.returncode, "Traceback" in asked.stderr) == (0, False), asked.stderr
+    elsewhere = dict(XDG_CACHE_HOME=str(tmp_path / "another machine's"))
+    asked = python("-m", commands[0][0], workdir, *commands[0][1:], devices=1, **elsewhere)
+    assert asked.returncode == 2 and asked.stderr.count("\n") == 1
+    assert "with which you have not trained on this machine" in asked.stderr
+    named = python("-m", commands[0][0], workdir, *commands[0][1:], config, devices=1, **elsewhere)
+    assert named.returncode == 0, named.stderr
