@@ -287,4 +287,4 @@ def stand_in_data(monkeypatch) -> None:
     monkeypatch.setattr(prepared, "directory", pathlib.Path)
     counts = dict(train=1_281_167, validation=50_000)
     splits = ("train", "validation")
-    monkeypatch.setattr(photographs, "_contents", lambda *_: (splits, counts, 1000, ""))
+    monkeypatch.setattr(photographs, "_contents", lambda *_: (splits, counts, ("",) * 1000, ""))

@@ -203,6 +203,12 @@ def test_a_chosen_checkpoint_that_is_broken_is_refused_and_none_taken_in_its_pla
         trained.load(run, checkpoint="1")
 
 
+@pytest.mark.parametrize("name", ["fashion_mnist", "sequential_fashion_mnist"])
+def test_each_output_of_a_set_whose_classes_are_known_has_a_name(name):
+    data = DATASETS[name](source="embedded")
+    assert len(set(data.classes)) == data.outputs and data.classes[9] == "Ankle boot"
+
+
 def test_a_name_that_a_file_took_from_a_built_in_entry_is_noted(monkeypatch):
     config = {"model": {"name": "lenet5"}, "data": {"name": "kjv"}}
     assert config_file.entries(config) == {}

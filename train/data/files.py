@@ -35,7 +35,7 @@ class DataSet:
       "auto" tries them.
     full: split -> examples of the whole set. embedded_note: what the embedded copy is of the whole.
     TFDS is asked for the set by the same name; it must have the features "image" and "label".
-    tfds_splits: its names of our SPLITS.
+    tfds_splits: its names of our SPLITS. names: of the classes, in the order of their numbers.
     """
 
     arrays: dict[str, tuple[str, tuple[int, ...]]]
@@ -44,6 +44,7 @@ class DataSet:
     sources: tuple[str, ...] = ("tfds",)
     embedded_note: str = ""
     tfds_splits: tuple[str, ...] = SPLITS
+    names: tuple[str, ...] = ()
 
 
 def split_arrays(**parts: tuple[str, tuple[int, ...]]) -> dict:
@@ -52,7 +53,15 @@ def split_arrays(**parts: tuple[str, tuple[int, ...]]) -> dict:
 
 _COLOUR = split_arrays(image=("uint8", (32, 32, 3)), label=("uint8", ()))
 SETS = dict(
-    cifar10=DataSet(_COLOUR, classes=10, full=dict(train=50_000, test=10_000)),
+    cifar10=DataSet(
+        _COLOUR,
+        classes=10,
+        full=dict(train=50_000, test=10_000),
+        names=(
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+    ),
     # by the fine label
     cifar100=DataSet(_COLOUR, classes=100, full=dict(train=50_000, test=10_000)),
     fashion_mnist=DataSet(
@@ -61,6 +70,10 @@ SETS = dict(
         full=dict(train=60_000, test=10_000),
         sources=("tfds", "files", "embedded"),
         embedded_note="stratified subset of 60,000/10,000",
+        names=(
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
     ),
     japanese_vowels=DataSet(
         split_arrays(sequence=("float32", (29, 12)), length=("int32", ()), label=("uint8", ())),

@@ -136,6 +136,7 @@ def image_set(
         evals=evals | {"test": split(arrays["test_image"], arrays["test_label"], seen)},
         about=f"{set}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
+        classes=data_set.names,
     )
 
 

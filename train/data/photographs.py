@@ -148,7 +148,7 @@ def image_stream(
     how = crops.decoder(decoder)
     crops.set_up(how)
     folder = prepared.directory(set)
-    (train, test), counts, classes, digest = _contents(set, folder, test)
+    (train, test), counts, names, digest = _contents(set, folder, test)
     subtracted, divisor = (x.astype(np.float32) for x in SCALES[scale])
 
     def augmented(image, key):
@@ -170,26 +170,27 @@ def image_stream(
 
         cuts = (crop, tuple(jitter), central, tuple(area), tuple(aspect), eval_side, how, seed)
         blank = dict(image=np.zeros([1, side, side, 3], np.uint8), label=np.zeros([1], np.int32))
-        read = Photographs(prepared.Records(set, folder, which, raw="image"), classes, *cuts)
+        read = Photographs(prepared.Records(set, folder, which, raw="image"), len(names), *cuts)
         return Source(counts[which], blank, make, stream=Stream(read, seed, workers))
 
     note = f"TFDS {folder.name} in {folder.parent}, streamed, decoded by {how}"
     return Dataset(
         inputs="image",
         targets="class",
-        outputs=classes,
+        outputs=len(names),
         train=split(train, crop, augmented),
         # a part of train is no split of that name
         evals={"test" if "[" in test else test: split(test, eval_side, seen)},
         about=f"{set}, tfds ({note})",
         metadata=Origin("tfds", str(folder), note, counts, digest).metadata,
+        classes=names,
     )
 
 
 def _contents(
     name: str, folder: pathlib.Path, test: str
-) -> tuple[tuple[str, str], dict[str, int], int, str]:
-    """The splits to be trained and tested on, the examples of each, the number of classes, and a
+) -> tuple[tuple[str, str], dict[str, int], tuple[str, ...], str]:
+    """The splits to be trained and tested on, the examples of each, the names of the classes, and a
     digest. Raises BadInput for a folder that is not whole, or of something else."""
     found = prepared.opened(name, folder)
     both = prepared.splits(name, found.info, test)
@@ -198,7 +199,7 @@ def _contents(
         counts, digest = prepared.contents(found, both)
     except Exception as error:
         raise prepared.damaged(name, folder, error) from None
-    return both, counts, label.num_classes, digest
+    return both, counts, tuple(label.names), digest
 
 
 tfds_photographs = functools.partial(image_stream, set="tf_flowers", test="")

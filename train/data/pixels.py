@@ -48,4 +48,5 @@ def sequential_fashion_mnist(
         evals=evals | {"test": split("test", slice(None))},
         about=f"fashion_mnist, {how}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
+        classes=files.SETS["fashion_mnist"].names,
     )

@@ -126,7 +126,8 @@ def image_set(name: str, test: str = "") -> files.DataSet:
         )
     arrays = files.split_arrays(image=("uint8", shape), label=("int32", ()))
     full = dict(zip(files.SPLITS, counts, strict=True))
-    return files.DataSet(arrays, label.num_classes, full, tfds_splits=both)
+    names = tuple(label.names)
+    return files.DataSet(arrays, len(names), full, tfds_splits=both, names=names)
 
 
 def contents(found, splits: tuple[str, ...]) -> tuple[dict[str, int], str]:

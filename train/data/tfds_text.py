@@ -296,6 +296,7 @@ def labelled_text(
         about=f"{set}, {origin.source} ({origin.note})",
         metadata=origin.metadata,
         vocabularies=dict(tokens=words),
+        classes=tuple(classes.names),
     )
 
 
