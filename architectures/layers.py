@@ -128,7 +128,10 @@ class BatchNorm(nn.Module):
     algorithm 1.
 
     x [..., C] in any dtype; statistics are float32, of a float64 x float64, from one pass:
-    var = E[x^2] - E[x]^2 (biased).
+    var = E[x^2] - E[x]^2 (biased). In float32 that loses digits where a channel lies far from 0:
+    the error of var is about 1e-7 (mean / deviation)^2 of it, 0.3% at 100 deviations from 0, and
+    nothing is left at some thousands, so data must be centred. (A second pass costs a step of
+    ResNet-20 1% and of a LeNet-5 with batch norm 4 to 8% on a CPU; a shifted pass costs more.)
     In training they are the batch's, of this device's share or, with `axis_name`, of the shares of
     all devices along that axis; and the moving averages in "batch_stats" become
     momentum * old + (1 - momentum) * new. Otherwise the moving averages are used.

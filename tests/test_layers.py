@@ -268,6 +268,15 @@ def test_batch_norm_at_evaluation_uses_the_moving_averages_alone():
     close(new["batch_stats"], stats, 0)
 
 
+def test_batch_norm_a_hundred_deviations_from_zero_is_off_by_a_hundredth_at_most():
+    x = (100 + np.random.default_rng(0).normal(size=(128, 4, 4, 3))).astype(np.float32)
+    y, stats = normalised(jnp.asarray(x))
+    wide = x.astype(np.float64)
+    mean, var = wide.mean((0, 1, 2)), wide.var((0, 1, 2))
+    np.testing.assert_allclose(y, (wide - mean) / np.sqrt(var + 1e-5), rtol=0.01, atol=1e-3)
+    np.testing.assert_allclose((stats["batch_stats"]["var"] - 0.9) / 0.1, var, rtol=0.01)
+
+
 @pytest.mark.parametrize("axis", ["devices", None])
 def test_batch_norm_over_eight_devices_is_that_of_one_only_where_it_is_synchronised(axis):
     x = jax.random.normal(KEY, (8, 2, 3, 3, 2)) + jnp.arange(8.0)[:, None, None, None, None]

@@ -148,14 +148,29 @@ def test_the_first_layer_with_a_value_that_is_not_finite_is_named():
     assert where == "in step 1 of seed 7; first in what F6 gives"
 
 
+def test_a_class_that_a_generated_example_does_not_have_ends_the_run_and_is_named():
+    e = build(**LENET, seeds=(0,))
+
+    def make(arrays, index, keys):
+        label = arrays["label"][index]
+        return dict(
+            input=jnp.zeros([len(index), 32, 32, 1]), target=jnp.where(label < 9, label, -1)
+        )
+
+    train = dataclasses.replace(e.dataset.train, make=make)
+    e = dataclasses.replace(e, dataset=dataclasses.replace(e.dataset, train=train))
+    where = nonfinite.explain(Program(e), fresh_state(e), 0, 4)
+    assert where == "in step 1; first in the target, which must be from 0 to 9"
+
+
 def test_a_gradient_that_is_not_finite_where_all_values_are_is_named_at_the_layer_nearest_to_the_loss():
     e = build(**LENET, seeds=(0,))
 
-    class Task:
-        def sums(self, outputs, batch):
-            sums = e.task.sums(outputs, batch)
-            # finite; its derivative, inf * 0, is not
-            return sums | {"loss": sums["loss"] + jnp.sqrt(0 * outputs.sum())}
+    def sums(outputs, batch):
+        sums = e.task.sums(outputs, batch)
+        # finite; its derivative, inf * 0, is not
+        return sums | {"loss": sums["loss"] + jnp.sqrt(0 * outputs.sum())}
 
-    where = nonfinite.explain(Program(dataclasses.replace(e, task=Task())), fresh_state(e), 0, 4)
+    task = dataclasses.replace(e.task, sums=sums)
+    where = nonfinite.explain(Program(dataclasses.replace(e, task=task)), fresh_state(e), 0, 4)
     assert where == "in step 1; first in the gradient of OUTPUT/bias"

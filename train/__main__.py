@@ -72,7 +72,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
     prepare_jax()
     hosts.initialise(flags, parser.prog)
     from configs import load as configs
-    from train import config_file, history, report, resumption, run_notes
+    from train import config_file, examples, history, report, resumption, run_notes
     from train import experiment as experiments
 
     changes = configs.from_command_line(rest, (f"--{flag}" for flag in vars(flags)))
@@ -100,6 +100,7 @@ def main(arguments: list[str], started: float | None = None) -> int:
             if judged:
                 print(f"judged as it was then ({'; '.join(judged)}); --eval_only judges anew")
         return 0
+    examples.check_numbers(config.data.name, experiment.dataset)
     hosts.compare(functools.partial(_facts, experiment, config))
     file, argument = configs.parts(flags.config)
     noted = config_file.notes(file, argument, config.to_dict())

@@ -5,6 +5,7 @@ import inspect
 import math
 
 import jax
+import jax.numpy as jnp
 
 import architectures
 from train import tasks
@@ -18,10 +19,11 @@ RANK = {"class": 2, "real": 2, "classes": 3, "reals": 3}
 OF_LOGITS = ("classify", "language_model", "cross_entropy")
 
 
-def of_outputs(outputs, targets: str) -> None:
+def of_outputs(outputs, batch, dataset, task) -> None:
     """Raises ValueError where a model answers once a sequence and the targets are one a time step,
-    or the reverse."""
-    rank = jax.tree.leaves(outputs)[0].ndim
+    or the reverse; and, for a task that is `exact`, where an answer is not Dataset.outputs
+    numbers."""
+    targets, rank = dataset.targets, jax.tree.leaves(outputs)[0].ndim
     if targets in RANK and rank != RANK[targets]:
         fits = ("'sequence_readout'", "'tagger'")[RANK[targets] - 2]
         says = ("once a sequence", "every time step")
@@ -29,6 +31,17 @@ def of_outputs(outputs, targets: str) -> None:
             f"it answers {says[rank - 2]}, the targets are {says[RANK[targets] - 2]}; have "
             f"model.name={fits}"
         )
+    if not task.exact or targets not in (*RANK, "text"):
+        return
+    target = (batch["input"] if targets == "text" else batch)["target"]
+    items = target.shape[:-1] if targets in ("real", "reals") else target.shape
+    wanted = (*items, dataset.outputs)
+    for head in jax.tree.leaves(outputs):
+        if head.shape != wanted or not jnp.issubdtype(head.dtype, jnp.floating):
+            raise ValueError(
+                f"it answers an example with {head.dtype}{list(head.shape[1:])}, but the data want "
+                f"float{list(wanted[1:])}; give a number for each of `outputs`"
+            )
 
 
 def of_parts(config, experiment) -> None:

@@ -12,7 +12,7 @@ from flax.errors import ScopeParamShapeError
 
 import architectures
 from architectures import convolution
-from train import checks, flops, optim, step
+from train import checks, examples, flops, optim, step
 from train.data import DATASETS
 from train.data.source import Dataset
 from train.duration import resolver
@@ -82,7 +82,7 @@ class Experiment:
 
         def train(variables, batch):
             outputs = self.model.apply(variables, batch["input"], batch["mask"], train=False)
-            checks.of_outputs(outputs, self.dataset.targets)
+            checks.of_outputs(outputs, batch, self.dataset, self.task)
             return outputs, self.task.sums(outputs, batch)
 
         def evaluate(variables, batch):
@@ -180,6 +180,7 @@ def build(config) -> Experiment:
             f"data.name={config.data.name!r} gives "
             f"{dataset.inputs} ones; have {', '.join(fitting)}"
         )
+    examples.check_shapes(config.data.name, dataset)
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
     layout = choose_devices(p.devices, p.seeds, batch_size=batch_size, n_seeds=len(seeds))
     model = _call(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from train import hosts
+from train import examples, hosts
 from train import step as step_lib
 from train.metrics import Sums
 from train.parallel import Program
@@ -91,6 +91,9 @@ def _first_layer(program: Program, state: TrainState, step: int, seed: int) -> s
 
         def look(batch):
             watch(outputs, "the input", own["seed"], batch)
+            for part, (bad, _, _, limit) in examples.outside(e.dataset, batch).items():
+                name = f"the {part}, which must be from 0 to {limit - 1}"
+                watch(outputs, name, own["seed"], jnp.where(bad, jnp.nan, 0.0))
             with nn.intercept_methods(layer):
                 grads, _, _ = step_lib.gradients(
                     now, batch, own["seed"], experiment=e, axis=program.layout.axis

@@ -22,11 +22,13 @@ UNK = 3  # of every vocabulary of text, after PAD, BOS and EOS
 @dataclasses.dataclass(frozen=True)
 class Task:
     """A loss. `targets` are the kinds of target it can be given, see data.source.Dataset; `metric`
-    is what it is judged by."""
+    is what it is judged by. `exact`: a network must answer each target with Dataset.outputs
+    numbers; False for a loss that takes others, as of a mixture of densities."""
 
     targets: tuple[str, ...]
     metric: str
     sums: Callable[[jax.Array, Batch], Sums]
+    exact: bool = True
 
 
 def valid(mask: jax.Array, items: jax.Array) -> jax.Array:
@@ -43,7 +45,7 @@ def _only_valid(mask, *trees):
 
 def _log_loss(scores, target):
     """-scores[..., target]. NaN for a target that is not among them: not the last one for -1."""
-    places = target.astype(jnp.uint32)[..., None]
+    places = jnp.where(target < 0, scores.shape[-1], target)[..., None]
     return -jnp.take_along_axis(scores, places, axis=-1, mode="fill")[..., 0]
 
 

@@ -181,14 +181,21 @@ def read(path: pathlib.Path, data_set: DataSet, remedy: str) -> dict[str, np.nda
             raise DataError(
                 f"{path}: numbers of examples {counts} must be equal and not 0; {remedy}"
             )
-        labels = arrays[f"{split}_label"]
-        lowest, largest = labels.min(), labels.max()
-        if lowest < 0 or largest >= data_set.classes:
-            raise DataError(
-                f"{path}: {split}_label goes from {lowest} to {largest}, must be below "
-                f"{data_set.classes} and not negative; {remedy}"
-            )
+        check_range(path, f"{split}_label", arrays[f"{split}_label"], data_set.classes, remedy)
+        if f"{split}_length" in arrays:
+            steps = len(arrays[f"{split}_sequence"][0])
+            check_range(path, f"{split}_length", arrays[f"{split}_length"], steps + 1, remedy)
     return arrays
+
+
+def check_range(path, part: str, numbers: np.ndarray, bound: int, remedy: str) -> None:
+    """Raises DataError where numbers of a file, labels or lengths, are outside [0, bound)."""
+    low, high = int(np.min(numbers)), int(np.max(numbers))
+    if low < 0 or high >= bound:
+        raise DataError(
+            f"{path}: {part} has numbers from {low} to {high}, must be from 0 to {bound - 1}; "
+            f"{remedy}"
+        )
 
 
 def write(path: pathlib.Path, arrays: dict[str, np.ndarray], compress: bool = False) -> None:

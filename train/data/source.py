@@ -39,8 +39,8 @@ class Source:
     arrays: resident data, on every device, leading axis N; empty where examples are generated; one
       blank example where they are streamed.
     make(arrays, index int32 [B], keys [B]) -> Batch: the examples, augmented or generated with one
-      key each; runs on the device inside the step. It returns no mask for examples of one length,
-      else "mask" [B, T] of the valid time steps.
+      key each; runs on the device inside the step. It returns no mask for images; of sequences,
+      "mask" bool [B, T], the valid time steps. train.examples checks what it returns.
       For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size;
       see step.predict.
     examples: N, or None where examples are generated without end (training only).
@@ -99,10 +99,11 @@ class Dataset:
     inputs: what its examples are: "image" [H, W, C]; "sequence" [T, I]; "tokens" int32 [T];
       "stream", windows of one long sequence [T, I] or int32 [T]; "pair", dict(source=int32 [S],
       target=int32 [T]), where the target ends with EOS.
-    targets: "class" or "real" [O], one an example; "classes" or "reals" [T, O], one a time step;
-    "text", those of pairs. outputs: the number of classes, of real targets, or of symbols of the
-    target; symbols: of the input, if it is tokens. about: one line on where it came from; metadata:
-    the same as data.
+    targets: "class" int or "real" [O], one an example; "classes" int [T] or "reals" [T, O], one a
+      time step; "text", those of pairs. A class is from 0 to outputs - 1.
+    outputs: the number of classes, of real targets, or of symbols of the target; symbols: of the
+      input, if it is tokens.
+    about: one line on where it came from; metadata: the same as data.
     vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved
       with a run.
     classes: the names of the classes, in the order of their numbers; () where they have none.
