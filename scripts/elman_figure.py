@@ -9,7 +9,7 @@ import scipy.cluster.hierarchy
 import scipy.special
 from etils import epath
 
-from train import escapes, trained
+from train import escapes, log, report, trained
 from train.data.elman1990 import BITS, LETTERS
 
 SHOWN = 80  # letters
@@ -94,7 +94,7 @@ def streams(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
     )
     bits.grid(alpha=0.3)
     bits.legend(frameon=False)
-    figure.savefig(file, dpi=110, metadata={"Software": None})
+    log.write_whole(file, report.png(figure, dpi=110))
 
 
 def segmentation(file: pathlib.Path, run: pathlib.Path) -> None:
@@ -104,7 +104,7 @@ def segmentation(file: pathlib.Path, run: pathlib.Path) -> None:
     figure = matplotlib.figure.Figure(figsize=(13, 3.2), layout="constrained")
     letters = "".join(chr(ord("a") + symbol) for symbol in symbols[1 : SHOWN + 1])
     _along_the_text(figure.subplots(), np.sqrt(_squared_errors(codes, outputs))[:SHOWN], letters)
-    figure.savefig(file, dpi=110, metadata={"Software": None})
+    log.write_whole(file, report.png(figure, dpi=110))
 
 
 def dendrogram(file: pathlib.Path, run: pathlib.Path) -> None:
@@ -126,4 +126,4 @@ def dendrogram(file: pathlib.Path, run: pathlib.Path) -> None:
     )
     axes.set(xlabel="distance between mean hidden states")
     axes.tick_params(labelsize=9)
-    figure.savefig(file, dpi=110, metadata={"Software": None})
+    log.write_whole(file, report.png(figure, dpi=110))

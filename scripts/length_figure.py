@@ -9,6 +9,8 @@ import numpy as np
 
 from train import escapes, paths
 from train.errors import BadInput, Parser, exit_with, writing_in
+from train.log import write_whole
+from train.report import png
 
 LEAST = 50  # sources to a point: longer lengths are pooled until there are so many
 COLUMNS = ("length", "sources", "edits", "tokens")
@@ -77,7 +79,7 @@ def main(arguments: list[str]) -> int:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     with writing_in(out, after=""):
-        figure.savefig(out, dpi=130)
+        write_whole(out, png(figure, dpi=130))
     return 0
 
 

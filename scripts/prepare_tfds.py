@@ -7,7 +7,6 @@ Used by scripts.prepare_data.
 import json
 import os
 import pathlib
-import shutil
 import struct
 import sys
 
@@ -104,7 +103,7 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
                 and ".tfrecord-" not in path.name
                 and path.name != "dataset_info.json"
             ):
-                shutil.copyfile(path, target / path.name)
+                write_whole(target / path.name, path.read_bytes())
         info["fileFormat"] = "array_record"
         for split in info["splits"]:
             if "filepathTemplate" in split:

@@ -12,7 +12,7 @@ from matplotlib import ticker
 from configs import statistics
 from configs.table import AtLeast, Steps, Table
 from scripts import elman_figure
-from train import escapes, report
+from train import escapes, log, report
 from train.errors import BadInput
 
 
@@ -45,7 +45,7 @@ def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
     axes.set(xlabel="letters in the word", ylabel="phone error (%)", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    figure.savefig(file, dpi=110, metadata={"Software": None})
+    log.write_whole(file, report.png(figure, dpi=110))
 
 
 FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows which were run
@@ -143,7 +143,7 @@ def draw(
     left.grid(alpha=0.3)
     right.grid(alpha=0.3, axis="x")
     figure.suptitle(escapes.figure(f"{table.title} ({scale})", most=150), fontsize="medium")
-    figure.savefig(file, dpi=110, metadata={"Software": None})
+    log.write_whole(file, report.png(figure, dpi=110))
 
 
 def _held(points: np.ndarray) -> np.ma.MaskedArray:

@@ -26,6 +26,7 @@ from train import escapes, paths, run_flags
 from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with, reason, writing_in
 from train.log import write_whole
+from train.report import png
 
 COLDEST = 1e-6  # temperature: what logits are divided by must leave them finite
 ROUNDING = 1e-4  # nats: the same output scores so much apart in searches of other sizes
@@ -45,9 +46,7 @@ def draw(weights: np.ndarray, source: list[str], target: list[str]) -> bytes:
     axes.set_xticks(range(len(source)), source, rotation=90 if max(map(len, source)) > 2 else 0)
     axes.set_yticks(range(len(target)), target)
     axes.xaxis.tick_top()
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=150)
-    return png.getvalue()
+    return png(figure, dpi=150)
 
 
 def evaluate(
@@ -242,9 +241,9 @@ def main(arguments: list[str]) -> int:
         for columns in answers.get(number) or nothing:
             print(text_lines.record(str(number + 1), text, *columns))
     if flags.alignment:
-        png = draw(*transducer.alignment(sources[0], found[0][0][0]))
+        drawn = draw(*transducer.alignment(sources[0], found[0][0][0]))
         with writing_in(flags.alignment, after=""):
-            write_whole(flags.alignment, png)
+            write_whole(flags.alignment, drawn)
     return 0
 
 

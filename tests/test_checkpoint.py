@@ -1,6 +1,9 @@
 """Checkpoints: what is restored is what was saved, or nothing."""
 
 import shutil
+import sys
+import time
+import types
 
 import jax
 import numpy as np
@@ -96,6 +99,28 @@ def test_flipped_bits_are_noticed_and_the_checkpoint_before_is_taken(tmp_path, s
     ((found, _), _), warnings = restore(tmp_path, state)
     assert found.step.tolist() == [1, 1]
     assert len(warnings) == 1 and "checkpoint 2" in warnings[0] and "falling back" in warnings[0]
+
+
+def test_a_damaged_checkpoint_of_many_arrays_is_said_in_one_line_and_no_traceback(
+    tmp_path, monkeypatch
+):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    arrays = {f"params/{i}": np.arange(20_000.0) + i for i in range(100)}
+    with Checkpoints(epath.Path(tmp_path), 2) as checkpoints:
+        checkpoints.save(1, (arrays, {}), {"data": "d"})
+    files = [path for path in (tmp_path / "1" / "state").rglob("*") if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:1000])
+    lines = []
+    for _ in range(3):
+        with Checkpoints(epath.Path(tmp_path), 2) as checkpoints:
+            with pytest.raises(ValueError, match="no checkpoint in .* is sound"):
+                checkpoints.arrays(lines.append)
+    time.sleep(0.2)  # for answers that come late
+    assert len(lines) == 3 and not shown
+    sys.unraisablehook(types.SimpleNamespace(exc_value=RuntimeError("another one")))
+    assert len(shown) == 1
 
 
 def test_a_truncated_file_or_an_empty_step_folder_falls_back_too(tmp_path, state):

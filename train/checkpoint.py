@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 
 import jax
@@ -38,6 +39,18 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
         h.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
         h.update(np.ascontiguousarray(arrays[name]).tobytes())
     return h.hexdigest()
+
+
+class _Late:
+    """A sys.unraisablehook. Where one array of a checkpoint cannot be read, TensorStore answers for
+    the others when nobody waits any more, and a traceback would be printed for each."""
+
+    def __init__(self, before):
+        self._before = before._before if isinstance(before, _Late) else before
+
+    def __call__(self, unraisable) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            self._before(unraisable)
 
 
 @dataclasses.dataclass
@@ -87,6 +100,7 @@ class Checkpoints:
             buckets.prepare_orbax()
         # Orbax prints each traceback several times before it raises
         logging.set_verbosity(logging.FATAL)
+        sys.unraisablehook = _Late(sys.unraisablehook)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy,
             create=True,

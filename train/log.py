@@ -220,7 +220,7 @@ class Log:
         if self._writes:
             self._board.flush()
             if self._local:
-                with self._file.open("a") as file:
+                with open(self._file, "a", opener=follow_no_link) as file:
                     os.fsync(file.fileno())
                 return
             with writing_in(self.workdir):  # object stores cannot append
