@@ -297,7 +297,7 @@ def _check(flags) -> None:
     if "file" in given:
         flags.file = paths.file_of(flags.file, "--file")
     if not given.get("alignment", ".png").lower().endswith(".png"):
-        raise BadInput(f"--alignment: {flags.alignment} is drawn as a PNG; name a .png")
+        raise BadInput(f"--alignment: {given['alignment']} is drawn as a PNG; name a .png")
 
 
 if __name__ == "__main__":
