@@ -22,7 +22,7 @@ from train.checkpoint import Checkpoints
 from train.errors import BadInput
 from train.state import TrainState
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+PAGE = pathlib.Path(__file__).parents[1] / "architectures" / "WEIGHTS.md"
 SMALL = "torchvision/resnet18"
 
 
@@ -367,9 +367,9 @@ def test_the_flags_of_a_refused_run_make_the_network_that_is_taken(source):
 
 
 @pytest.mark.parametrize("source", ["torchvision/resnet50", "keras/ResNet50"])
-def test_the_keys_that_the_readme_names_make_a_resnet_that_can_be_exported(source):
+def test_the_keys_that_the_page_names_make_a_resnet_that_can_be_exported(source):
     (flags,) = re.findall(
-        rf"`{source}`: ((?:`--config\.\S+`[, ]*)+)", README.read_text().replace("\n", " ")
+        rf"`{source}`: ((?:`--config\.\S+`[, ]*)+)", PAGE.read_text().replace("\n", " ")
     )
     changes = dict(re.findall(r"--config\.([\w.]+)=([\w.-]+)", flags))
     config = base.override(base.override(base.get_config(), recipe("resnet")), changes)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_report import result
 
 from configs.table import Better, Row, Scale, Table
-from scripts import length_figure, table_figure, table_report, transduce
+from scripts import length_figure, paper_pages, table_figure, transduce
 from scripts import report as script
 from train import escapes, report
 from train.report import origin
@@ -127,15 +127,15 @@ def lines(odd: Table, **changes) -> list[dict]:
 def test_a_page_of_odd_names_has_its_columns_and_a_command_that_a_shell_reads(tmp_path):
     odd = table(rows=ODD, title="pair | of `rows`\n# no", says="<better> | *than*")
     path = tmp_path / "my papers" / "it's (a) pair.py"
-    section = table_report.section(path, odd, lines(odd, table=path.stem, device="<i> | x"))
+    section = paper_pages.section(path, odd, lines(odd, table=path.stem, device="<i> | x"))
     rows = cells(section)
     assert [row[0] for row in rows] == ["row", *ODD, "claim", "<better> | *than*"]
     assert {len(row) for row in rows} == {3, 2} and [len(row) for row in rows].count(2) == 2
     assert section.startswith("## pair | of `rows` # no\n".replace("|", r"\|").replace("`", r"\`"))
     assert f"""`python -m scripts.sweep '{tmp_path}/my papers/it'"'"'s (a) pair.py' --""" in section
     (path.parent).mkdir()
-    (path.parent / table_report.figure_name(path, "small")).touch()
-    section = table_report.section(path, odd, lines(odd, table=path.stem))
+    (path.parent / paper_pages.figure_name(path, "small")).touch()
+    section = paper_pages.section(path, odd, lines(odd, table=path.stem))
     (image,) = (
         token
         for block in READER.parse(section)
@@ -150,8 +150,8 @@ def test_a_page_says_that_errors_are_in_percent_where_it_has_some(
     tmp_path, monkeypatch, measure, percent
 ):
     odd = table(measure=measure)
-    monkeypatch.setattr(table_report, "tables", lambda folder: [(tmp_path / "pair.py", odd)])
-    assert ("Errors are in percent" in table_report.page(tmp_path)) == percent
+    monkeypatch.setattr(paper_pages, "tables", lambda folder: [(tmp_path / "pair.py", odd)])
+    assert ("Errors are in percent" in paper_pages.page(tmp_path)) == percent
 
 
 def test_a_result_of_a_stranger_is_text_in_the_readme_and_on_the_terminal(tmp_path, capsys):

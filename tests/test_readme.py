@@ -1,4 +1,4 @@
-"""What the README tells to write works as it stands there."""
+"""What the pages tell to write works as it stands there."""
 
 import csv
 import json
@@ -48,7 +48,12 @@ def get_config():
     names = {"model.name": "sequence_readout", "data.name": "own_vowels", "task.name": "own"}
     return base.override(c, names | {"data.steps": 5, "optim.steps": 3})
 """
-README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = {  # those that are written by hand
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("[a-z]*/**/*.md")])
+    if not path.is_relative_to(ROOT / "configs" / "papers") or path.parent.name == "papers"
+}
 
 
 with report.RESULTS.open() as file:
@@ -59,9 +64,10 @@ with report.RESULTS.open() as file:
 
 
 def commands() -> list[str]:
-    """Each training command of the README's blocks and of configs/results.csv, but those of files
-    of one's own."""
-    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
+    """Each training command of the pages' blocks and of configs/results.csv, but those of files of
+    one's own."""
+    pages = "\n".join(PAGES.values())
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", pages, re.DOTALL | re.MULTILINE))
     found = re.findall(r"^(python -m train --config=.*?)(?:  .*)?$", blocks, re.MULTILINE)
     return sorted({command for command in (*found, *RESULTS) if "mine/" not in command})
 
@@ -77,7 +83,7 @@ def built(command: str, monkeypatch):
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_that_the_readme_shows_is_of_a_config_that_can_be_built(command, monkeypatch):
+def test_a_command_that_a_page_shows_is_of_a_config_that_can_be_built(command, monkeypatch):
     assert built(command, monkeypatch).steps > 0
 
 
@@ -91,8 +97,8 @@ def test_the_newest_result_of_a_command_is_of_the_steps_that_it_takes_today(comm
     assert int(RESULTS[command]["steps"]) == built(command, monkeypatch).steps
 
 
-def test_the_readmes_own_network_and_table_train_and_are_judged_in_a_folder_of_their_own(tmp_path):
-    (block,) = re.findall("```python\n(.*?)```", README, re.DOTALL)
+def test_the_network_and_table_of_ones_own_train_and_are_judged_in_a_folder_of_their_own(tmp_path):
+    (block,) = re.findall("```python\n(.*?)```", PAGES["configs/README.md"], re.DOTALL)
     table, runs = tmp_path / "mine" / "widths.py", f"--workdir={tmp_path / 'runs'}"
     table.parent.mkdir()
     table.write_text(block.replace("2 epochs", "2 steps"))
@@ -106,6 +112,37 @@ def test_the_readmes_own_network_and_table_train_and_are_judged_in_a_folder_of_t
     ]
     page = (table.parent / "README.md").read_text()
     assert "100 units are better than 10" in page and "paper" not in page
+
+
+def test_the_readmes_network_is_that_of_the_whole_file():
+    (short,) = re.findall("```python\n(.*?)```", PAGES["README.md"], re.DOTALL)
+    assert re.sub("  #.*", "", short) in re.sub("  #.*", "", PAGES["configs/README.md"])
+
+
+def test_the_python_of_the_networks_page_runs():
+    (block,) = re.findall("```python\n(.*?)```", PAGES["architectures/README.md"], re.DOTALL)
+    names = {}
+    exec(block, names)
+    assert names["logits"].shape == (8, 10)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_of_a_page_leads_to_a_file_and_a_heading_that_are_there(page):
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if target.startswith("http"):
+            continue
+        file, _, heading = target.partition("#")
+        path = (folder / file).resolve() if file else ROOT / page
+        assert path.exists(), target
+        if heading:
+            heads = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            slugs = [re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads]
+            assert heading in slugs, target
+
+
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 140 and len(PAGES["README.md"].split()) <= 1600
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Reports: what is printed is what was measured."""
 
+import collections
 import csv
 import json
 
@@ -16,7 +17,7 @@ from train.log import nan_to_none, summary
 
 def result(seconds=1.0, finished="2026-01-01T00:00:00+00:00", values=(8.0, 9.0)):
     return dict(
-        command="python -m train --config=c.py",
+        command="python -m train --config=configs/c.py",
         metric="test/error",
         metrics={"test/error": dict(per_seed=list(values))},
         seeds=[0, 1],
@@ -35,25 +36,33 @@ def result(seconds=1.0, finished="2026-01-01T00:00:00+00:00", values=(8.0, 9.0))
 def page(tmp_path, monkeypatch):
     """A README and a results.csv of our own, and a run to report."""
     monkeypatch.setattr(script, "ROOT", tmp_path)
-    monkeypatch.setattr(script.table_report, "stale", list)
+    monkeypatch.setattr(script.paper_index, "stale", lambda papers: [])
+    monkeypatch.setattr(script.paper_index, "score", lambda papers: collections.Counter(held=2))
     monkeypatch.setattr(script.table_report, "write_all", lambda: None)
-    monkeypatch.setattr(script, "RESULTS", tmp_path / "results.csv")
-    monkeypatch.setattr(script, "README", tmp_path / "README.md")
-    (tmp_path / "README.md").write_text(f"before\n\n{script.BEGIN}old\n{script.END}\n\nafter\n")
+    monkeypatch.setattr(script, "SHOWN", {"a thing": "c.py"})
+    for name, file in dict(RESULTS="results.csv", PAGE="page.md", FRONT="README.md").items():
+        monkeypatch.setattr(script, name, tmp_path / file)
+    for file in ("page.md", "README.md"):
+        old = f"{script.BEGIN}old\n{script.paper_index.END}"
+        (tmp_path / file).write_text(f"before\n\n{old}\n\nafter\n")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "result.json").write_text(json.dumps(result()))
     return tmp_path
 
 
-def test_the_readme_of_this_repository_matches_its_results():
+def test_the_pages_of_this_repository_match_its_results():
     rows = list(csv.DictReader(script.RESULTS.open()))
-    readme = script.README.read_text()
-    assert rows and script.with_block(readme, script.block(rows)) == readme
+    pages = script.pages(rows)
+    assert {page: page.read_text() for page in pages} == pages and len(pages) == 2
+    assert script.FRONT.read_text().count("| `") >= len(script.SHOWN) == 8
 
 
-def test_a_run_becomes_a_row_and_a_line_and_the_rest_of_the_readme_stays(page):
+def test_a_run_becomes_a_row_and_a_line_and_the_rest_of_the_pages_stays(page):
     assert script.main(["--enter", str(page / "run")]) == 0
-    text = (page / "README.md").read_text()
+    front = (page / "README.md").read_text()
+    assert front.startswith("before\n") and front.endswith("after\n") and "old" not in front
+    assert "| a thing | `c.py` | test/error 8.50 +- 0.71% (N=2) |" in front
+    text = (page / "page.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert (
         "| test/error 8.50 +- 0.71% (N=2) | 1,200 in 1 s | cpu x 2, 2 cores, jax 1.2, 2026-01-01, "
@@ -71,13 +80,15 @@ def test_a_run_is_entered_once_and_a_newer_one_of_the_same_command_takes_its_lin
     )
     script.main(["--enter", str(page / "run")])
     assert len((page / "results.csv").read_text().splitlines()) == 3
-    text = (page / "README.md").read_text()
+    text = (page / "page.md").read_text()
     assert "2026-02-02" in text and "2026-01-01" not in text
 
 
-def test_check_fails_when_the_readme_says_something_else(page):
+@pytest.mark.parametrize("file", ["README.md", "page.md"])
+def test_check_fails_when_a_page_says_something_else(page, file):
     script.main(["--enter", str(page / "run")])
-    (page / "README.md").write_text((page / "README.md").read_text().replace("8.50", "7.50"))
+    assert script.main(["--check"]) == 0
+    (page / file).write_text((page / file).read_text().replace("8.50", "7.50"))
     assert script.main(["--check"]) == 1
 
 
@@ -87,7 +98,7 @@ def test_without_a_flag_a_run_is_shown_and_nothing_is_written(page, capsys):
     assert {path: path.read_bytes() for path in page.rglob("*") if path.is_file()} == before
     text = capsys.readouterr().out
     assert text.count("test/error         8.50 +- 0.71  (8, 9)\n") == 2
-    assert "command            python -m train --config=c.py\n" in text
+    assert "command            python -m train --config=configs/c.py\n" in text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +112,7 @@ def test_without_a_flag_a_run_is_shown_and_nothing_is_written(page, capsys):
 def test_a_report_of_nothing_or_of_two_kinds_is_refused_and_writes_nothing(page, arguments, says):
     with pytest.raises(BadInput, match=says):
         script.main(arguments)
-    assert sorted(path.name for path in page.iterdir()) == ["README.md", "run"]
+    assert sorted(path.name for path in page.iterdir()) == ["README.md", "page.md", "run"]
 
 
 def test_outside_a_checkout_nothing_is_entered(page):

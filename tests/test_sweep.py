@@ -15,7 +15,7 @@ from tiny_table import TINY
 from configs import load
 from configs.table import Row, Scale, Table, Until
 from scripts import report as report_script
-from scripts import sweep, table_report, table_runs
+from scripts import sweep, table_runs
 from train import __main__ as command
 from train import interruption, log
 from train.errors import BadInput, Interrupted, NonFinite
@@ -89,7 +89,7 @@ def test_a_row_that_goes_on_from_another_evaluates_its_last_checkpoint_or_trains
     assert last["further"]["step"] == 80 and log.read(alone)[-1]["mse"] == last["further"]["mse"]
     results = {
         row["row"]: row
-        for row in table_report.collect(tiny, load.load_table(str(tiny))[1], "small", runs)
+        for row in table_runs.collect(tiny, load.load_table(str(tiny))[1], "small", runs)
     }
     assert float(results["at T=8"]["run_seconds"]) < float(results["base"]["run_seconds"])
 

@@ -1,5 +1,6 @@
 """Reports say what was run and what held, and refuse what they cannot judge."""
 
+import collections
 import dataclasses
 import pathlib
 import shutil
@@ -9,8 +10,8 @@ from tiny_table import TINY
 
 from configs import load
 from configs.table import Better, Row, Scale, Table
+from scripts import paper_index, paper_pages, sweep, table_figure, table_runs
 from scripts import report as report_script
-from scripts import sweep, table_figure, table_report, table_runs
 from train.errors import BadInput
 
 
@@ -18,13 +19,13 @@ def test_a_report_says_what_held_what_was_not_run_and_is_the_same_again(tiny, tm
     sweep.main([str(tiny), f"--workdir={tmp_path / 'runs'}", "--rows=slow,fast"])
     report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
     page = (tiny.parent / "README.md").read_text()
-    assert "| slow | 1.0 |" in page and "| fastest |  |  | not run |" in page
+    assert "| slow | 1.0 |" in page and "| fastest |  | - | not run |" in page
     assert "Scale `paper` (never run): not run." in page and "| fast is faster | **" in page
     results = (tiny.parent / "results.csv").read_text()
     shutil.rmtree(tmp_path / "runs" / "small" / "fast")  # what was entered stays, in its place
     report_script.main([str(tiny), f"--workdir={tmp_path / 'runs'}"])
     assert (tiny.parent / "results.csv").read_text() == results
-    assert (tiny.parent / "README.md").read_text() == page == table_report.page(tiny.parent)
+    assert (tiny.parent / "README.md").read_text() == page == paper_pages.page(tiny.parent)
     assert (tiny.parent / "table_small.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -37,7 +38,7 @@ def test_a_claim_about_rows_that_a_scale_leaves_out_says_so_and_one_about_rows_t
         claims=claims,
         scales={"s": Scale("", without=("c",))},
     )
-    verdicts = table_report.verdicts(t, [], pathlib.Path("t.py"), "s")
+    verdicts = paper_pages.verdicts(t, [], pathlib.Path("t.py"), "s")
     assert [(v.word, v.evidence) for v in verdicts] == [
         ("not run", "no run of a, b"),
         ("not at this scale", "left out: c"),
@@ -136,7 +137,7 @@ def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_
     )
     report_script.main(arguments)
     assert drawn == dict(ours={"slow", "fast"}, runs={"fast"})
-    assert "| fastest |  |  | not at this scale |" in (tiny.parent / "README.md").read_text()
+    assert "| fastest |  | - | - |" in (tiny.parent / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -209,11 +210,34 @@ def test_a_table_beside_results_of_another_kind_is_told_to_move(tiny):
 def test_a_report_updates_the_index_over_all_papers_also_when_named_from_within_a_folder(
     tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(table_report, "PAPERS", tmp_path)
+    monkeypatch.setattr(paper_pages, "PAPERS", tmp_path)
     monkeypatch.chdir(tiny.parent)
     sweep.main(["table.py", f"--workdir={tmp_path / 'runs'}", "--rows=slow"])
     report_script.main(["table.py", f"--workdir={tmp_path / 'runs'}"])
-    assert "tiny | small | 1 / 3 | 0 | 0 | 0 |" in (tmp_path / "README.md").read_text()
+    index = (tmp_path / "README.md").read_text()
+    assert index.endswith(f"| no verdict (1 of 3 rows) |\n{paper_index.END}")
+
+
+def test_the_index_keeps_its_own_words_and_counts_each_table_at_its_largest_scale(tmp_path):
+    index = paper_index.index(paper_pages.PAPERS)
+    assert index == (paper_pages.PAPERS / "README.md").read_text()
+    (tmp_path / "README.md").write_text(
+        f"my words\n{paper_index.BEGIN}old{paper_index.END}\nmore\n"
+    )
+    index = paper_index.index(tmp_path)
+    assert index.startswith("my words\n") and index.endswith("\nmore\n") and "old" not in index
+
+
+def test_a_score_is_a_sentence():
+    counts = collections.Counter({"held": 7, "not held": 2, "undecided": 1, "not at this scale": 3})
+    assert paper_pages.sentence(counts) == "7 of 10 claims held, 2 did not, 1 is undecided"
+    assert paper_pages.sentence(collections.Counter(held=2)) == "2 of 2 claims held"
+
+
+def test_each_folder_of_papers_has_a_page_that_names_its_papers():
+    for folder in paper_index.folders(paper_pages.PAPERS):
+        title, _, rest = (folder / "README.md").read_text().partition("\n")
+        assert title != f"# {folder.name}" and ("](https://" in rest or "<https://" in rest)
 
 
 def test_a_report_of_a_table_without_runs_is_refused_with_the_command_that_makes_them(

@@ -12,11 +12,11 @@ import pytest
 
 import architectures
 from configs import base, load
-from scripts import table_report, table_runs
+from scripts import paper_index, paper_pages, table_runs
 from train import __main__ as command
 from train import experiment
 
-FILES = sorted(table_report.PAPERS.glob("*/[a-z]*.py"))
+FILES = sorted(paper_pages.PAPERS.glob("*/[a-z]*.py"))
 TABLES = {file: load.load_table(str(file))[1] for file in FILES}
 SCALES = [(file, scale) for file, table in TABLES.items() for scale in table.scales]
 ROWS = [
@@ -29,7 +29,7 @@ ROWS = [
 
 def name(case):
     return "/".join(
-        str(part.relative_to(table_report.PAPERS)) if isinstance(part, pathlib.Path) else part
+        str(part.relative_to(paper_pages.PAPERS)) if isinstance(part, pathlib.Path) else part
         for part in case
     )
 
@@ -134,7 +134,7 @@ def test_the_papers_numbers_are_those_of_the_sheet():
 
 
 def test_every_readme_of_a_paper_matches_its_results_and_every_figure_is_there():
-    assert table_report.stale() == []
+    assert paper_index.stale(paper_pages.PAPERS) == []
     for file in FILES:
-        for scale in table_report.scales_run(TABLES[file], table_runs.read(file.parent), file):
-            assert (file.parent / table_report.figure_name(file, scale)).exists()
+        for scale in paper_pages.scales_run(TABLES[file], table_runs.read(file.parent), file):
+            assert (file.parent / paper_pages.figure_name(file, scale)).exists()
