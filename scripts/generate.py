@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
 
     layout.available_devices()
 
-    run = trained.load(flags.workdir, **run_flags.of(flags))
+    run = trained.load(flags.workdir, **run_flags.chosen(flags))
     if not run.is_a(LanguageModel) or "tokens" not in run.vocabularies:
         raise BadInput(
             f"--workdir: {flags.workdir} holds a {run.model}; what is needed is a language_model "

@@ -201,7 +201,7 @@ def main(arguments: list[str]) -> int:
     from train import layout
 
     layout.available_devices()
-    transducer = Transducer(paths.runs_of(flags.workdir), **run_flags.of(flags))
+    transducer = Transducer(paths.runs_of(flags.workdir), **run_flags.chosen(flags))
     if flags.evaluate:
         summary, table = evaluate(
             transducer, flags.evaluate, flags.limit, beams, length_norm, flags.against

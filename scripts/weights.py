@@ -152,7 +152,7 @@ def main(arguments: list[str]) -> int:
             arrays = flatten_dict(variables, sep="/")
         else:
             if run:
-                workdir, which = paths.run_of(flags.input, "IN"), run_flags.of(flags)
+                workdir, which = paths.run_of(flags.input, "IN"), run_flags.chosen(flags)
                 variables = from_run(flags.source, workdir, flags.seed or 0, **which)
             else:
                 variables = unflatten_dict(weight_files.read(our_file(flags.input)), sep="/")

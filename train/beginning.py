@@ -68,8 +68,8 @@ def restored(
 def begin(
     experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints, identity: Identity
 ) -> Beginning:
-    """Deletes broken checkpoints after the one that it takes; writes nothing. Raises BadInput, also
-    where several processes do not begin alike."""
+    """Restores the newest sound checkpoint, and deletes broken ones after it. Raises BadInput, also
+    where the processes of a run do not begin alike."""
     warnings = []
     found = restored(experiment, checkpoints, identity, warnings.append)
     (state, sums), meta = found or (

@@ -41,7 +41,7 @@ def _names(config: dict) -> dict[str, str]:
 
 
 def entries(config: dict) -> dict[str, str]:
-    """Those that a config names and that are not of this code: {"data": "mine"}."""
+    """The entries that a config names and this code does not define: {"data": "mine"}."""
     return {
         kind: name
         for kind, name in _names(config).items()
@@ -50,7 +50,7 @@ def entries(config: dict) -> dict[str, str]:
 
 
 def notes(path: pathlib.Path, argument: str, config: dict) -> dict:
-    """What run.json holds of the file that a config came from."""
+    """The entry "file" of run.json. config: as in config.json."""
     defined = entries(config)
     whole = path.absolute()
     return dict(path=str(whole), argument=argument, digest=digest(whole), defines=defined)
@@ -103,7 +103,7 @@ def enter(workdir, config: dict, named: str | None, warn, kinds: tuple[str, ...]
 
 
 def _run(path: str, digest: str, argument: str, noted: dict, warn) -> None:
-    """Once in a process."""
+    """Runs a file once in a process."""
     from configs import load
 
     if (path, digest) in _entered:
@@ -118,7 +118,7 @@ def _run(path: str, digest: str, argument: str, noted: dict, warn) -> None:
 
 
 def _noted(workdir) -> dict:
-    """What run.json holds of the file; {} for a run from before it did."""
+    """The entry "file" of run.json; {} for a run that was made before there was one."""
     noted = run_notes.read(workdir).get("file", {})
     texts = isinstance(noted, dict) and [noted.get(k, "") for k in ("path", "argument", "digest")]
     defines = isinstance(noted, dict) and noted.get("defines", {})
@@ -128,7 +128,7 @@ def _noted(workdir) -> dict:
 
 
 def _unfit(path: pathlib.Path, expected: str) -> str:
-    """Why the file that a run names is not run unasked; "" where it may be."""
+    """Says why the file that a run names is not run unasked; "" where it may be."""
     if not os.path.isfile(path):
         return "which is gone"
     if digest(path) != expected:

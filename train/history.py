@@ -1,5 +1,5 @@
-"""What a run was trained by: from which step on by which code, file, jax and kind of device, and to
-which last step."""
+"""The history of a run: which code, config file, jax and kind of device trained it, from which step
+on, and for how many steps."""
 
 import hashlib
 import itertools
@@ -45,13 +45,13 @@ def sources() -> str:
 
 
 def is_code(path: pathlib.Path) -> bool:
-    """Whether a file is among those that `sources` is of."""
+    """Whether `sources` covers a file."""
     folder = pathlib.Path(__file__).parent.parent
     return any(path.absolute().is_relative_to(folder / room) for room in ROOMS)
 
 
 def now(steps: int, file: str | None = None) -> dict:
-    """The present command. steps: the last step of its config; file: the digest of a config file
+    """What this process trains with. steps: those of its config; file: the digest of a config file
     that is not part of this code."""
     import jax
 
@@ -60,8 +60,9 @@ def now(steps: int, file: str | None = None) -> dict:
 
 
 def extended(history: list[dict], step: int, made_by: dict) -> list[dict]:
-    """`history` with what trains from `step` on, where that is not what trained before. Each entry
-    is as `now` gives it, and the step that it trains "from"."""
+    """`history` with an entry more, if `made_by` differs from its last one.
+
+    An entry has what `now` gives, and under "from" the first step that it trained."""
     if history and not _differing(history[-1], made_by):
         return history
     return [*history, {"from": step} | made_by]

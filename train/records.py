@@ -1,5 +1,5 @@
-"""The records of a run, as log.read gives them: which stay where it resumes, whether they are those
-that were written, and what a checkpoint scores by them."""
+"""The records of a run, as log.read gives them: which of them stay when it resumes, whether any is
+lost or changed, and the scores of its checkpoints."""
 
 import json
 
@@ -19,8 +19,8 @@ def line(record: dict) -> str:
 
 
 def before(records: list[dict], step: int, evaluates: bool) -> list[dict]:
-    """Those that stay where a run resumes at `step`; with `evaluates` it makes the evaluation of
-    that step again."""
+    """The records that stay when a run resumes at `step`. evaluates: whether the evaluation of that
+    step is made again."""
     return [
         r
         for r in records
@@ -29,9 +29,9 @@ def before(records: list[dict], step: int, evaluates: bool) -> list[dict]:
 
 
 def check(file, records: list[dict], step: int, evaluates: bool, expected: dict | None) -> None:
-    """Looks at the records in a file, those that stay where a run resumes at `step`. expected: what
-    Log.up_to gave when the checkpoint was saved, None for one from before it was stored. Raises
-    BadInput where records are lost or changed."""
+    """Raises BadInput where records that stay when a run resumes at `step` are lost or changed.
+
+    expected: what Log.up_to gave when the checkpoint was saved; None for an older checkpoint."""
     records = before(records, step, evaluates)
     whole = expected and expected["unevaluated" if evaluates else "all"]
     if whole and digest(records) != whole:
@@ -51,10 +51,10 @@ def counts(records: list[dict], whole: dict) -> str:
 
 def scores(records: list[dict], split: str, metric: str) -> dict[int, float]:
     """{step: mean over seeds} of a metric of a split; what is not finite is NaN."""
-    found = (r for r in records if r["split"] == split and metric in r)
-    return {r["step"]: mean(r[metric]) for r in found}
+    rows = (r for r in records if r["split"] == split and metric in r)
+    return {r["step"]: mean(r[metric]) for r in rows}
 
 
 def mean(values) -> float:
-    """Over seeds."""
-    return float(np.mean(np.asarray(values, np.float64)))  # None, as JSON has it, is no number
+    """The mean over seeds. None, which JSON has in the place of NaN, makes it NaN."""
+    return float(np.mean(np.asarray(values, np.float64)))

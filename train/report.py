@@ -122,14 +122,14 @@ def _check(document: dict) -> None:
 def records_of(workdir: epath.Path, document: dict) -> list[dict]:
     """The records of a run that is done, of which `document` is the result. Raises BadInput where
     they are not those of which it was made."""
-    found, whole = log.read(workdir), document.get("records")
-    if whole and records.digest(found) != whole:
+    lines, whole = log.read(workdir), document.get("records")
+    if whole and records.digest(lines) != whole:
         raise BadInput(
             f"--workdir: {workdir / log.FILE} is not what {RESULT} was made of "
-            f"({records.counts(found, whole)}); put it back as it was, or train the run again in "
+            f"({records.counts(lines, whole)}); put it back as it was, or train the run again in "
             "another folder"
         )
-    return found
+    return lines
 
 
 def show(workdir: epath.Path, document: dict) -> str:

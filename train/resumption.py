@@ -27,8 +27,8 @@ class Identity(NamedTuple):
 
 
 def check(meta: dict, identity: Identity, experiment, eval_only: bool = False) -> None:
-    """Raises BadInput if a checkpoint, whose notes `meta` are, is of other data or another
-    config."""
+    """Raises BadInput if a checkpoint was trained on other data or with another config. meta: its
+    notes."""
     if meta["data"] != identity.data:
         raise BadInput(
             f"--workdir: this run was trained on other data (digest {meta['data'][:12]}, now "
@@ -85,14 +85,15 @@ def _refuse(where: str, before: dict, now: dict, but, eval_only: bool, experimen
 
 
 def _steps(before: dict, now: dict, experiment) -> int:
-    """The last step by the config `before`; `experiment` is the one built from `now`."""
+    """The number of steps in the config `before`; `experiment` is the one built from `now`."""
     per_epoch = experiment.dataset.train.steps_per_epoch(experiment.batch_size)
     return round(resolver(per_epoch)("optim.steps", _with_defaults(before, now)["optim.steps"]))
 
 
 def _not_longer(before: int, now: int, schedule: str) -> str:
-    """Why a run whose last step is `before` cannot be trained to the step `now` as if that had been
-    its last one from the start; "" where it can."""
+    """Says why a run made for `before` steps cannot be trained for `now` steps; "" where it can.
+
+    It can where the result is that of a run which had `now` steps from the start."""
     from train.optim import SCHEDULES
 
     if now < before:
@@ -111,14 +112,14 @@ def longer(workdir, config, experiment) -> bool:
 
 
 def differing(workdir, config) -> dict[str, str]:
-    """As `changed`, of the config of the run in the workdir and another one."""
+    """As `changed`, between the run in the workdir and a config."""
     before = config_of(workdir)
     return {} if before is None else changed(before, json.loads(config.to_json()))
 
 
 def config_of(workdir) -> dict | None:
-    """The config of the run in a workdir: of config.json or, where that is gone, of its newest
-    checkpoint; None for no run, and for one that holds it nowhere. Raises BadInput."""
+    """The config of the run in a workdir: config.json or, where that is gone, the config in the
+    newest checkpoint. None where there is neither. Raises BadInput."""
     if (workdir / "config.json").exists():
         return read_json(workdir / "config.json")
     from train import run_notes
@@ -143,14 +144,14 @@ def _flat(config: dict) -> dict:
 
 
 def _with_defaults(before: dict, now: dict) -> dict:
-    """The keys of the config `before`, and of those that it does not have the defaults."""
+    """The config `before`, flat; a key that it does not have gets its default."""
     from configs import base
 
     return _flat(json.loads(base.defaults(now).to_json())) | _flat(before)
 
 
 def changed(before: dict, now: dict) -> dict[str, str]:
-    """Of two configs as in config.json the keys that differ: key -> 'KEY was A, is B'.
+    """The keys that differ between two configs, as in config.json: key -> 'KEY was A, is B'.
 
     A key that did not exist when the run began has its default there: what was done before there
     was a choice.

@@ -17,6 +17,6 @@ def add(parser) -> None:
     )
 
 
-def of(flags) -> dict:
+def chosen(flags) -> dict:
     """As trained.load takes them."""
     return dict(checkpoint=flags.checkpoint or "latest", config_file=flags.config)

@@ -12,14 +12,15 @@ FILE = "run.json"
 
 
 def read(workdir) -> dict:
-    """{} for a run from before there was one. Raises BadInput where it is damaged."""
+    """The contents; {} for an older run, which has no such file. Raises BadInput where it is
+    damaged."""
     from train.resumption import read_json
 
     return read_json(workdir / FILE) if (workdir / FILE).exists() else {}
 
 
 def write(workdir, **notes) -> None:
-    """Adds these to what it has."""
+    """Adds entries to the file."""
     text = json.dumps(read(workdir) | notes, indent=2, sort_keys=True)
     write_whole(workdir / FILE, text + "\n")
 
@@ -42,10 +43,10 @@ def network(experiment) -> dict:
 def example(notes: dict):
     """The inputs and the mask of what `network` gave, numpy zeros, [1, ...]. Raises BadInput."""
 
-    def zeros(of):
-        if isinstance(of, dict):
-            return {name: zeros(inner) for name, inner in of.items()}
-        shape, dtype = of
+    def zeros(entry):
+        if isinstance(entry, dict):
+            return {name: zeros(inner) for name, inner in entry.items()}
+        shape, dtype = entry
         return np.broadcast_to(np.zeros([], dtype), shape)
 
     try:

@@ -171,18 +171,18 @@ def dataset(run: Trained):
         if key not in ("name", "batch_size")
     }
     try:
-        found = DATASETS[run.data["name"]](**options)
+        data = DATASETS[run.data["name"]](**options)
     except BadInput:
         raise
     except (ValueError, TypeError) as error:
         raise BadInput(f"{run.workdir}: its data cannot be had again ({reason(error)})") from None
-    digest = str(found.metadata.get("digest", "generated"))
+    digest = str(data.metadata.get("digest", "generated"))
     if run.data_digest not in ("", digest):
         raise BadInput(
             f"{run.workdir}: it was trained on other data (digest {run.data_digest[:12]}, now "
             f"{digest[:12]})"
         )
-    return found
+    return data
 
 
 def network(run: Trained, inputs=None, **sizes):
