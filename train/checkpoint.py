@@ -91,7 +91,7 @@ class Checkpoints:
 
     def __init__(self, folder: epath.Path, keep: int):
         """keep: the latest this many stay, and beside them the one with the lowest score."""
-        self.scores = {}
+        self.scores, self._keep = {}, keep
         self._sound, self._read_back = OneStep(), False
         policy = checkpoint_managers.AnyPreservationPolicy(
             [checkpoint_managers.LatestN(keep), Best(self.scores), self._sound]
@@ -175,6 +175,10 @@ class Checkpoints:
                     f"({reason(error)}); those before it are as they were"
                 ) from error
             self._read_back, self._sound.step = True, None
+            steps = self.steps()
+            with self._writing():  # what stayed for this save alone
+                for before in {*steps[: -self._keep]} - {best(steps, self.scores)}:
+                    self._manager.delete(before)
 
     def discard_after(self, step: int) -> None:
         """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being
