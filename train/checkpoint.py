@@ -4,14 +4,15 @@ in, numpy out."""
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
+import absl.logging
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from absl import logging
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
@@ -99,8 +100,9 @@ class Checkpoints:
         if str(folder).startswith("gs://"):
             buckets.prepare_orbax()
         # Orbax prints each traceback several times before it raises
-        logging.set_verbosity(logging.FATAL)
+        absl.logging.set_verbosity(absl.logging.FATAL)
         sys.unraisablehook = _Late(sys.unraisablehook)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # which prints them once more
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy,
             create=True,
