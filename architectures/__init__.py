@@ -1,8 +1,8 @@
 """MODELS: name -> constructor of a Flax Linen module; `build` makes one.
 
-Every model is called as `model.apply(variables, inputs, mask, train=...)` and returns [B, outputs],
-or [B, T, outputs] for an answer per time step, in float32; in training one with auxiliary heads
-returns a tuple of that and of theirs.
+Every model is called as `model.apply(variables, inputs, mask, train=...)`. It returns [B, outputs],
+or [B, T, outputs] if it answers at every time step, in float32. In training, a model with auxiliary
+heads returns a tuple: these logits and those of each head.
 """
 
 import functools
@@ -64,24 +64,26 @@ MODELS = dict(
     resnet_v2_cifar=partial(
         ResNet, stem="cifar", depth=164, block="bottleneck", order="full_preactivation"
     ),
-    # one answer per sequence: Elman 1990, Hochreiter & Schmidhuber 1997, Cho et al. 2014 by `cell`
+    # one answer per sequence; `cell` chooses Elman 1990, Hochreiter & Schmidhuber 1997, Cho 2014
     sequence_readout=SequenceReadout,
     lstm1997=LSTM1997,
-    # one per time step: Schuster & Paliwal 1997
+    # one answer per time step: Schuster & Paliwal 1997
     tagger=Tagger,
     # the next item of a stream: Elman 1990, Zaremba et al. 2014
     language_model=LanguageModel,
-    # a sequence from a sequence: Sutskever et al. 2014, Cho et al. 2014; Bahdanau et al. 2014,
-    # Luong et al. 2015 by `attention`
+    # a sequence from a sequence: Sutskever et al. 2014, Cho et al. 2014; `attention` chooses
+    # Bahdanau et al. 2014 or Luong et al. 2015
     seq2seq=Seq2Seq,
 )
 
 
 def build(name: str, **hyperparameters) -> nn.Module:
-    """The model `name` of MODELS. Raises ValueError, one line, for an unknown name or a field that
-    it does not have."""
+    """Makes the model `name` of MODELS.
+
+    Raises ValueError, one line, for an unknown name or a field that the model does not have.
+    """
     if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; have {', '.join(sorted(MODELS))}")
+        raise ValueError(f"unknown model {name!r}; choose from {', '.join(sorted(MODELS))}")
     missing = hyperparameters.keys() - inspect.signature(MODELS[name]).parameters.keys()
     if missing:
         raise ValueError(f"{name!r} has no field {', '.join(sorted(missing))}")
@@ -89,7 +91,9 @@ def build(name: str, **hyperparameters) -> nn.Module:
 
 
 def takes(name: str) -> tuple[str, ...]:
-    """What the model `name` can be given, of the kinds of train.data.source.Dataset: "image" [B, H,
-    W, C], "sequence", ..."""
+    """The kinds of input that the model `name` accepts: "image" [B, H, W, C], "sequence", ...
+
+    The kinds are those of train.data.source.Dataset.
+    """
     constructor = MODELS[name]
     return getattr(constructor, "func", constructor).takes

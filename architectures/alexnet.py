@@ -29,16 +29,19 @@ def fully_connected(model, x, window: int, *, train: bool, activation, init):
     """fc6, fc7, fc8 of `model`, AlexNet or VGG: maps [B, H, W, C] -> [B, outputs] in float32.
 
     fc6 is a convolution whose window is the whole map of a training image. model.other_sizes, one
-    of OTHER_SIZES, says what becomes of maps of other images: "dense", a larger image gives a map
-    of class scores, which is averaged: dense evaluation, Simonyan & Zisserman 2015, section 3.2;
-    "pooled", they are averaged to the map of a training image (torchvision); "dense_from_pooled",
-    sides that are too small are (timm); "refused" (Keras). init: layer name -> (kernel, bias).
+    of OTHER_SIZES, chooses what happens to images of another size:
+    "dense": a larger image gives a map of class scores, which is averaged (dense evaluation,
+      Simonyan & Zisserman 2015, section 3.2).
+    "pooled": maps are averaged to the size of a training image's map (torchvision).
+    "dense_from_pooled": the same, but only for sides that are too small (timm).
+    "refused": an error (Keras).
+    init: layer name -> (kernel initialiser, bias initialiser).
     """
     sizes = choose("other_sizes", model.other_sizes, OTHER_SIZES)
     if sizes == "refused" and x.shape[1:3] != (window, window):
         raise ValueError(
-            f"image_size: {model.image_size} x {model.image_size} alone; fc6 sees {window} x "
-            f"{window} positions, the image has {x.shape[1]} x {x.shape[2]}"
+            f"image_size: only {model.image_size} x {model.image_size} is accepted; fc6 sees "
+            f"{window} x {window} positions, the image has {x.shape[1]} x {x.shape[2]}"
         )
     if sizes == "pooled":
         x = adaptive_avg_pool(x, window)
@@ -47,8 +50,8 @@ def fully_connected(model, x, window: int, *, train: bool, activation, init):
     if min(x.shape[1:3]) < window:
         has = f"the image has only {x.shape[1]} x {x.shape[2]}"
         raise ValueError(
-            f"image_size: fc6 sees {window} x {window} positions, {has}; have that of the data's "
-            "images"
+            f"image_size: fc6 sees {window} x {window} positions, {has}; set it to the size of the "
+            "data's images"
         )
 
     def layer(kind, units, *window, name, **options):
@@ -73,21 +76,27 @@ def fully_connected(model, x, window: int, *, train: bool, activation, init):
 
 
 class AlexNet(nn.Module):
-    """AlexNet: images [B, 224, 224, 3] -> [B, outputs]. As printed in 2012: 60,965,224 parameters
-    at 1000 outputs.
+    """AlexNet: images [B, 224, 224, 3] -> [B, outputs].
 
-    maps: of conv1 to conv5; 0 removes a layer (section 7 removes middle ones).  groups: towers,
-    which conv2, conv4 and conv5 do not cross.  lrn: response normalisation after conv1 and conv2,
-    within a tower, with the printed constants. overlap: pooling windows of 3 at stride 2, else of
-    2.  conv1_padding: pixels before and after; (0, 3) is the 2012
-    code's, whose missing pixels at the lower right count as zeros, (0, 0) fits 227 x 227, (2, 2) is
-    torchvision's. activation: one of ACTIVATIONS.  dropout: after fc6 and fc7, as printed, where
-    torchvision has it before them. initialiser: one of INITIALISERS, for all kernels; "normal_01"
-    is the paper's.
-    bias: what conv2, conv4, conv5, fc6 and fc7 start with (1 as printed; 0.1 where the loss stays
-    flat); others start at 0. width: a factor on all maps and hidden units.  image_size: the side of
-    the images it is trained on.  other_sizes: what is done with others, see `fully_connected`.
-    remat: the maps between the image and fc6 are not kept for the backward pass but computed again.
+    As printed in 2012 it has 60,965,224 parameters at 1000 outputs.
+
+    maps: of conv1 to conv5; 0 removes a layer (section 7 removes middle ones).
+    groups: the number of towers, which conv2, conv4 and conv5 do not cross.
+    lrn: response normalisation after conv1 and conv2, within a tower, with the printed constants.
+    overlap: pooling windows of 3 at stride 2; if False, of 2.
+    conv1_padding: pixels before and after. (0, 3) is the 2012 code's padding, where missing pixels
+      at the lower right count as zeros; (0, 0) fits 227 x 227; (2, 2) is torchvision's.
+    activation: one of ACTIVATIONS.
+    dropout: after fc6 and fc7, as printed; torchvision has it before them.
+    initialiser: one of INITIALISERS, for all kernels; "normal_01" is the paper's.
+    bias: the initial biases of conv2, conv4, conv5, fc6 and fc7 (1 as printed; 0.1 if the loss
+      stays flat); the other biases start at 0.
+    width: a factor on all maps and hidden units.
+    image_size: the side of the training images.
+    other_sizes: what happens to images of other sizes, see `fully_connected`.
+    remat: recompute the maps between the image and fc6 in the backward pass instead of keeping
+      them.
+
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
 
@@ -131,8 +140,8 @@ class AlexNet(nn.Module):
             )
         if self._window < 1:
             raise ValueError(
-                f"image_size: {self.image_size} is too small for AlexNet's three pools; have that "
-                "of the data's images"
+                f"image_size: {self.image_size} is too small for AlexNet's three pools; set it to "
+                "the size of the data's images"
             )
 
         def init(name):
@@ -172,13 +181,12 @@ class AlexNet(nn.Module):
 
 
 class AlexNetCifar(nn.Module):
-    """The four-layer network for CIFAR-10 that sections 3.1 and 3.3 refer to: [B, 32, 32, C] -> [B,
-    outputs].
+    """The four-layer network for CIFAR-10 of sections 3.1 and 3.3: [B, 32, 32, C] -> [B, outputs].
 
-    The paper points to cuda-convnet for it; this is that code's 13% network, or with lrn its 11%
-    one: two convolutions, each with overlapping pooling, two locally connected layers, and a linear
-    one. Overlapping pools are sized by "ceil". activation: one of ACTIVATIONS.  width: a factor on
-    all maps.
+    The paper refers to cuda-convnet for it. This is that code's 13% network, or its 11% network
+    with lrn: two convolutions, each followed by overlapping pooling, two locally connected layers
+    and a linear one. The output size of overlapping pools is rounded up ("ceil").
+    activation: one of ACTIVATIONS.  width: a factor on all maps.
     """
 
     outputs: int

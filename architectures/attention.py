@@ -1,5 +1,7 @@
-"""Attention: Bahdanau, Cho & Bengio 2014 (arXiv 1409.0473), Luong, Pham & Manning 2015 (arXiv
-1508.04025)."""
+"""Attention.
+
+Bahdanau, Cho & Bengio 2014 (arXiv 1409.0473); Luong, Pham & Manning 2015 (arXiv 1508.04025).
+"""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -11,25 +13,25 @@ LOCAL = ("none", "monotonic", "predictive")
 
 
 def masked_softmax(scores, mask):
-    """softmax over the last axis of the places where mask is True, 0 elsewhere; 0 everywhere if it
-    is True nowhere."""
+    """softmax over the last axis where mask is True, 0 elsewhere; all 0 if mask is all False."""
     peak = jnp.max(jnp.where(mask, scores, -jnp.inf), axis=-1, keepdims=True)
     weights = jnp.where(mask, jnp.exp(jnp.where(mask, scores - peak, 0)), 0)
     return weights / jnp.maximum(weights.sum(axis=-1, keepdims=True), 1e-30)
 
 
 class Attention(nn.Module):
-    """Weights over the source for queries [B, T, H], and the mean of the keys [B, S, K] under them,
-    the context [B, T, K].
+    """Weights over the source for each query, and the mean of the keys under these weights.
 
-    score, of a query h and a key k: "additive" v . tanh(W h + U k), which "concat" v . tanh(W [h;
-    k]) is too; "dot" h . k; "general" h . W k; "location" (W h)_s, of the s-th valid place,
-    whatever the keys, of at most `max_source` places.
-    local: "none"; "monotonic": of query t only the places within `window` of t, or of the last;
-    "predictive": those within `window` of p_t = S sigma(v_p . tanh(W_p h)), with weights times
-    exp(-(s - p_t)^2 / (2 (window / 2)^2)); S is the source's own length.
-    queries: H.  hidden: of the additive score and of predicting p_t. Weights are float32, and 0
-    where the source's mask [B, S] is False.
+    Queries are [B, T, H], keys [B, S, K], and the means (the context) [B, T, K].
+
+    score, of a query h and a key k: "additive" v . tanh(W h + U k), and "concat", which is the same
+    function, written v . tanh(W [h; k]); "dot" h . k; "general" h . W k; "location" (W h)_s for the
+    s-th valid place, which ignores the keys and covers at most `max_source` places.
+    local: "none"; "monotonic": query t sees only the places within `window` of t, or of the last
+    place; "predictive": only those within `window` of p_t = S sigma(v_p . tanh(W_p h)), with
+    weights times exp(-(s - p_t)^2 / (2 (window / 2)^2)), where S is the length of the source row.
+    queries: H.  hidden: the size of the hidden layer in the additive score and in predicting p_t.
+    Weights are float32, and 0 where the source's mask [B, S] is False.
     """
 
     queries: int
@@ -58,8 +60,10 @@ class Attention(nn.Module):
             self.toward, self.position = dense(self.hidden), dense(1)
 
     def prepare(self, keys, mask):
-        """The keys [B, S, K] and what scores need of them, once for all queries. Where the mask
-        [B, S] is False the keys are 0, so that a NaN there gets into nothing."""
+        """The keys [B, S, K] and what scores need from them, computed once for all queries.
+
+        Keys are 0 where the mask [B, S] is False, so that a NaN there affects nothing.
+        """
         keys = masked(keys, mask)
         if self.score in ("additive", "concat"):
             return keys, self.of_key(keys)
@@ -77,8 +81,10 @@ class Attention(nn.Module):
         return keys, keys
 
     def __call__(self, query, keys, prepared, mask, steps):
-        """(context [B, T, K], weights [B, T, S]). keys, prepared: of `prepare`; steps int32 [B, T]:
-        the queries' numbers."""
+        """(context [B, T, K], weights [B, T, S]).
+
+        keys, prepared: from `prepare`; steps int32 [B, T]: the numbers of the queries.
+        """
         if self.score in ("additive", "concat"):
             both = jnp.tanh(self.of_query(query)[:, :, None] + prepared[:, None])  # [B, T, S, A]
             scores = self.v(both)[..., 0]

@@ -1,4 +1,4 @@
-"""How the weights of recurrent cells start."""
+"""Initial weights of recurrent cells."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ from flax import linen as nn
 
 
 def per_gate(gates: int, init):
-    """An initialiser of [rows, gates * H] that draws each gate's [rows, H] by itself."""
+    """An initialiser of [rows, gates * H] that draws each gate's [rows, H] separately."""
 
     def draw(key, shape, dtype=jnp.float32):
         return jnp.concatenate(
@@ -29,7 +29,7 @@ def identity(_, shape, dtype=jnp.float32):
 
 
 ZEROS, ORTHOGONAL = nn.initializers.zeros, nn.initializers.orthogonal()
-# name -> of a cell of H units and `init_scale`: how (input W, recurrent U, biases) start
+# name -> function of (H units, `init_scale`): initialisers of (input W, recurrent U, biases)
 INITIALISERS = dict(
     orthogonal=lambda hidden, scale: (nn.initializers.glorot_uniform(), ORTHOGONAL, ZEROS),
     # Cho et al. 2014, appendix; scale 0.01
@@ -42,4 +42,4 @@ INITIALISERS = dict(
     # 0.1, 0.05, 0.04
     uniform=lambda hidden, scale: (uniform(scale),) * 3,
 )
-SCALED = ("cho", "irnn", "normal", "uniform")  # those in which `init_scale` is
+SCALED = ("cho", "irnn", "normal", "uniform")  # those that use `init_scale`

@@ -1,11 +1,11 @@
-"""Recurrent cells: one time step each. Inputs x [B, I] and a carry, to the new carry and the output
-[B, H].
+"""Recurrent cells: one time step. Inputs x [B, I] and a carry give a new carry and output [B, H].
 
 Every cell is written as   p = x W + b,   q = u U,   (carry, y) = gates(carry, p, q):   two fused
-matrix products and element-wise arithmetic, where the operand u [B, U] is what of the carry is
-multiplied.
-`recurrent.Recurrent` makes all p of a sequence as one product, and takes each weight's gradient as
-one. Carries are float32 (float64 where `dtype` is); `dtype` is that of the products.
+matrix products and element-wise arithmetic. The operand u [B, U] is the part of the carry that is
+multiplied by U.
+`recurrent.Recurrent` computes p for all steps of a sequence in one product, and each weight's
+gradient in one. Carries are float32 (float64 if `dtype` is float64); `dtype` is the dtype of the
+products.
 """
 
 import functools
@@ -20,9 +20,9 @@ from architectures.layers import ACTIVATIONS, choose, flat_product
 
 
 class Cell(nn.Module):
-    """What cells have in common. hidden: H.  initialiser: one of INITIALISERS, with init_scale
-    where it has a scale.
+    """What all cells share.
 
+    hidden: H.  initialiser: one of INITIALISERS; init_scale: its scale, if it has one.
     A cell declares its weights in `weights`, and has the pure functions `operand` and `gates`.
     """
 
@@ -31,7 +31,7 @@ class Cell(nn.Module):
     init_scale: float = 0.05
     dtype: jnp.dtype = jnp.float32
     truncated: ClassVar[bool] = False  # whether the gradient stops at the operand
-    one_product: ClassVar[bool] = True  # whether a step is a product and `gates`
+    one_product: ClassVar[bool] = True  # whether a step is one product followed by `gates`
 
     @property
     def wide(self):
@@ -60,8 +60,10 @@ class Cell(nn.Module):
 
     @nn.nowrap
     def project(self, w, x):
-        """p = x W + b, of x [..., I], or of int32 symbols [...], each the row of W that its one-hot
-        vector would choose."""
+        """p = x W + b for real x [..., I] or for int32 symbols [...].
+
+        A symbol selects the row of W that its one-hot vector would select.
+        """
         weight = w["input"].astype(self.dtype)
         product = (
             weight[x]
@@ -78,16 +80,17 @@ class Cell(nn.Module):
 
     @nn.nowrap
     def product(self, u, weight):
-        """q = u U, in the dtype of products."""
+        """q = u U, in the dtype of the products."""
         return (u.astype(self.dtype) @ weight.astype(self.dtype)).astype(self.wide)
 
 
 class ElmanCell(Cell):
     """Elman 1990, eq. as in its figure 2:  h' = f(x W + h U + b); the output is h'.
 
-    activation: f: "sigmoid" in the paper, "tanh", or "relu", of Le et al. 2015.  context: what h
-    starts with, 0.5 in the paper.  truncated_gradient: the context is an input like any other, so
-    no gradient goes through time. Parameters "input" [I, H], "recurrent" [H, H], "bias" [H].
+    activation: f: "sigmoid" (the paper), "tanh", or "relu" (Le et al. 2015).  context: the initial
+    value of h, 0.5 in the paper.  truncated_gradient: treat the context as an ordinary input, so
+    that no gradient flows back through time.
+    Parameters "input" [I, H], "recurrent" [H, H], "bias" [H].
     """
 
     activation: str = "tanh"
@@ -124,11 +127,11 @@ class LSTMCell(Cell):
     i, f, o = sigma(x W + h U + b), g = tanh(x W + h U + b);  c' = f * c + i * g;
     h' = o * tanh(c').
 
-    peepholes, Gers & Schmidhuber 2000 as in Graves 2013: i and f also see V c, o sees V c', V
+    peepholes, Gers & Schmidhuber 2000 as in Graves 2013: i and f also see V c, o sees V c', with V
     diagonal.
-    without: "input", "forget" or "output", a gate that is always 1 and has no weights (Jozefowicz
-    et al. 2015, LSTM-i, -f, -o), or "none".  forget_bias: what b starts with for f (Jozefowicz et
-    al. recommend 1), whatever `initialiser`.
+    without: "input", "forget" or "output" fixes that gate at 1, without weights (Jozefowicz et al.
+    2015, LSTM-i, -f, -o); "none" keeps all gates.  forget_bias: the initial b of f (Jozefowicz et
+    al. recommend 1), whatever `initialiser` is.
     Parameters "input" W [I, 4H], "recurrent" U [H, 4H], "bias" b [4H], gates in the order i, f, g,
     o; "peephole" V [3, H] for i, f, o. The carry is (c, h), [B, H] each.
     """
@@ -188,8 +191,10 @@ class LSTMCell(Cell):
 
 @jax.custom_vjp
 def lstm_gates(z, c):
-    """(c', h') of pre-activations z [B, 4H] in the order i, f, g, o. For its gradient it keeps
-    factors, not activations."""
+    """(c', h') from pre-activations z [B, 4H] in the order i, f, g, o.
+
+    For the gradient it keeps factors, not activations.
+    """
     return _lstm_gates(z, c)[0]
 
 
@@ -216,8 +221,9 @@ lstm_gates.defvjp(_lstm_gates, _lstm_gates_backward)
 
 
 class GRUCell(Cell):
-    """GRU, Cho et al. 2014.  r, z = sigma(x W + h U + b);  h' = (1 - z) * n + z * h, z keeps; the
-    output is h'.
+    """GRU, Cho et al. 2014:  r, z = sigma(x W + h U + b);  h' = (1 - z) * n + z * h.
+
+    z is the share of h that is kept; the output is h'.
 
     reset: "after" the product, n = tanh(x W + b + r * (h U + b_n)), as in cuDNN, PyTorch and arXiv
     v1; or "before" it, n = tanh(x W + b + (r * h) U), as in arXiv v3, Bahdanau et al. 2014 and
@@ -301,11 +307,14 @@ def make(
     init_scale=None,
     dtype=jnp.float32,
 ) -> Cell:
-    """The cell `name` of CELLS; what is None is the cell's own. Raises ValueError, one line."""
+    """Makes the cell `name` of CELLS; None selects the cell's default.
+
+    Raises ValueError, one line.
+    """
     constructor = choose("cell", name, CELLS)
     options = dict(forget_bias=forget_bias, initialiser=initialiser, init_scale=init_scale)
     if forget_bias is not None and not has_forget_gate(name):
-        raise ValueError(f"forget_bias: cell={name!r} has no forget gate; have forget_bias=none")
+        raise ValueError(f"forget_bias: cell={name!r} has no forget gate; use forget_bias=none")
     if initialiser is not None:
         choose("initialiser", initialiser, INITIALISERS)
     cell = constructor(
@@ -316,6 +325,7 @@ def make(
     )
     if init_scale is not None and cell.initialiser not in SCALED:
         raise ValueError(
-            f"init_scale: initialiser={cell.initialiser!r} has no scale; have {', '.join(SCALED)}"
+            f"init_scale: initialiser={cell.initialiser!r} has no scale; choose from "
+            f"{', '.join(SCALED)}"
         )
     return cell

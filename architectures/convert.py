@@ -1,13 +1,15 @@
-"""Weights of torchvision, timm and Keras as ours, and ours as theirs; `SOURCES` lists the names.
-Bits are kept both ways (of recurrent layers' biases, sums: see convert_recurrent).
+"""Converts weights of torchvision, timm and Keras to ours and back; `SOURCES` lists the names.
+
+Conversion keeps every bit in both directions, except that biases of recurrent layers are summed
+(see convert_recurrent).
 
     module, variables = convert.load("torchvision/resnet50", "resnet50.pth")
     state = convert.save("torchvision/resnet50", variables)
 
-The module computes what the other library's does. It takes images [B, H, W, 3], normalised as that
-library's weights expect: Keras's VGG and ResNet (v1) ones BGR less a mean; -1 to 1 its other ones,
-timm's inception_v3 and resnetv2, and torchvision's googlenet and inception_v3 where
-`transform_input` is on; the rest by mean and standard deviation of ImageNet.
+The module computes what the other library's network does. It takes images [B, H, W, 3], normalised
+as that library's weights expect. Keras's VGG and ResNet (v1) expect BGR less a mean. Keras's other
+networks, timm's inception_v3 and resnetv2, and torchvision's googlenet and inception_v3 with
+`transform_input` on expect -1 to 1. The rest expect ImageNet's mean and standard deviation.
 """
 
 import math
@@ -39,24 +41,25 @@ def load(
     """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES.
     variables: {"params": ..., "batch_stats": ...} in float32.
 
-    state: {name: array}, as the library names them ("layer1.0.conv1.weight"; "conv1_conv/kernel",
-    for Keras), or a path that `weight_files.read` reads. Arrays are of any floating dtype. The
-    number of outputs, the channels of the images and whether there are auxiliary heads are read
-    from it. torch's num_batches_tracked is passed over, and Keras's InceptionV3 may be numbered
-    from any number on.
-    layer: takes the arrays of this layer of a larger model alone, "encoder.rnn". What stands before
-    all names, as "module.", is removed. say: is given a line on what was taken and removed.
-    activation, recurrent_activation, reset: of recurrent layers, where the file does not say them
+    state: {name: array} with the library's names ("layer1.0.conv1.weight"; for Keras
+    "conv1_conv/kernel"), or a path that `weight_files.read` reads. Arrays may have any floating
+    dtype. The number of outputs, the image channels and whether there are auxiliary heads are
+    inferred from it. torch's num_batches_tracked is ignored, and the numbering of Keras's
+    InceptionV3 may start anywhere.
+    layer: takes only the arrays of this layer of a larger model, such as "encoder.rnn". A prefix
+    that all names share, such as "module.", is removed. say: receives a line on what was taken and
+    removed.
+    activation, recurrent_activation, reset: for recurrent layers, if the file does not state them
     (see convert_recurrent.load).
     Raises ValueError, one line with the first names, unless every tensor of the network is there
-    once, in its shape, and no other.
+    once, in its shape, and no other tensor is.
     """
     known(source)
     if not isinstance(state, Mapping):
         state = weight_files.read(state, say=say)
     recurrent = source in convert_recurrent.SOURCES
     keras = _library(source) == "keras"
-    least = 1 if not recurrent else sys.maxsize if keras else 0  # Keras's are found by their ends
+    least = 1 if not recurrent else sys.maxsize if keras else 0  # Keras's are matched by their ends
     state = weight_choice.choose_layer(source, state, layer, "/" if keras else ".", least + 1, say)
     options = dict(activation=activation, recurrent_activation=recurrent_activation, reset=reset)
     if recurrent:
@@ -94,11 +97,11 @@ def load(
 
 
 def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
-    """{name: array} as the library of `source` names them, in the order of its layers; `load` gives
-    `variables` again.
+    """{name: array} with the names of the library of `source`, in the order of its layers.
 
-    Names of torch's batch norms have their num_batches_tracked, 0, beside them. Raises ValueError,
-    one line with the first names, unless `variables` has the leaves and shapes of that network.
+    `load` turns the result into `variables` again. Each of torch's batch norms also has its
+    num_batches_tracked, 0. Raises ValueError, one line with the first names, unless `variables` has
+    the leaves and shapes of that network.
     """
     known(source)
     if source in convert_recurrent.SOURCES:
@@ -125,8 +128,7 @@ def save(source: str, variables: Mapping) -> dict[str, np.ndarray]:
 
 
 def check(source: str, found: Mapping[str, tuple], expected: Mapping[str, tuple]) -> None:
-    """Raises ValueError, one line, with the first names that are missing, left over or of another
-    shape."""
+    """Raises ValueError, one line, with the first missing, left-over or misshapen names."""
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     shapes = [
@@ -144,12 +146,14 @@ def check(source: str, found: Mapping[str, tuple], expected: Mapping[str, tuple]
 
 
 def _float32(source: str, name: str, value) -> np.ndarray:
-    """Raises ValueError, one line, for numbers that are not floating, as quantised ones are, or too
-    large."""
+    """Raises ValueError, one line, for a dtype that is not floating, or for values beyond float32.
+
+    Quantised weights are not floating.
+    """
     array = np.asarray(value)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise ValueError(
-            f"{source}: {name} is {array.dtype}, weights are floating; multiply quantised ones out"
+            f"{source}: {name} is {array.dtype}, weights must be floating; dequantise them first"
         )
     with np.errstate(over="raise"):
         try:
@@ -167,7 +171,8 @@ def known(source: str) -> None:
     convert_recurrent.SOURCES."""
     if source not in SOURCES and source not in convert_recurrent.SOURCES:
         raise ValueError(
-            f"unknown network {source!r}; choose from {', '.join((*SOURCES, *convert_recurrent.SOURCES))}"
+            f"unknown network {source!r}; choose from "
+            f"{', '.join((*SOURCES, *convert_recurrent.SOURCES))}"
         )
 
 
@@ -179,14 +184,16 @@ def _get(source: str) -> Source:
 
 
 def build(source: str, outputs: int, **fields) -> nn.Module:
-    """Our network that computes what `source`, one of SOURCES, does. Raises ValueError, one line,
-    for another name."""
+    """Our network that computes what `source`, one of SOURCES, does.
+
+    Raises ValueError, one line, for another name.
+    """
     spec = _get(source)
     return architectures.build(spec.model, outputs=outputs, **(spec.fields | fields))
 
 
 def _module_of(source: str, found: Mapping[str, tuple]) -> nn.Module:
-    """The network whose weights have these names and shapes, as far as they say."""
+    """The network whose weights have these names and shapes, as far as these tell."""
     spec, keras, fields = _get(source), _library(source) == "keras", {}
     name = f"{spec.classifier}/kernel" if keras else f"{spec.classifier}.weight"
     if not found.get(name):
@@ -221,7 +228,7 @@ def _image_size(shape, channels: int) -> dict:
 
 
 def _module_for(source: str, found: Mapping[tuple, tuple]) -> nn.Module:
-    """The network whose variables have these paths and shapes, as far as they say."""
+    """The network whose variables have these paths and shapes, as far as these tell."""
     spec, fields = _get(source), {}
     path = next(
         layer.ours for layer in spec.layers(build(source, 1)) if layer.theirs == spec.classifier
@@ -241,7 +248,7 @@ def _first(spec: Source, module: nn.Module) -> Layer:
 
 
 def _channels(source: str, module: nn.Module, found: Mapping[str, tuple]) -> int:
-    """Of the images that these weights are for."""
+    """The number of image channels that these weights are for."""
     name, keras = _first(_get(source), module).theirs, _library(source) == "keras"
     shape = found.get(f"{name}/kernel" if keras else f"{name}.weight", ())
     return (len(shape) == 4 and shape[2 if keras else 1]) or module.image[-1]
@@ -253,7 +260,7 @@ def _our_channels(source: str, module: nn.Module, found: Mapping[tuple, tuple]) 
 
 
 def _shapes(module: nn.Module, channels: int = 3) -> dict[tuple, tuple]:
-    """{(collection, ..., name): shape} of the variables of a network for images of `channels`."""
+    """{(collection, ..., name): shape} of a network's variables for images of `channels`."""
     x, mask = jnp.zeros((1, *module.image[:2], channels)), jnp.ones([1], bool)
     variables = jax.eval_shape(lambda: module.init(jax.random.key(0), x, mask, train=False))
     return {path: leaf.shape for path, leaf in flatten_dict(variables).items()}

@@ -1,5 +1,8 @@
-"""Keras's recurrent layers as ours, and ours as theirs: gates z, r, n as r, z, n, two biases as
-their sum but for what a reset gate multiplies, and CuDNN's layouts."""
+"""Converts Keras's recurrent layers to ours and back.
+
+Gates z, r, n become r, z, n. Two biases become their sum, except the part that a reset gate
+multiplies. CuDNN's layouts are read too.
+"""
 
 import re
 
@@ -12,8 +15,10 @@ PARTS = ("kernel", "recurrent_kernel", "bias")
 
 
 def read(source, kind, state, recurrent_activation, reset) -> tuple[list[dict], set, dict]:
-    """(layers, the names they are from, what the file says of them). See
-    convert_recurrent.load."""
+    """(layers, the names they come from, what the file says about them).
+
+    See convert_recurrent.load.
+    """
     layer, used, config = {}, {}, {}  # used: names in their order
     biases = set()
     for way in ("forward", "backward") if kind == "Bidirectional" else ("forward",):
@@ -23,8 +28,8 @@ def read(source, kind, state, recurrent_activation, reset) -> tuple[list[dict], 
             if part in PARTS and (kind != "Bidirectional" or way in name):
                 if part in found:
                     raise ValueError(
-                        f"{source}: is one layer; {name} is of another one than "
-                        f"{next(iter(used))}: --layer takes one by its name"
+                        f"{source}: is one layer; {name} belongs to another layer than "
+                        f"{next(iter(used))}; use --layer to choose one"
                     )
                 found[part] = state[name]
                 used[name] = way
@@ -36,7 +41,7 @@ def read(source, kind, state, recurrent_activation, reset) -> tuple[list[dict], 
         w, u = found["kernel"], found["recurrent_kernel"]
         if w.ndim != 2 or u.ndim != 2 or not u.size:
             raise ValueError(
-                f"{source}: kernels of shapes {list(w.shape)} and {list(u.shape)} are none of it"
+                f"{source}: kernels of shapes {list(w.shape)} and {list(u.shape)} do not fit it"
             )
         hidden = u.shape[0]
         gates = u.shape[1] // hidden
@@ -46,14 +51,14 @@ def read(source, kind, state, recurrent_activation, reset) -> tuple[list[dict], 
         ):
             raise ValueError(
                 f"{source}: kernels of {w.shape[1]} and {u.shape[1]} columns for {hidden} units "
-                "are none of it"
+                "do not fit it"
             )
         *owner, _ = next(reversed(used)).split("/")
         owner = "/".join(owner[:-1] if owner[-1:] == [way] else owner)
         config = getattr(state, "layers", {}).get(owner)
         config = {} if config is None else keras_layers.recurrent(source, owner or kind, config)
         bias = found.get("bias")
-        if bias is not None and bias.shape == (2 * gates * hidden,) and gates > 1:  # of CuDNN
+        if bias is not None and bias.shape == (2 * gates * hidden,) and gates > 1:  # CuDNN's
             w, u = _from_cudnn(w, gates), _from_cudnn(u, gates)
             bias = bias.reshape(2, -1)
             bias = bias.sum(0) if gates == 4 else bias
@@ -65,7 +70,7 @@ def read(source, kind, state, recurrent_activation, reset) -> tuple[list[dict], 
             bias = np.zeros(gates * hidden, w.dtype)
             bias = _reset_of(source, config.get("reset") or reset, bias) if gates == 3 else bias
         weights = dict(input=_swapped(w, gates), recurrent=_swapped(u, gates))
-        if bias.ndim == 2:  # a GRU's with reset_after: of the input, and of the recurrent product
+        if bias.ndim == 2:  # GRU with reset_after: the input's and the recurrent product's
             first, second = _swapped(bias, gates)
             summed = first + second
             weights["bias"] = np.concatenate([summed[: 2 * hidden], first[2 * hidden :]])
@@ -89,23 +94,22 @@ def _from_cudnn(kernels, gates: int):
 def _check_version(source: str, version: str, recurrent_activation: str | None) -> None:
     if recurrent_activation not in (None, "sigmoid"):
         raise ValueError(
-            f"recurrent_activation: ours computes 'sigmoid' alone, not {recurrent_activation!r}"
+            f"recurrent_activation: only 'sigmoid' is supported, not {recurrent_activation!r}"
         )
     numbers = re.findall(r"\d+", version)[:2]
     if numbers and [int(n) for n in numbers] < [2, 3] and recurrent_activation is None:
         raise ValueError(
-            f"{source}: Keras {version} wrote this, whose gates are 'hard_sigmoid' unless the "
-            "layer was made with 'sigmoid', which ours compute; if it was, say "
-            "--recurrent_activation=sigmoid"
+            f"{source}: was written by Keras {version}, whose gates are 'hard_sigmoid' unless the "
+            "layer was made with 'sigmoid', which our layers compute; if it was, pass "
         )
 
 
 def _reset_of(source: str, reset: str | None, bias):
-    """Biases of zero that show the place of the reset gate."""
+    """The biases; zeros in a layout that states where the reset gate is, if the file has none."""
     if reset not in ("after", "before"):
         raise ValueError(
             f"{source}: without biases nothing shows whether the reset gate comes after the "
-            "recurrent product, Keras's default, or before it; say --reset=after or --reset=before"
+            "recurrent product, Keras's default, or before it; pass --reset=after or --reset=before"
         )
     return np.stack([bias, bias]) if reset == "after" else bias
 
@@ -124,7 +128,7 @@ def write(w: dict, gates: int) -> dict:
 
 
 def _swapped(array, gates: int):
-    """Keras's z, r, n as ours, r, z, n, and back; other cells' gates are in one order."""
+    """Keras's z, r, n as our r, z, n, and back; the gates of other cells have the same order."""
     if gates != 3:
         return array
     first, second, third = np.split(array, 3, axis=-1)

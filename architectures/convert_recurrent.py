@@ -1,12 +1,11 @@
-"""Recurrent layers of PyTorch and Keras as ours, and ours as theirs: any depth, one direction or
-both.
+"""Converts recurrent layers of PyTorch and Keras to ours and back, of any depth and direction.
 
     stack, variables = convert.load("torch.nn/LSTM", module.state_dict())
     carries, outputs = stack.apply(variables, x, mask, train=False)
 
-Gates: PyTorch i, f, g, o and r, z, n as ours; Keras z, r, n. PyTorch's two biases are summed, but
-for that of n which a GRU's reset gate multiplies; on the way out the first has the sum and the
-second is zero. Keras's Bidirectional concatenates.
+PyTorch's gates are i, f, g, o and r, z, n, like ours; Keras's GRU has z, r, n. PyTorch's two biases
+are summed, except the bias of n that a GRU's reset gate multiplies. On the way out the first bias
+holds the sum and the second is zero. Keras's Bidirectional concatenates its directions.
 """
 
 import jax
@@ -33,17 +32,20 @@ def load(
     recurrent_activation: str | None = None,
     reset: str | None = None,
 ):
-    """(Stack, variables). state: {name: float32 array}: PyTorch's "weight_ih_l0", ..., or Keras's,
-    which end in "kernel", "recurrent_kernel" and "bias", "forward" or "backward" before them.
-    A whole Keras model says what follows itself, where `state` has its layers (Weights.layers).
+    """(Stack, variables).
 
-    activation: of an Elman network, one of layers.ACTIVATIONS, None for tanh, both libraries'
-    default. reset: "after" or "before", of a Keras GRU without biases, whose reset gate's place its
-    arrays do not show. recurrent_activation: "sigmoid" says so of an LSTM or GRU in a file of Keras
-    before 2.3, whose default is "hard_sigmoid".
+    state: {name: float32 array}: PyTorch's "weight_ih_l0", ..., or Keras's, which end in "kernel",
+    "recurrent_kernel" and "bias", with "forward" or "backward" before them.
+    A whole Keras model states the three options below itself if `state` has its layers
+    (Weights.layers).
 
-    Raises ValueError, one line, for names or shapes that are not those of the layer, for what the
-    file leaves open, and an activation or reset for a layer that has its own.
+    activation: of an Elman network, one of layers.ACTIVATIONS; None for tanh, the default of both
+    libraries. reset: "after" or "before", for a Keras GRU without biases, whose arrays do not show
+    where the reset gate is. recurrent_activation: "sigmoid" confirms it for an LSTM or GRU in a
+    file of Keras before 2.3, where the default is "hard_sigmoid".
+
+    Raises ValueError, one line, for names or shapes that do not fit the layer, for an option that
+    the file leaves open, and for an option that the layer fixes.
     """
     library, kind = source.split("/")
     if library == "torch.nn":
@@ -92,14 +94,16 @@ def load(
 
 
 def save(source: str, variables: dict) -> dict[str, np.ndarray]:
-    """{name: array} of a Stack's variables, as `load` takes them. Raises ValueError, one line, for
-    those of another layer."""
+    """{name: array} of a Stack's variables, in the form that `load` takes.
+
+    Raises ValueError, one line, for variables of another layer.
+    """
     library, kind = source.split("/")
     state = {}
     layers = variables.get("params", {})
     if not layers or set(layers) != {f"layer_{i + 1}" for i in range(len(layers))}:
         raise ValueError(
-            f"{source}: needs layer_1, ... of a Stack, not "
+            f"{source}: needs a Stack's layer_1, ..., not "
             f"{', '.join(list(layers)[:3]) or 'nothing'}"
         )
     for i in range(len(layers)):
@@ -110,8 +114,8 @@ def save(source: str, variables: dict) -> dict[str, np.ndarray]:
             gates = w["recurrent"].shape[1] // w["recurrent"].shape[0]
             if (kind in GATES and gates != GATES[kind]) or "peephole" in w:
                 raise ValueError(
-                    f"{source}: weights of {gates} gates a "
-                    f"unit{' with peepholes' * ('peephole' in w)} are none of it"
+                    f"{source}: weights with {gates} gates per "
+                    f"unit{' and peepholes' * ('peephole' in w)} do not fit it"
                 )
             if library == "torch.nn":
                 state |= _to_torch(w, gates, f"l{i}" + "_reverse" * (way == "backward"), source)
@@ -132,7 +136,9 @@ def _torch(source: str, kind: str, state: dict) -> tuple[list[dict], set]:
     gates, layers, used = GATES[kind], [], set()
     projected = next((name for name in state if name.startswith("weight_hr_")), None)
     if projected:
-        raise ValueError(f"{source}: {projected} is a projection (proj_size), which ours has not")
+        raise ValueError(
+            f"{source}: {projected} is a projection (proj_size), which our layer does not have"
+        )
     if "weight_ih_l0" not in state:
         held = weight_choice.held_by(state, "weight_ih_l0", ".")
         raise ValueError(f"{source}: has no weight_ih_l0 among {len(state)} names{held}")
@@ -148,7 +154,7 @@ def _torch(source: str, kind: str, state: dict) -> tuple[list[dict], set]:
             if w_ih.ndim != 2 or w_hh.ndim != 2 or not w_hh.size:
                 raise ValueError(
                     f"{source}: {' and '.join(names)} of shapes {w_ih.shape} and {w_hh.shape} are "
-                    "no matrices"
+                    "not matrices"
                 )
             hidden = w_hh.shape[1]
             for name, shape in zip(names, (w_ih.shape[:1], w_hh.shape[:1]), strict=True):
@@ -177,7 +183,7 @@ def _to_torch(w: dict, gates: int, end: str, source: str) -> dict:
     if gates == 3:
         if "recurrent_bias" not in w:
             raise ValueError(
-                f"{source}: has the reset gate after the product, these weights before it"
+                f"{source}: has the reset gate after the product, these weights have it before"
             )
         second[-len(w["recurrent_bias"]) :] = w["recurrent_bias"]
     names = dict(
@@ -195,6 +201,6 @@ def _get(source: str, state: dict, name: str):
 def _none_left(source: str, state: dict, used: set, layers: list) -> None:
     left = sorted(set(state) - used)
     if left:
-        raise ValueError(f"{source}: {left[0]} is no weight of such a layer that we have")
+        raise ValueError(f"{source}: {left[0]} is not a weight of a layer that we have")
     if not layers or len({tuple(layer) for layer in layers}) > 1:
-        raise ValueError(f"{source}: no layers, or of unequal directions")
+        raise ValueError(f"{source}: has no layers, or their directions differ")

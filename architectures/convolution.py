@@ -1,4 +1,4 @@
-"""The one convolution that all families use, with the routes that are fast on a CPU."""
+"""The convolution that all families use, with the implementations that are fast on a CPU."""
 
 import contextlib
 import contextvars
@@ -10,11 +10,11 @@ from flax import linen as nn
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 # Measured on a CPU by `python -m scripts.bench cnn`:
-# numbers in an image row (width x channels) up to which `_banded` is the faster way
+# numbers in an image row (width x channels) up to which `_banded` is faster
 BANDED_ROW = 90
-# from how many maps in, and up to how many in and out together, `_product_gradient` is
+# maps in, and maps in and out together, up to which `_product_gradient` is faster
 FEW_MAPS = (8, 128)
-GROUP = 2**21  # bytes that `_product_gradient` has at a time: about a core's cache
+GROUP = 2**21  # bytes that `_product_gradient` handles at a time: about a core's cache
 
 
 _stock = contextvars.ContextVar("stock", default=False)
@@ -22,8 +22,10 @@ _stock = contextvars.ContextVar("stock", default=False)
 
 @contextlib.contextmanager
 def stock():
-    """What is traced inside uses XLA's own convolutions and pools on every backend: to count with,
-    and to compare with."""
+    """Code traced inside uses XLA's own convolutions and pools on every backend.
+
+    This is for counting operations and for comparison.
+    """
     token = _stock.set(True)
     try:
         yield
@@ -32,21 +34,21 @@ def stock():
 
 
 def is_stock() -> bool:
-    """Whether XLA's own are in use: off the CPU, and inside `stock()`."""
+    """Whether XLA's own operations are in use: off the CPU, and inside `stock()`."""
     return _stock.get() or jax.default_backend() != "cpu"
 
 
 def convolve(x, kernel, strides, padding, **options):
-    """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O]: lax.conv_general_dilated, also as
-    nn.Conv calls it.
+    """x [B, H, W, I], kernel [h, w, I, O] -> [B, H', W', O].
 
-    On the CPU it takes other ways to the same sums. XLA's own gradients run 35 to 50 times slower
-    inside a loop than outside, as it finds fast layouts in the entry computation alone; ours are
-    plain convolutions of transposed operands,
-    fast in both (`_canonical`). A convolution that sees one position, or all of them at once, is a
-    matrix product; so is one of very few channels (`_banded`), and so is the kernel's gradient
-    where there are few (`_product_gradient`). Groups are convolutions side by side. `stock` turns
-    all this off.
+    Computes what lax.conv_general_dilated does, and has the signature that nn.Conv calls.
+
+    On the CPU it computes the same sums in other ways. XLA's own gradients run 35 to 50 times
+    slower inside a loop than outside, because XLA chooses fast layouts only in the entry
+    computation. Our gradients are plain convolutions of transposed operands, which are fast in both
+    (`_canonical`). A convolution that sees one position, or all of them at once, is a matrix
+    product. So is one with very few channels (`_banded`), and so is the kernel's gradient if there
+    are few (`_product_gradient`). Groups are convolutions side by side. `stock` turns all this off.
     """
     dilated = any(
         d != 1 for d in (*(options.get("lhs_dilation") or ()), *(options.get("rhs_dilation") or ()))
@@ -81,22 +83,23 @@ def convolve(x, kernel, strides, padding, **options):
 
 
 def check_size(x, window, padding) -> None:
-    """Raises ValueError, one line, where padded maps are smaller than a window."""
+    """Raises ValueError, one line, if the padded maps are smaller than a window."""
     if any(n + sum(pads) < w for n, w, pads in zip(x.shape[1:3], window, padding, strict=True)):
         windows, maps = (" x ".join(map(str, sizes)) for sizes in (window, x.shape[1:3]))
         raise ValueError(
-            f"the images are too small: windows of {windows} do not fit maps of {maps}; have "
-            "larger ones"
+            f"the images are too small: windows of {windows} do not fit maps of {maps}; use larger "
+            "images"
         )
 
 
 def _banded(x, kernel, padding):
-    """A convolution of stride 1 as one matrix product, with a row for each tile of outputs side by
-    side: the kernel becomes a banded matrix.
+    """A convolution of stride 1 as one matrix product, with a row for each tile of outputs.
+
+    The kernel becomes a banded matrix, and a tile is a run of neighbouring outputs in an image row.
 
     y[b, r, t : t + tile] = concat(x[b, r, t : t + seen], ..., x[b, r + h - 1, t : t + seen]) @
-    band,  seen = tile + w - 1, band[i, p, c, q, o] = kernel[i, p - q, c, o]. Wide tiles multiply by
-    zeros most of the time, narrow ones copy each x more often. The product is flat, as XLA would
+    band,  seen = tile + w - 1, band[i, p, c, q, o] = kernel[i, p - q, c, o]. Wide tiles mostly
+    multiply by zeros; narrow tiles copy each x more often. The product is flat, because XLA would
     copy the windows for a gradient that is summed over several axes.
     """
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
@@ -161,14 +164,14 @@ def _canonical_backward(strides, padding, saved, dy):
 
 
 def _product_gradient(x, dy, window, strides, padding):
-    """The kernel's gradient [h, w, I, O] from x [B, H, W, I] and the cotangent dy [B, H', W', O],
-    as a matrix product.
+    """The kernel's gradient [h, w, I, O] from x [B, H, W, I] and the cotangent dy [B, H', W', O].
 
-    dw[i, j] = sum_{b, r, q} x[b, s r + i - p, s q + j - p]^T dy[b, r, q]: the columns of x as each
-    j sees them, side by side, times the rows of dy as each i meets them; or, where the stride
-    leaves rows out, those of x as each i sees them. One
-    group of images after the other, as what stands side by side is several times as big. Sums are
-    float32 at least.
+    It is computed as a matrix product:
+    dw[i, j] = sum_{b, r, q} x[b, s r + i - p, s q + j - p]^T dy[b, r, q]. This multiplies the
+    columns of x as each j sees them, side by side, by the rows of dy as each i meets them. If the
+    stride skips rows, it uses the rows of x as each i sees them instead. Groups of images are
+    processed one after the other, because the arrays placed side by side are several times as big.
+    Sums are float32 at least.
     """
     (batch, height, _, inputs), (_, rows, columns, maps) = x.shape, dy.shape
     (h, w), every_row = window, strides[0] == 1
@@ -200,7 +203,7 @@ def _product_gradient(x, dy, window, strides, padding):
 def _windows(x, axis, window, stride, low, count):
     """The first, second, ... elements of `count` windows along an axis, concatenated as channels;
     low: padding at its start."""
-    seen = (count - 1) * stride + 1  # from a window's first element to the last window's
+    seen = (count - 1) * stride + 1  # from a window's first element to that of the last window
     pads = [
         (low, seen + window - 1 - x.shape[axis] - low, 0) if i == axis else (0, 0, 0)
         for i in range(4)

@@ -1,9 +1,10 @@
-"""Outputs of a Seq2Seq from its own distribution: greedy, drawn, and by beam search. All of static
-shapes, to be jitted.
+"""Outputs of a Seq2Seq from its own distribution: greedy, sampled, and by beam search.
 
-`variables` may be a tuple of those of several networks of one kind: their distributions are
-averaged (an ensemble).
-No row of a batch sees another, so that what else is in the batch does not change a decode.
+All shapes are static, so the functions can be jitted.
+
+`variables` may be a tuple, the variables of several networks of one kind, whose distributions are
+then averaged (an ensemble).
+The rows of a batch do not see each other, so the rest of a batch does not change a decode.
 """
 
 import functools
@@ -15,7 +16,7 @@ PAD, BOS, EOS = 0, 1, 2
 
 
 class _Ensemble:
-    """Networks that are asked together for the next token."""
+    """Networks that predict the next token together."""
 
     def __init__(self, model, variables):
         self.model, self.variables = (
@@ -31,7 +32,7 @@ class _Ensemble:
         ]
 
     def step(self, encoded, memories, token):
-        """The new memories and log-probabilities [B, V]; PAD and BOS are never said."""
+        """The new memories and log-probabilities [B, V]; PAD and BOS are never predicted."""
         members = zip(self.variables, encoded, memories, strict=True)
         steps = [self.model.apply(v, e, m, token, method="step") for v, e, m in members]
         log_p = jnp.stack([jax.nn.log_softmax(logits) for _, logits, _ in steps])
@@ -40,18 +41,20 @@ class _Ensemble:
 
 
 def _limits(mask, length: int | None):
-    """(how many tokens the rows' outputs have at most [B], the most of any): twice the source's own
-    and ten more, or `length`."""
+    """(the most tokens that each row's output may have [B], the maximum over rows).
+
+    A row's limit is twice the length of its source plus ten, or `length`.
+    """
     if length is not None:
         return jnp.full(mask.shape[:1], length), length
     return 2 * mask.sum(axis=1) + 10, 2 * mask.shape[1] + 10
 
 
 def greedy(model, variables, source, mask, *, length: int | None = None):
-    """The most probable token at each step, int32 [B, length], until EOS, and PAD after it. source
-    int32 [B, S], mask [B, S].
+    """The most probable token at each step, int32 [B, length], until EOS, then PAD.
 
-    length: of all outputs; None for twice a row's own source and ten more.
+    source int32 [B, S], mask [B, S].
+    length: of all outputs; None for twice the length of the row's source plus ten.
     """
     return _one_by_one(
         model, variables, source, mask, lambda log_p, step: log_p.argmax(axis=-1), length
@@ -61,8 +64,10 @@ def greedy(model, variables, source, mask, *, length: int | None = None):
 def sample(
     model, variables, source, mask, keys, *, temperature: float = 1.0, length: int | None = None
 ):
-    """Tokens drawn from the distribution to the power 1 / temperature, as `greedy`; keys [B], one a
-    row."""
+    """Tokens drawn from the distribution to the power 1 / temperature, otherwise as `greedy`.
+
+    keys [B], one per row.
+    """
 
     def draw(log_p, step):
         each = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
@@ -108,11 +113,12 @@ def beam_search(
 ):
     """The best `beams` outputs found: tokens int32 [B, K, length], best first, and scores [B, K].
 
-    Sutskever et al. 2014, section 3.2: of all one-token extensions of the K live hypotheses the
-    best K count; those of them that end with EOS are complete, and the best K others live on, until
-    K are complete. score = log p / ((5 + n) / 6)^length_norm with n tokens, EOS among them (Wu et
-    al. 2016); 0, as in 2014, is the log-probability. What is not complete after `length`
-    tokens (see `greedy`) is scored as it is. One beam is the greedy decode.
+    Sutskever et al. 2014, section 3.2. Of all one-token extensions of the K live hypotheses, those
+    among the best K that end with EOS are complete. The best K others stay live, until K are
+    complete. score = log p / ((5 + n) / 6)^length_norm with n tokens including EOS (Wu et al.
+    2016); with length_norm 0, as in 2014, it is the log-probability. A hypothesis that is not
+    complete after `length` tokens (see `greedy`) is scored as it is. With one beam this is greedy
+    decoding.
     """
     networks, (limits, length) = _Ensemble(model, variables), _limits(mask, length)
     encoded, memories = networks.encode(source, mask)
@@ -125,7 +131,7 @@ def beam_search(
     # hypotheses share the source
     step_of_all = jax.vmap(functools.partial(networks.step, encoded), in_axes=1, out_axes=1)
     live = dict(
-        log_p=jnp.full([batch, k], -jnp.inf).at[:, 0].set(0.0),  # one hypothesis to begin with
+        log_p=jnp.full([batch, k], -jnp.inf).at[:, 0].set(0.0),  # one hypothesis at the start
         tokens=jnp.zeros([batch, k, length], jnp.int32),
         last=jnp.full([batch, k], BOS),
     )
@@ -142,7 +148,7 @@ def beam_search(
         )
 
     def keep(ended, scores, tokens):
-        """The best K of those complete before and new ones [B, N]."""
+        """The best K of the complete hypotheses and the new ones [B, N]."""
         scores, tokens = (
             jnp.concatenate(pair, axis=1)
             for pair in ((ended["score"], scores), (ended["tokens"], tokens))

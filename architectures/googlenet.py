@@ -32,13 +32,15 @@ MODULES = {  # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
     "inception_5a": (256, 160, 320, 32, 128, 128),
     "inception_5b": (384, 192, 384, 48, 128, 128),
 }
-# of Caffe's GoogLeNet; the paper gives no constants
+# Caffe's GoogLeNet; the paper gives no constants
 LRN = dict(size=5, k=1.0, alpha=1e-4 / 5, beta=0.75)
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch norm where `norm` makes one, ReLU or another of ACTIVATIONS: [B, H, W,
-    C] -> [B, H', W', features]."""
+    """Convolution, batch norm, activation: [B, H, W, C] -> [B, H', W', features].
+
+    Batch norm is left out if `norm` is None. The activation is ReLU or another of ACTIVATIONS.
+    """
 
     features: int
     window: tuple[int, int]
@@ -71,11 +73,10 @@ class ConvUnit(nn.Module):
 
 
 def units(model, train: bool, use_bias: bool, **norm_options):
-    """A function conv(features, window, name, ...) that makes the ConvUnits of `model`, whose
-    fields it reads.
+    """A function conv(features, window, name, ...) that makes the ConvUnits of `model`.
 
-    A window is a side or (height, width); names are the caller's. Widths are multiplied by
-    model.width.
+    It reads the fields of `model`. A window is a side or (height, width); the caller chooses the
+    names. Widths are multiplied by model.width.
     """
     check_numbers(model)
     norm = batch_norm(
@@ -98,31 +99,36 @@ def units(model, train: bool, use_bias: bool, **norm_options):
 
 
 def answers(main, auxiliary, train: bool):
-    """What a model with auxiliary heads returns: the logits, and in training those of the heads
-    beside them."""
+    """What a model with auxiliary heads returns: the logits; in training also the heads' logits."""
     return (main, *auxiliary) if train and auxiliary else main
 
 
 class GoogLeNet(nn.Module):
-    """GoogLeNet, Table 1: images [B, 224, 224, 3] -> [B, outputs]; in training a tuple of that and
-    of the two heads'.
+    """GoogLeNet, Table 1: images [B, 224, 224, 3] -> [B, outputs].
 
+    In training it returns a tuple: these logits and those of the two auxiliary heads.
     As printed: 6,998,552 parameters at 1000 outputs, 13,378,280 with the auxiliary heads.
+
     auxiliary: the heads after 4a and 4d (section 5). Their losses are weighted by
-    task.auxiliary_weight, 0.3 in the paper. reduction: the 1 x 1 convolutions before 3 x 3 and 5 x
-    5 and after the pool; without them the naive module, figure 2a. lrn: response normalisation
-    around conv2.  window5: of the "5 x 5" branch; torchvision's is 3.  pool4: the window of
-    the pool before 5a; torchvision's is 2.  auxiliary_pool: "paper", 5 x 5 at stride 3, or
-    "adaptive", to 4 x 4 whatever the size (torchvision's; for small images).
-    dropout: before the classifier.  auxiliary_dropout: before the heads'; both are shares of units
-    that are dropped. batch_norm: "none" as in the paper, or one of BATCH_NORMS.  bn_momentum,
-    bn_epsilon: see BatchNorm.
-    initialiser: one of INITIALISERS; the paper has none, "xavier_caffe" is Caffe's.
-    bias: what biases but the classifiers' start with where there is no batch norm (Caffe's 0.2).
+      task.auxiliary_weight, 0.3 in the paper.
+    reduction: the 1 x 1 convolutions before 3 x 3 and 5 x 5 and after the pool; without them the
+      module is the naive one, figure 2a.
+    lrn: response normalisation around conv2.
+    window5: the window of the "5 x 5" branch; torchvision's is 3.
+    pool4: the window of the pool before 5a; torchvision's is 2.
+    auxiliary_pool: "paper", 5 x 5 at stride 3, or "adaptive", to 4 x 4 whatever the size
+      (torchvision's; for small images).
+    dropout: before the classifier.  auxiliary_dropout: before the heads' classifiers. Both are
+      shares of dropped units.
+    batch_norm: "none" as in the paper, or one of BATCH_NORMS.
+    bn_momentum, bn_epsilon: see BatchNorm.
+    initialiser: one of INITIALISERS; the paper does not state one, "xavier_caffe" is Caffe's.
+    bias: the initial biases without batch norm, except the classifiers' (Caffe's is 0.2).
     width: a factor on all maps, not on the heads' 1024 units.
     stem: "imagenet", or "small" for images of 32 pixels, where conv1 and the two pools around conv2
       keep the size.
-    remat: what is computed inside a module is not kept for the backward pass but computed again.
+    remat: recompute the values inside a module in the backward pass instead of keeping them.
+
     Raises ValueError, one line, for an unknown choice.
     """
 
@@ -168,8 +174,8 @@ class GoogLeNet(nn.Module):
                 if self.auxiliary_pool == "paper" and min(x.shape[1:3]) < 5:
                     seen = " x ".join(map(str, x.shape[1:3]))
                     raise ValueError(
-                        f"auxiliary_pool: 'paper' sees 5 x 5 places, of a small image {seen}; "
-                        "have 'adaptive'"
+                        f"auxiliary_pool: 'paper' needs at least 5 x 5 places, this image leaves "
+                        f"{seen}; use 'adaptive'"
                     )
                 x = (
                     adaptive_avg_pool(x, 4)

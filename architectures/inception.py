@@ -1,6 +1,8 @@
-"""BN-Inception. Ioffe & Szegedy, "Batch normalization", arXiv 1502.03167, 2015.
-Inception v3. Szegedy et al., "Rethinking the Inception architecture for computer vision", arXiv
-1512.00567, 2015."""
+"""BN-Inception and Inception v3.
+
+Ioffe & Szegedy, "Batch normalization", arXiv 1502.03167, 2015; Szegedy et al., "Rethinking the
+Inception architecture for computer vision", arXiv 1512.00567, 2015.
+"""
 
 import functools
 from typing import ClassVar
@@ -26,23 +28,26 @@ BN_MODULES = {
     "inception_5a": (352, 192, 320, 160, 224, 128, 1, "avg"),
     "inception_5b": (352, 192, 320, 192, 224, 128, 1, "max"),
 }
-# of the Caffe port: 608 maps where the paper has 576
+# the Caffe port: 608 maps where the paper has 576
 WIDE_PROJECTIONS = {"inception_4c": 128, "inception_4d": 128}
 
 
 class BNInception(nn.Module):
     """BN-Inception ("v2"): images [B, 224, 224, 3] -> [B, outputs].
 
-    The paper's own count, 13.6M, fits no public version of it. Here, at 1000 outputs: 11,194,984
-    parameters, or 11,188,288 with the separable conv1 of the authors' later code, or 11,295,240 as
-    in the Caffe port (wide_projections, biases). Average pools inside modules count their padding
-    as zeros, as that port's do; the authors' later code leaves it out. separable: conv1 as a
-    depthwise 7 x 7 convolution with multiplier 8, then 1 x 1.  wide_projections: 4c and 4d project
-    their pool to 128 maps, not 96.  biases: convolutions have some before batch norm.  activation:
-    one of ACTIVATIONS; with batch_norm "none" and biases this is the baseline "Inception" of
-    section 4.2.
+    No public version has the 13.6M parameters that the paper reports. At 1000 outputs this network
+    has 11,194,984, or 11,188,288 with the separable conv1 of the authors' later code, or 11,295,240
+    as in the Caffe port (wide_projections, biases). Average pools inside modules count their
+    padding as zeros, as that port does; the authors' later code excludes it.
+
+    separable: conv1 is a depthwise 7 x 7 convolution with multiplier 8, then 1 x 1.
+    wide_projections: 4c and 4d project their pool to 128 maps, not 96.
+    biases: convolutions have biases before batch norm.
+    activation: one of ACTIVATIONS; with batch_norm "none" and biases this is the baseline
+      "Inception" of section 4.2.
     dropout, bn_momentum, bn_epsilon, stem, width, remat: as in GoogLeNet.
-    initialiser: one of INITIALISERS; the paper has none.
+    initialiser: one of INITIALISERS; the paper does not state one.
+
     Raises ValueError, one line, for an unknown choice.
     """
 
@@ -99,8 +104,10 @@ class BNInception(nn.Module):
 
 
 class BNInceptionModule(nn.Module):
-    """GoogLeNet's module with two 3 x 3 convolutions for its 5 x 5 one; at stride 2 without 1 x 1
-    and with a bare pool."""
+    """GoogLeNet's module with two 3 x 3 convolutions in place of the 5 x 5 one.
+
+    At stride 2 it has no 1 x 1 branch, and its pool has no projection.
+    """
 
     maps: tuple
     conv: functools.partial
@@ -111,7 +118,8 @@ class BNInceptionModule(nn.Module):
         conv, (height, width) = self.conv, x.shape[1:3]
         if strides == 2 and (height % 2 or width % 2):
             raise ValueError(
-                f"maps of {height} x {width} do not halve; have images of a multiple of 32 pixels"
+                f"maps of {height} x {width} cannot be halved; use images of a multiple of 32 "
+                "pixels"
             )
         branches = [conv(n1, 1, "1x1")(x)] if n1 else []
         branches.append(
@@ -139,23 +147,28 @@ V3_STEM = (  # name, maps, window, stride, padding; None: max pool 3 x 3 at stri
 
 
 class InceptionV3(nn.Module):
-    """Inception v3 as released: images [B, 299, 299, 3] -> [B, outputs]; in training a tuple of
-    that and the head's.
+    """Inception v3 as released: images [B, 299, 299, 3] -> [B, outputs].
 
-    23,834,568 parameters at 1000 outputs, 27,161,264 with the auxiliary head (after the last 17 x
-    17 module). The printed outline of the stem differs from the released network, which this is.
-    Convolutions have no bias; batch norm, ReLU. factorised7: the stem begins with three 3 x 3
-    convolutions; without, as in "Inception-v2" of table 3, with one 7 x 7. auxiliary_norm: the
-    head's 768 units, its first fully connected layer, are batch-normalised; not in "Inception-v2".
-    bn_scale: batch norm has a scale (Keras's has none).  pool_padding: "counted" as zeros by
-      average pools as in PyTorch,
-    or "excluded" as in TensorFlow.  stem: "imagenet", or "small" for images of 32 pixels: its
-    strides and pools removed, and the head's, whose second convolution then sees its whole map.
-    batch_norm: one of BATCH_NORMS.  dropout, bn_momentum, bn_epsilon, width, remat: as in
-      GoogLeNet.
-    initialiser: one of INITIALISERS; the paper has none.
-    Raises ValueError, one line, for an unknown choice or an image of fewer than 75 pixels with the
-    first stem.
+    In training it returns a tuple: these logits and the auxiliary head's.
+    It has 23,834,568 parameters at 1000 outputs, 27,161,264 with the auxiliary head (after the last
+    17 x 17 module). The stem follows the released network, which differs from the printed outline.
+    Convolutions have no bias; batch norm and ReLU follow them.
+
+    factorised7: the stem begins with three 3 x 3 convolutions; if False, with one 7 x 7, as in
+      "Inception-v2" of table 3.
+    auxiliary_norm: the head's 768 units, its first fully connected layer, are batch-normalised; not
+      so in "Inception-v2".
+    bn_scale: batch norm has a scale (Keras's does not).
+    pool_padding: average pools count padding as zeros ("counted", PyTorch) or leave it out
+      ("excluded", TensorFlow).
+    stem: "imagenet", or "small" for images of 32 pixels: the stem's strides and pools are removed,
+      and the head's too, whose second convolution then sees its whole map.
+    batch_norm: one of BATCH_NORMS.
+    dropout, bn_momentum, bn_epsilon, width, remat: as in GoogLeNet.
+    initialiser: one of INITIALISERS; the paper does not state one.
+
+    Raises ValueError, one line, for an unknown choice, or for an image of fewer than 75 pixels with
+    stem="imagenet".
     """
 
     outputs: int
@@ -243,9 +256,9 @@ class InceptionV3(nn.Module):
 class InceptionModule(nn.Module):
     """Branches of convolutions side by side, then a pool: figures 5 to 7 and 10 of the paper.
 
-    branches: lists of (maps, window[, stride]); a list in place of the last one is a split. pool:
-    the maps that the average pool is projected to; 0: a bare max pool at stride 2. Layers are named
-    branch<b>_<l>, parts of a split a and b, and pool."""
+    branches: lists of (maps, window[, stride]); a list in place of the last one is a split.
+    pool: the maps that the average pool is projected to; 0 for a max pool at stride 2 without a
+    projection. Layers are named branch<b>_<l>, with a and b for the parts of a split, and pool."""
 
     branches: tuple
     pool: int

@@ -1,11 +1,12 @@
-"""Keras's files, .weights.h5, whole models in .h5 and .keras: {"layer/variable": array} read, and
-.weights.h5 written as Keras 3 reads it. h5py is imported when it is needed.
+"""Reads Keras's files as {"layer/variable": array}, and writes .weights.h5 as Keras 3 reads it.
 
-A layer's variables are numbered in a group: layers/dense/vars/0. A recurrent layer has them in that
-of its cell, and `Bidirectional` in those of two: "lstm/recurrent_kernel" is
-layers/lstm/cell/vars/1, and "bidirectional/forward/kernel"
-layers/bidirectional/forward_layer/cell/vars/0. A model that is a layer has its name before its
-layers'. No array is passed over in silence, neither way, but what an optimizer keeps.
+Readable are .weights.h5 and whole models in .h5 and .keras. h5py is imported when it is needed.
+
+A layer's variables are numbered in a group: layers/dense/vars/0. A recurrent layer keeps them in
+its cell's group, and `Bidirectional` in its two cells' groups: "lstm/recurrent_kernel" is
+layers/lstm/cell/vars/1, and "bidirectional/forward/kernel" is
+layers/bidirectional/forward_layer/cell/vars/0. A model used as a layer puts its name before its
+layers' names. Neither reading nor writing ignores an array silently, except optimizer state.
 """
 
 import io
@@ -21,20 +22,24 @@ from architectures.weight_choice import Weights
 
 NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 CELL = ("kernel", "recurrent_kernel", "bias")
-CELLS = {1: "simple_rnn", 3: "gru", 4: "lstm"}  # by the gates of a unit
+CELLS = {1: "simple_rnn", 3: "gru", 4: "lstm"}  # by the number of gates per unit
 WAYS = ("forward", "backward")
 PLACES = {"": "vars", "cell": "cell/vars"} | {way: f"{way}_layer/cell/vars" for way in WAYS}
 
 
 def read(path) -> Weights:
-    """Of .h5 and .hdf5, weights or a whole model. Raises ValueError, one line, for a layer of a
-    kind that is not known here, and for a file that points to others."""
+    """Reads .h5 or .hdf5, weights or a whole model.
+
+    Raises ValueError, one line, for a layer of an unknown kind or a file that points to others.
+    """
     return _read(path)
 
 
 def read_keras(path) -> Weights:
-    """Of .keras, a zip file of a configuration and weights; nothing of it is unpacked or run.
-    Raises ValueError, one line, as `read` does."""
+    """Reads .keras, a zip file of a configuration and weights; it is neither unpacked nor run.
+
+    Raises ValueError, one line, as `read` does.
+    """
     with zipfile.ZipFile(path) as archive:
         weight_archive.check_size(path, archive)
         missing = {"config.json", "model.weights.h5"} - {*archive.namelist()}
@@ -59,17 +64,19 @@ def _read(path, contents=None) -> Weights:
             weights.layers = layers_of(path, whole)
     if not weights:
         raise ValueError(
-            f"{path}: has no weights of layers; write it with Keras's model.save_weights"
+            f"{path}: has no weights of layers; save it with Keras's model.save_weights"
         )
     return weights
 
 
 def _old(path, file) -> Iterator[tuple[str, np.ndarray]]:
-    """Of Keras 1 and 2, which have lists of names in attributes, as "lstm/lstm_cell/kernel:0"; a
-    model that is a layer has the names of all its layers' variables in one list."""
+    """Reads files of Keras 1 and 2, whose attributes list names ("lstm/lstm_cell/kernel:0").
+
+    A model used as a layer has one list, of the names of all its layers' variables.
+    """
     for layer in _names(file, "layer_names"):
         names = _names(file[layer], "weight_names")
-        holders: dict[str, dict] = {}  # what is before a variable's name -> variable -> array
+        holders: dict[str, dict] = {}  # prefix of a variable's name -> variable -> array
         for name in names:
             holder, _, variable = name.split(":")[0].rpartition("/")
             variable = re.sub(r"_\d+$", "", variable)
@@ -78,7 +85,7 @@ def _old(path, file) -> Iterator[tuple[str, np.ndarray]]:
         for holder, variables in holders.items():
             parts, cell = holder.split("/"), "recurrent_kernel" in variables
             ways = [way for way in WAYS for part in parts if cell and part.startswith(f"{way}_")]
-            # what is inside of the layer: after its name, or all, where names begin with their own
+            # the path inside the layer: what follows its name, or all if names have their own start
             inner = parts if many else []
             if layer in parts:
                 inner = parts[len(parts) - parts[::-1].index(layer) :]
@@ -93,7 +100,7 @@ def _old(path, file) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _names(group, key: str) -> list[str]:
-    """A list in an attribute, or in several numbered ones where it is long."""
+    """A list in an attribute, or in several numbered attributes if it is long."""
     keys = (
         [key]
         if key in group.attrs
@@ -103,7 +110,7 @@ def _names(group, key: str) -> list[str]:
 
 
 def _many(layer: str, holders) -> bool:
-    """Whether the variables are of several layers, which a Bidirectional's are not."""
+    """Whether the variables belong to several layers; a Bidirectional's do not."""
     ways = {part for holder in holders for part in holder.split("/") if part.startswith((*WAYS,))}
     return len(holders) > max(1, len(ways))
 
@@ -113,8 +120,10 @@ def _text(name) -> str:
 
 
 def _new(path, file, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, np.ndarray]]:
-    """Of Keras 3, which has the layer's name in an attribute; a model that is a layer has layers of
-    its own."""
+    """Reads files of Keras 3, which has the layer's name in an attribute.
+
+    A model used as a layer contains layers itself.
+    """
     for group in file.get("layers", {}).values() if depth < 10 else ():
         layer = group["vars"].attrs.get("name") if "vars" in group else None
         layer = f"{prefix}{layer}" if layer else None
@@ -128,17 +137,19 @@ def _new(path, file, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, np
         group.visititems(collect)
         if "layers" in group:
             if layer is None:
-                raise ValueError(f"{path}: {group.name} has no name; write it with a newer Keras")
+                raise ValueError(f"{path}: {group.name} has no name; save it with a newer Keras")
             yield from _new(path, group, f"{layer}/", depth + 1)
         for place, variables in places.items():
-            if place.endswith("seed_generator/vars"):  # of dropout: no weights
+            if place.endswith("seed_generator/vars"):  # dropout's: not weights
                 continue
             kind = next((kind for kind, known in PLACES.items() if known == place), None)
             if kind is None:
-                raise ValueError(f"{path}: {group.name}/{place}: a layer of this kind is not read")
+                raise ValueError(
+                    f"{path}: {group.name}/{place}: layers of this kind cannot be read"
+                )
             if layer is None:
                 raise ValueError(
-                    f"{path}: {group.name}/vars has no name; write it with a newer Keras"
+                    f"{path}: {group.name}/vars has no name; save it with a newer Keras"
                 )
             arrays = [variables[number] for number in sorted(variables, key=int)]
             yield from (
@@ -169,14 +180,14 @@ def _named(path, layer: str, arrays: list) -> Iterable[tuple[str, np.ndarray]]:
 
 
 def write(path, state: Mapping[str, np.ndarray]) -> None:
-    """Each kind of layer numbered in the order of the model's layers, its variables numbered.
+    """Writes a file; each kind of layer is numbered in the model's order, and so are its variables.
 
-    Raises ValueError, one line, for an array that is of none of the layers above, and writes
-    nothing then.
+    Raises ValueError, one line, and writes nothing, if an array belongs to none of the layers
+    above.
     """
     import h5py
 
-    layers: dict[str, dict[str, dict]] = {}  # layer -> place, of PLACES -> variable -> array
+    layers: dict[str, dict[str, dict]] = {}  # layer -> place in PLACES -> variable -> array
     for name, value in state.items():
         holder, _, variable = name.rpartition("/")
         cell = f"{holder}/recurrent_kernel".lstrip("/") in state
@@ -196,7 +207,7 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
             if left or (order is not NORM and "kernel" not in variables):
                 what = f"{layer}/{left or next(iter(variables))}".lstrip("/")
                 raise ValueError(
-                    f"{path}: {what} has no place in Keras's file; write .npz, .safetensors or .pth"
+                    f"{path}: {what} has no place in Keras's file; use .npz, .safetensors or .pth"
                 )
             for i, variable in enumerate(variable for variable in order if variable in variables):
                 arrays[f"{group}/{PLACES[place]}/{i}"] = variables[variable]

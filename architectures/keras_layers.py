@@ -1,5 +1,4 @@
-"""What a whole Keras model says about its layers beside their weights: its configuration, JSON
-that is read and not run."""
+"""What a whole Keras model says about its layers: its configuration, JSON that is never run."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +9,10 @@ RECURRENT = ("SimpleRNN", "LSTM", "GRU", "CuDNNLSTM", "CuDNNGRU")
 
 
 def layers_of(path, text: str | bytes) -> dict[str, dict]:
-    """{layer's name: {"class_name": ..., "config": ...}} of a model's configuration; "a/b" is the
-    layer b of the model a in it. Raises ValueError, one line, for what is not a configuration."""
+    """{layer's name: {"class_name": ..., "config": ...}} from a model's configuration.
+
+    "a/b" is layer b of the model a inside it. Raises ValueError, one line, for anything else.
+    """
     try:
         layers: dict[str, dict] = {}
         _collect(json.loads(text), "", layers)
@@ -32,14 +33,13 @@ def _collect(model: Mapping, prefix: str, layers: dict) -> None:
 
 
 def recurrent(source: str, name: str, layer: Mapping) -> dict:
-    """{"activation": ..., "reset": ...} as the configuration of a recurrent layer says, None for
-    what it does not.
+    """{"activation": ..., "reset": ...} from a recurrent layer's configuration; None if not stated.
 
-    Raises ValueError, one line, for a layer that computes something else than ours.
+    Raises ValueError, one line, for a layer that computes something different from ours.
     """
 
     def refuse(key, value, ours):
-        raise ValueError(f"{source}: {name} has {key}={value!r}; ours computes {ours}")
+        raise ValueError(f"{source}: {name} has {key}={value!r}; our layer computes {ours}")
 
     inner, config = layer.get("class_name"), layer["config"]
     if inner == "Bidirectional":
@@ -57,7 +57,7 @@ def recurrent(source: str, name: str, layer: Mapping) -> dict:
         return dict(activation=activation, reset=None)
     if activation != "tanh":
         refuse("activation", activation, "'tanh'")
-    # inner_activation: of Keras 1
+    # inner_activation: Keras 1
     gates = config.get("recurrent_activation", config.get("inner_activation", "sigmoid"))
     if inner != "SimpleRNN" and gates != "sigmoid":
         refuse("recurrent_activation", gates, "'sigmoid'")

@@ -22,11 +22,11 @@ OUTPUTS = dict(linear=lambda x: x, logistic=nn.sigmoid)
 def choose(what: str, name: str, table):
     """table[name]. Raises ValueError, one line with the choices."""
     if name not in table:
-        raise ValueError(f"{what}: unknown {name!r}; have {', '.join(sorted(table))}")
+        raise ValueError(f"{what}: unknown {name!r}; choose from {', '.join(sorted(table))}")
     return table[name] if isinstance(table, dict) else name
 
 
-NUMBERS = dict(  # what the numbers of networks must be: at least the first, and below the second
+NUMBERS = dict(  # legal values of numeric fields: at least the first, below the second
     **dict.fromkeys(("dropout", "auxiliary_dropout", "shortcut_dropout", "bn_momentum"), (0, 1)),
     **dict.fromkeys(("bn_epsilon", "init_scale", "width"), (0, math.inf)),
     **dict.fromkeys(("embedding", "maxout", "remat"), (0, 2**31)),
@@ -55,8 +55,10 @@ def check_numbers(network: nn.Module) -> None:
 
 
 def masked(x, mask):
-    """x [B, T, ...], 0 where mask [B, T] is False: a NaN there gets neither into values nor into
-    gradients. So for any leading axes that the mask has."""
+    """x [B, T, ...], set to 0 where mask [B, T] is False, so that a NaN there affects nothing.
+
+    Values and gradients are both protected. The mask may have any number of leading axes.
+    """
     return jnp.where(mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim)), x, 0)
 
 
@@ -66,21 +68,22 @@ def flat(x):
 
 
 def flat_product(x, weight, dimension_numbers=None, precision=None):
-    """x [..., I] @ weight [I, O], as a product of two matrices; also as nn.Dense calls its
-    dot_general.
+    """x [..., I] @ weight [I, O], as a product of two matrices.
 
-    Otherwise the weight's gradient is summed over several axes, for which XLA copies an operand on
-    the CPU.
+    Also has the signature with which nn.Dense calls its dot_general. Otherwise the weight's
+    gradient is summed over several axes, for which XLA copies an operand on the CPU.
     """
     return jnp.matmul(flat(x), weight, precision=precision).reshape(*x.shape[:-1], weight.shape[-1])
 
 
-Dense = functools.partial(nn.Dense, dot_general=flat_product)  # over sequences
+Dense = functools.partial(nn.Dense, dot_general=flat_product)  # for sequences
 
 
 def scaled(maps: int, width: float) -> int:
-    """`maps` times `width`, at least 1. Raises ValueError, one line, for a width that is not above
-    0, or of 2**31 maps."""
+    """`maps` times `width`, at least 1.
+
+    Raises ValueError, one line, if width is not above 0 or the result reaches 2**31.
+    """
     if not 0 < maps * width < 2**31:
         raise ValueError(f"width: {width} must be above 0, and {maps} times it below 2**31")
     return max(1, round(maps * width))
@@ -108,11 +111,12 @@ INITIALISERS = dict(
 def local_response_norm(
     x, *, size: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, groups: int = 1
 ):
-    """b_i = a_i / (k + alpha sum_{j in window of `size` maps around i} a_j^2)^beta. Krizhevsky et
-    al. 2012, section 3.3.
+    """b_i = a_i / (k + alpha sum_{j in window of `size` maps around i} a_j^2)^beta.
+
+    Krizhevsky et al. 2012, section 3.3.
 
     x [..., C]. alpha multiplies the sum, as printed (Caffe and PyTorch divide theirs by `size`).
-    groups: towers; a window does not reach from one into another. Computed in float32.
+    groups: the number of towers; a window does not cross towers. Computed in float32.
     """
     towers = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, -1)
     maps, reach = towers.shape[-1], size // 2
@@ -124,17 +128,18 @@ def local_response_norm(
 
 
 class BatchNorm(nn.Module):
-    """y = scale (x - mean) / sqrt(var + epsilon) + bias, per channel. Ioffe & Szegedy 2015,
-    algorithm 1.
+    """y = scale (x - mean) / sqrt(var + epsilon) + bias, per channel.
 
-    x [..., C] in any dtype; statistics are float32, of a float64 x float64, from one pass:
-    var = E[x^2] - E[x]^2 (biased). In float32 that loses digits where a channel lies far from 0:
-    the error of var is about 1e-7 (mean / deviation)^2 of it, 0.3% at 100 deviations from 0, and
-    nothing is left at some thousands, so data must be centred. (A second pass costs a step of
+    Ioffe & Szegedy 2015, algorithm 1.
+
+    x [..., C] in any dtype. Statistics are float32 (float64 for a float64 x), computed in one pass:
+    var = E[x^2] - E[x]^2 (biased). In float32 this loses digits if a channel lies far from 0. The
+    relative error of var is about 1e-7 (mean / deviation)^2: 0.3% at 100 deviations from 0, and no
+    digits remain at some thousands, so data must be centred. (A second pass costs a step of
     ResNet-20 1% and of a LeNet-5 with batch norm 4 to 8% on a CPU; a shifted pass costs more.)
-    In training they are the batch's, of this device's share or, with `axis_name`, of the shares of
-    all devices along that axis; and the moving averages in "batch_stats" become
-    momentum * old + (1 - momentum) * new. Otherwise the moving averages are used.
+    In training they are the statistics of the batch: of this device's share or, with `axis_name`,
+    of the shares of all devices along that axis. The moving averages in "batch_stats" become
+    momentum * old + (1 - momentum) * new. Outside training the moving averages are used.
     """
 
     axis_name: str | None = None
@@ -166,8 +171,7 @@ class BatchNorm(nn.Module):
 
 
 def recomputed(remat: bool, block):
-    """block(module, x), whose activations, with `remat`, are not kept for the backward pass but
-    computed again."""
+    """block(module, x); `remat` recomputes its activations in the backward pass."""
     return nn.remat(block) if remat else block
 
 
@@ -182,8 +186,11 @@ def batch_norm(
     epsilon: float = 1e-5,
     use_scale: bool = True,
 ):
-    """A constructor of BatchNorm. kind: whose statistics a batch is normalised by, "per_device" or,
-    of all devices, "synchronised"; for "none" there is none."""
+    """A constructor of BatchNorm, or None for kind "none".
+
+    kind: "per_device" normalises by the statistics of each device's share of the batch,
+    "synchronised" by those of all devices.
+    """
     if choose("batch_norm", kind, BATCH_NORMS) == "none":
         return None
     axis = axis_name if kind == "synchronised" else None
@@ -193,10 +200,10 @@ def batch_norm(
 
 
 class Subsample(nn.Module):
-    """Trainable subsampling, LeCun et al. 1998, section II-B:  y = c (x00 + x01 + x10 + x11) + b,
-    one (c, b) per map.
+    """Trainable subsampling, LeCun et al. 1998, section II-B.
 
-    x [B, H, W, C] -> [B, H/2, W/2, C]; parameters "coefficient" and "bias", [C] each; drawn as
+    y = c (x00 + x01 + x10 + x11) + b, with one (c, b) per map.
+    x [B, H, W, C] -> [B, H/2, W/2, C]; parameters "coefficient" and "bias", [C] each; drawn like
     weights of fan-in 4.
     """
 
@@ -215,8 +222,10 @@ class Subsample(nn.Module):
 
 
 def row_keys(key, rows: int, axis_name: str | None):
-    """A key for each of this device's rows, from its place in the global batch; axis_name: the axis
-    that divides the batch."""
+    """A key for each of this device's rows, derived from the row's position in the global batch.
+
+    axis_name: the axis that divides the batch.
+    """
     places = jnp.arange(rows)
     if axis_name is not None:
         places += rows * jax.lax.axis_index(axis_name)
@@ -224,12 +233,13 @@ def row_keys(key, rows: int, axis_name: str | None):
 
 
 def dropout(x, key, rate: float, *, axis_name: str | None, shared: tuple[int, ...] = ()):
-    """x [B, ...] with each value zero with probability `rate` and the others divided by 1 - rate.
+    """x [B, ...] with each value zeroed with probability `rate`, the others divided by 1 - rate.
+
     Srivastava et al. 2014.
 
-    An example's mask comes from its row in the global batch, so it does not depend on how many
-    devices hold the batch; `axis_name` is the mapped axis that divides the batch, if one does.
-    shared: axes of an example that have one mask.
+    An example's mask depends on its row in the global batch, not on how many devices hold the
+    batch; `axis_name` is the mapped axis that divides the batch, if there is one.
+    shared: axes of an example along which the mask is the same.
     """
     shape = [1 if axis in shared else size for axis, size in enumerate(x.shape[1:])]
     keys = row_keys(key, x.shape[0], axis_name)
@@ -238,7 +248,7 @@ def dropout(x, key, rate: float, *, axis_name: str | None, shared: tuple[int, ..
 
 
 class Dropout(nn.Module):
-    """`dropout` in training, nothing otherwise."""
+    """Applies `dropout` in training, and does nothing otherwise."""
 
     rate: float
     axis_name: str | None = None

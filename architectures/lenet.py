@@ -1,5 +1,8 @@
-"""LeNet-1, LeNet-4 and LeNet-5. LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to
-document recognition", Proc. IEEE 1998."""
+"""LeNet-1, LeNet-4 and LeNet-5.
+
+LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc.
+IEEE 1998.
+"""
 
 from typing import ClassVar
 
@@ -14,8 +17,8 @@ from architectures.pooling import avg_pool, max_pool
 
 # LeCun et al. 1989
 LENET1_C3 = ((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1), (2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3))
-# LeNet-4's links are not published. Ours are chosen so that its size comes near the paper's "about
-# 260,000 connections and 17,000 free parameters": 259,306 and 17,998.
+# LeNet-4's connections are not published. These are chosen to bring its size near the paper's
+# "about 260,000 connections and 17,000 free parameters": 259,306 and 17,998.
 LENET4_C3 = (
     *(tuple((i + k) % 8 for k in range(4)) for i in range(12)),
     (0, 1, 2),
@@ -30,8 +33,8 @@ LENET5_C3 = (  # Table I: the S2 maps that each of the 16 C3 maps sees
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
     (0, 1, 2, 3, 4, 5),
 )
-# Figure 3: each digit as a bitmap of 7 x 12 pixels, a row in two hex digits, its leftmost pixel in
-# bit 6. A public transcription, not compared with the printed figure.
+# Figure 3: each digit as a bitmap of 7 x 12 pixels. A row is two hex digits, its leftmost pixel in
+# bit 6. This is a public transcription that was not compared with the printed figure.
 BITMAPS = (
     "3e001c3663636363361c0000",
     "0c1c3c0c0c0c0c0c0c3f0000",
@@ -59,11 +62,12 @@ def rbf_centres() -> np.ndarray:
 
 
 class SparseConv(nn.Module):
-    """5 x 5 convolution without padding whose map i sees only the maps connections[i] of x [B, H,
-    W, I].
+    """5 x 5 convolution without padding, where map i sees only the maps connections[i].
 
-    The kernel holds the connections alone, [5, 5, their number]. Each map draws its weights by the
-    fan-in of its own unit."""
+    x [B, H, W, I] -> [B, H - 4, W - 4, len(connections)].
+    The kernel holds only the connections, [5, 5, their number]. Each map's weights are drawn with
+    the fan-in of its own units.
+    """
 
     connections: tuple[tuple[int, ...], ...]
     initialiser: nn.initializers.Initializer
@@ -94,15 +98,18 @@ class LeNet(nn.Module):
     """LeNet-1, -4 and -5, figure 2 and section III-C: images [B, H, W, 1] -> [B, outputs].
 
     number: 1 (28 x 28 images, 2,578 parameters), 4 (32 x 32; a reconstruction, see LENET4_C3) or
-      5 (32 x 32; 60,000).
-    c3: "sparse", the paper's connections (of LeNet-4, C5's too), or "dense".  subsampling: one of
-    SUBSAMPLING ("trainable" is the paper's).  activation: one of ACTIVATIONS, after every layer but
-    the last.  output: "rbf" (LeNet-5), the negative penalties -y_i = -sum_j (x_j - w_ij)^2 (eq. 7;
-    the largest is the answer, and the losses are task "classify_rbf"), or "dense", logits.
-    initialiser: one of INITIALISERS, "lecun_1998" is the paper's; biases start at 0.  batch_norm:
-      "none" as in the paper, or whose statistics, one of BATCH_NORMS: before the activations of C1,
-      C3, C5 and F6.
-    Raises ValueError, one line, for an unknown choice, an image of another size, and outputs other
+      5 (32 x 32; 60,000 parameters).
+    c3: "sparse", the paper's connections (for LeNet-4 also C5's), or "dense".
+    subsampling: one of SUBSAMPLING ("trainable" is the paper's).
+    activation: one of ACTIVATIONS, after every layer but the last.
+    output: "dense", logits; or "rbf" (LeNet-5), the negative penalties
+      -y_i = -sum_j (x_j - w_ij)^2 (eq. 7). The largest is the prediction, and the loss is that of
+      the task "classify_rbf".
+    initialiser: one of INITIALISERS; "lecun_1998" is the paper's. Biases start at 0.
+    batch_norm: "none" as in the paper, or another of BATCH_NORMS, before the activations of C1, C3,
+      C5 and F6.
+
+    Raises ValueError, one line, for an unknown choice, an image of another size, or outputs other
     than 10 with "rbf".
     """
 
@@ -132,7 +139,7 @@ class LeNet(nn.Module):
         ).items():
             choose(what, getattr(self, what), have)
         if self.number not in (1, 4, 5):
-            raise ValueError(f"number: unknown {self.number}; have 1, 4, 5")
+            raise ValueError(f"number: unknown {self.number}; choose from 1, 4, 5")
         if x.shape[1:] != self.image:
             side = self.image[0]
             found = " x ".join(map(str, x.shape[1:]))
@@ -143,8 +150,7 @@ class LeNet(nn.Module):
         if self.output == "rbf" and (self.outputs != 10 or self.number != 5):
             raise ValueError(
                 "output: 'rbf' has the ten digits' bitmaps as centres, for LeNet-5's 84 units, "
-                f"not {self.outputs} outputs of "
-                f"LeNet-{self.number}; have 'dense'"
+                f"not {self.outputs} outputs of LeNet-{self.number}; use 'dense'"
             )
 
         def dense(features, name):

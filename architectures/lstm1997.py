@@ -1,5 +1,7 @@
-"""The LSTM as it was published: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), sections 4
-and 5 and appendix A."""
+"""The LSTM as first published.
+
+Hochreiter & Schmidhuber 1997, Neural Computation 9(8), sections 4 and 5 and appendix A.
+"""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -11,35 +13,37 @@ from architectures.recurrent import Recurrent, handed_on, last_step
 
 
 def g(x):
-    """Squashes what goes into a cell, into (-2, 2): 4 sigma(x) - 2 (eq. 5)."""
+    """Squashes the input of a cell into (-2, 2): 4 sigma(x) - 2 (eq. 5)."""
     return 4 * nn.sigmoid(x) - 2
 
 
 def h(x):
-    """Squashes what comes out of a cell, into (-1, 1): 2 sigma(x) - 1 (eq. 4)."""
+    """Squashes the output of a cell into (-1, 1): 2 sigma(x) - 1 (eq. 4)."""
     return 2 * nn.sigmoid(x) - 1
 
 
 INPUT_SQUASH = dict(g=g, sigmoid=nn.sigmoid)
 OUTPUT_SQUASH = dict(h=h, identity=lambda x: x)
-BIASES = ("none", "gates", "hidden", "all")  # which units have one; "all": also the outputs
+BIASES = ("none", "gates", "hidden", "all")  # units that have one; "all" includes the outputs
 
 
 class LSTM1997Cell(Cell):
     """Memory cell blocks without a forget gate:  s' = s + y_in g(net_c),  y_c = y_out h(s').
 
-    y_in = sigma(net_in), y_out = sigma(net_out): a gate of each kind for a block of `size` cells.
-    Every unit of the hidden layer sees the input and, of the step before, all cells' outputs and
-    all gates; no gradient flows back along these (truncation, appendix A.1), only from s' to s.
-    hidden: blocks * size cells, the size of the output y_c.
+    y_in = sigma(net_in), y_out = sigma(net_out): one gate of each kind per block of `size` cells.
+    Every unit of the hidden layer sees the input and, from the previous step, the outputs of all
+    cells and gates. No gradient flows back along the latter (truncation, appendix A.1), only from
+    s' to s.
 
-    connections: "full", or "inputs": the cells and input gates see the input alone (experiments 2a
+    hidden: blocks * size cells, the size of the output y_c.
+    connections: "full", or "inputs": the cells and input gates see only the input (experiments 2a
       and 2b).
-    bias: one of BIASES.  input_gate_bias, output_gate_bias: what a block's gate's bias starts
-    with, () for a random one. squash_input: "g" or "sigmoid"; squash_output: "h" or "identity".
+    bias: one of BIASES.
+    input_gate_bias, output_gate_bias: the initial biases, one per block; () for random ones.
+    squash_input: "g" or "sigmoid".  squash_output: "h" or "identity".
     All weights start as U(-init_scale, init_scale). Parameters "input" [I, G], "recurrent" [U, G]
-    and "bias", columns: cells, input gates, output gates. The carry is (s, u), u the activations of
-    the hidden layer, [B, hidden] and [B, U].
+    and "bias", with columns in the order cells, input gates, output gates. The carry is (s, u),
+    where u holds the activations of the hidden layer, [B, hidden] and [B, U].
     """
 
     initialiser: str = "uniform"
@@ -56,15 +60,17 @@ class LSTM1997Cell(Cell):
 
     @property
     def units(self) -> tuple[int, int, int]:
-        """Cells, input gates and output gates."""
+        """The numbers of cells, input gates and output gates."""
         if self.hidden % self.size:
-            raise ValueError(f"size: {self.size} cells a block do not divide hidden={self.hidden}")
+            raise ValueError(
+                f"size: {self.size} cells per block do not divide hidden={self.hidden}"
+            )
         blocks = self.hidden // self.size
         return self.hidden, blocks, blocks if self.output_gate else 0
 
     @property
     def seen(self) -> int:
-        """How many units of the hidden layer its units see."""
+        """The number of hidden units that each hidden unit sees."""
         return (
             sum(self.units)
             if choose("connections", self.connections, ("full", "inputs")) == "full"
@@ -89,14 +95,14 @@ class LSTM1997Cell(Cell):
             start = getattr(self, name)
             if start and (self.bias == "none" or not there):
                 raise ValueError(
-                    f"{name}: {start} are of biases that bias={self.bias!r} and these gates do "
-                    "not have; have ()"
+                    f"{name}: {start} sets biases that do not exist with bias={self.bias!r} and "
+                    "these gates; use ()"
                 )
             if len(start) not in (0, gates_in) or not all(
                 isinstance(number, int | float) for number in start
             ):
                 raise ValueError(
-                    f"{name}: {start} must have {gates_in} numbers, one a block, or none"
+                    f"{name}: {start} must have {gates_in} numbers, one per block, or none"
                 )
         if choose("bias", self.bias, BIASES) != "none":
             first = cells if self.bias == "gates" else 0
@@ -138,15 +144,16 @@ class LSTM1997Cell(Cell):
 
 
 class LSTM1997(nn.Module):
-    """A network of the experiments of Hochreiter & Schmidhuber 1997: the hidden layer of memory
-    cell blocks and logistic outputs.
+    """A network from the experiments of Hochreiter & Schmidhuber 1997.
 
+    It has a hidden layer of memory cell blocks, and logistic outputs.
     x [B, T, I], mask [B, T] -> [B, outputs] after the last valid step, or, with every_step, [B, T,
     outputs].
-    symbols: I, if x is int32 [B, T] instead, the places of the ones of one-hot vectors.
-    The outputs see the cells alone; with shortcut also the input (experiments 2a, 2b).  blocks: of
-    `size` cells each.
-    output: "logistic", or "linear", for logits.
+
+    symbols: I, if x is int32 [B, T] instead: the positions of the ones in one-hot vectors.
+    shortcut: the outputs see the input as well as the cells (experiments 2a, 2b).
+    blocks: the number of blocks, with `size` cells each.
+    output: "logistic", or "linear" for logits.
     bias, init_scale, input_gate_bias, output_gate_bias, output_gate, connections, squash_input,
     squash_output: as in LSTM1997Cell.
     """

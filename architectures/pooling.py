@@ -1,4 +1,4 @@
-"""The one pooling that all families use, by slices where that is fast: on a CPU."""
+"""The pooling that all families use, by slices where these are faster: on a CPU."""
 
 import functools
 import math
@@ -11,8 +11,10 @@ from architectures.convolution import check_size, is_stock
 
 
 def _pads(x, window, stride, padding):
-    """Padding as pairs. An int is that many on every side; "ceil" adds at the end what the last,
-    truncated window lacks."""
+    """Padding as pairs.
+
+    An int is the padding on every side; "ceil" completes the last, truncated window at the end.
+    """
     if padding == "ceil":
         ends = [math.ceil((n - window) / stride) * stride + window - n for n in x.shape[1:3]]
         pairs = tuple((0, max(0, end)) for end in ends)
@@ -25,12 +27,13 @@ def _pads(x, window, stride, padding):
 
 
 def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
-    """x [B, H, W, C] -> [B, H', W', C]: the largest of each window. padding: see `_pads`; it never
-    wins.
+    """x [B, H, W, C] -> [B, H', W', C]: the largest value of each window.
 
-    On the CPU by slices, first of rows and then of columns; 2 x 2 was 7 times as fast so as XLA's
-    own with its gradient. Where several values of a window are largest, the first has the gradient;
-    here that of the first column, in XLA's own of the first row.
+    padding: see `_pads`; a padded value is never the largest.
+
+    On the CPU this uses slices, first of rows and then of columns. For 2 x 2 with its gradient this
+    was 7 times as fast as XLA's own pool. If several values of a window are largest, the gradient
+    goes to the first one: here the first by column, in XLA's own pool the first by row.
     """
     padding = _pads(x, window, stride, padding)
     if is_stock():
@@ -41,8 +44,10 @@ def max_pool(x, window: int, stride: int, padding: int | str | tuple = 0):
 def avg_pool(
     x, window: int, stride: int, padding: int | str | tuple = 0, *, count_padding: bool = True
 ):
-    """x [B, H, W, C] -> [B, H', W', C]: the mean of each window; padding counts as zeros, or not at
-    all."""
+    """x [B, H, W, C] -> [B, H', W', C]: the mean of each window.
+
+    Padding counts as zeros, or is left out.
+    """
     padding = _pads(x, window, stride, padding)
     if is_stock():
         return nn.avg_pool(
@@ -61,8 +66,10 @@ def sum_pool(x, window: int, stride: int):
 
 
 def adaptive_avg_pool(x, size: int | tuple[int, int]):
-    """x [B, H, W, C] -> [B, h, w, C], of size (h, w) or both: output i averages rows
-    floor(i H / h) to ceil((i + 1) H / h)."""
+    """x [B, H, W, C] -> [B, h, w, C], where size is (h, w), or one number for both.
+
+    Output i averages rows floor(i H / h) to ceil((i + 1) H / h).
+    """
     height, width = (size, size) if isinstance(size, int) else size
 
     def average(n, size):
@@ -115,7 +122,7 @@ def _larger(a, b):
 
 
 @_larger.defjvp
-# jnp.maximum's own divides the gradient between equals, by four divisions an element
+# jnp.maximum's gradient is divided between equal values, with four divisions per element
 def _larger_jvp(primals, tangents):
     return _larger(*primals), jnp.where(primals[0] >= primals[1], *tangents)
 
@@ -138,7 +145,7 @@ _overlapping = jax.custom_vjp(_joined, nondiff_argnums=(1, 2, 3))
 def _overlapping_forward(x, window, stride, axis):
     slices = _slices(x, window, stride, axis)
     y = functools.reduce(jnp.maximum, slices)
-    place = jnp.full(y.shape, window - 1, jnp.int8)  # of the first of the largest
+    place = jnp.full(y.shape, window - 1, jnp.int8)  # index of the first largest value
     for i in reversed(range(window - 1)):
         place = jnp.where(slices[i] == y, jnp.int8(i), place)
     return y, place

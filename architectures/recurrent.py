@@ -1,9 +1,9 @@
 """Unrolling cells over time: masks, direction, layers.
 
 Sequences are x [B, T, I] with mask [B, T] bool. Where the mask is False the input is not read, the
-carry is held and the output is zero. So padding on either side, its amount and its content (NaN
-too) change neither values nor gradients, and a scan from the last step to the first needs no
-flipping.
+carry does not change and the output is zero. So padding on either side, whatever its length and
+content (even NaN), changes neither values nor gradients. A scan from the last step to the first
+needs no flipping.
 """
 
 import jax
@@ -21,13 +21,16 @@ def last_step(x, mask):
 
 
 def held(valid, new, old):
-    """The new carry, or the old one in the rows that are not valid [B]."""
+    """The new carry, or the old one in the rows where valid [B] is False."""
     return jax.tree.map(lambda n, o: jnp.where(valid[:, None], n, o), new, old)
 
 
 def handed_on(module, run):
-    """The outputs of run(carry) -> (carry, outputs), begun with the variable "now" of the module's
-    collection "carry", which is then the new carry; where there is none, with None."""
+    """Runs `run` from the stored carry, stores the new one, and returns the outputs.
+
+    run(carry) -> (carry, outputs). The carry is the variable "now" of the module's collection
+    "carry"; without that variable, run starts from None.
+    """
     if not module.has_variable("carry", "now"):
         return run(None)[1]
     carry, outputs = run(module.get_variable("carry", "now"))
@@ -36,14 +39,16 @@ def handed_on(module, run):
 
 
 class Recurrent(nn.Module):
-    """Runs `cell` over x [B, T, I] with mask [B, T]; returns the final carry and the outputs [B, T,
-    H].
+    """Runs `cell` over x [B, T, I] with mask [B, T].
 
-    symbols: I, if x is int32 [B, T], the places of the ones of one-hot vectors.
-    carry: the initial one; the cell's own, if None.  reverse: from the last step to the first.
+    Returns the final carry and the outputs [B, T, H].
+
+    symbols: I, if x is int32 [B, T]: the positions of the ones in one-hot vectors.
+    carry: the initial carry; None for the cell's initial carry.
+    reverse: run from the last step to the first.
     scan: "plain", an nn.scan of the cell that autodiff goes through; "fused", the same arithmetic,
-    but each weight's gradient is one product over all steps.
-    remat: time steps to a chunk whose activations are computed again in the backward pass, or 0.
+      but each weight's gradient is one product over all steps.
+    remat: time steps per chunk whose activations are recomputed in the backward pass, or 0.
     """
 
     cell: Cell
@@ -84,8 +89,7 @@ class Recurrent(nn.Module):
 
 
 def _in_chunks(run, w, carry, xs, chunk: int, reverse: bool):
-    """run(w, carry, xs) over chunks of time, keeping only the carries between them for the backward
-    pass."""
+    """run(w, carry, xs) over chunks of time; backward keeps only the carries between them."""
     steps = xs[0].shape[0]
     short = -steps % chunk
     # padded steps are not valid
@@ -98,11 +102,11 @@ def _in_chunks(run, w, carry, xs, chunk: int, reverse: bool):
 
 
 def _fused(cell, w, carry, p, valid, reverse):
-    """The scan of cell.step over p [T, B, G] and valid [T, B], with a gradient of its own.
+    """The scan of cell.step over p [T, B, G] and valid [T, B], with a custom gradient.
 
-    The forward scan keeps each step's pullback of the element-wise part; the backward scan gives
-    the gradients of the products q_t = u_t U alone, and then  dU = sum_t u_t^T dq_t  is one product
-    over T * B rows.
+    The forward scan keeps each step's pullback of the element-wise part. The backward scan gives
+    only the gradients of the products q_t = u_t U. Then  dU = sum_t u_t^T dq_t  is one product over
+    T * B rows.
     """
     recurrent = w["recurrent"]
     small = {name: value for name, value in w.items() if name not in ("input", "recurrent", "bias")}
@@ -160,15 +164,15 @@ def _fused(cell, w, carry, p, valid, reverse):
 
 
 def _summed(u, d):
-    """sum_tb u^T d, of u [T, B, U] and d [T, B, G]; flat, as in layers.flat_product."""
+    """sum_tb u^T d for u [T, B, U] and d [T, B, G]; flat, as in layers.flat_product."""
     return flat(u).T @ flat(d)
 
 
 def _fused_reset_before(cell, w, carry, p, valid, reverse):
-    """As `_fused`, for a GRU whose reset gate is before the second product.
+    """As `_fused`, for a GRU whose reset gate comes before the second product.
 
-    Both products are added to p, so their gradients are those of p, and the backward scan, in which
-    the weights are constants, has no product for the weights.
+    Both products are added to p, so their gradients equal p's. The backward scan treats the weights
+    as constants, so it has no product for them.
     """
 
     def forward(recurrent, carry, p, valid):
@@ -199,11 +203,10 @@ def _fused_reset_before(cell, w, carry, p, valid, reverse):
 
 
 class Bidirectional(nn.Module):
-    """Schuster & Paliwal 1997: a layer of `cell` in each direction of time, not connected to each
-    other.
+    """Schuster & Paliwal 1997: one layer of `cell` per direction of time, not connected.
 
     merge: "concat" [B, T, 2H] or "sum" [B, T, H]. Returns ((forward carry, backward carry),
-    outputs); the backward carry is that of the first step.
+    outputs); the backward carry is the one after the first step.
     """
 
     cell: Cell
@@ -229,13 +232,14 @@ MERGES = dict(concat=lambda f, b: jnp.concatenate([f, b], axis=-1), sum=lambda f
 
 
 class Stack(nn.Module):
-    """Layers of `cell` on top of each other; x [B, T, I], mask [B, T]. Returns the final carries,
-    one a layer, and the outputs.
+    """Layers of `cell` on top of each other: x [B, T, I], mask [B, T].
 
-    dropout: between layers (Zaremba et al. 2014), a mask a time step, or with `variational` one for
-    all steps (Gal & Ghahramani 2016).  residual: adds a layer's input to its output from the second
-    layer on.  directions: "forward", "backward", or "both", merged as Bidirectional says.  The
-    layers are "layer_1", ...
+    Returns the final carries, one per layer, and the outputs. The layers are "layer_1", ...
+
+    dropout: between layers (Zaremba et al. 2014), with a new mask at every time step, or with
+      `variational` one mask for all steps (Gal & Ghahramani 2016).
+    residual: adds a layer's input to its output, from the second layer on.
+    directions: "forward", "backward", or "both", merged as in Bidirectional.
     """
 
     cell: Cell

@@ -1,5 +1,4 @@
-"""The residual unit of He et al. 2015 and 2016, with every variant of the second paper's tables 1
-and 2."""
+"""The residual unit of He et al. 2015 and 2016, with all variants of the 2016 tables 1 and 2."""
 
 import functools
 from typing import NamedTuple
@@ -12,10 +11,10 @@ from architectures.layers import Dropout
 
 
 class Order(NamedTuple):
-    """What stands around the weight layers W: B batch norm, R ReLU.
+    """What surrounds the weight layers W: B is batch norm, R is ReLU.
 
-    hidden: each weight layer but the last with its own; last: the last one; after: what follows the
-      addition.
+    hidden: each weight layer but the last, with what surrounds it; last: the same for the last one;
+      after: what follows the addition.
     head: what follows the last unit of the network.
     """
 
@@ -26,7 +25,7 @@ class Order(NamedTuple):
 
     @property
     def pre(self) -> str:
-        """What stands before a unit's first weight layer."""
+        """What comes before a unit's first weight layer."""
         return self.hidden[: self.hidden.index("W")]
 
 
@@ -34,7 +33,7 @@ ORDERS = dict(  # v2, table 2 and figure 4
     original=Order("WBR", "WB", "R"),
     bn_after_addition=Order("WBR", "W", "BR"),
     relu_before_addition=Order("WBR", "WBR", ""),
-    # the place of BN is our reading of figure 4
+    # the place of BN is our interpretation of figure 4
     relu_only_preactivation=Order("RWB", "RWB", "", head="R"),
     full_preactivation=Order("BRW", "BRW", "", head="BR"),
 )
@@ -47,14 +46,18 @@ class Unit(nn.Module):
     """y = f(h(x) + F(x)): x [B, H, W, C] -> [B, H / stride, W / stride, C'].
 
     F's weight layers are conv1, conv2(, conv3), each with its batch norm bn1, ...; bn_out is the
-    one after the addition. width: maps of the 3 x 3 layers; a bottleneck's output has 4 times as
-    many.
-    shortcut: as in ResNet, or "identity".  start: "activated", the network's first unit, whose x
-    the stem has already normalised and activated; "changed", the first of a later stage; "same",
-    any other. Where a unit changes dimensions, its pre-activation serves both paths (v2, appendix);
-    a projection has batch norm unless that began with one. shortcut_scale, branch_scale: constants
-    on h and F.  gate: with g = sigmoid(1 x 1 convolution of x + gate_bias), "exclusive", h (1 - g)
-    and F g; "shortcut_only", h (1 - g).  shortcut_dropout: the rate of dropout on h.
+    one after the addition.
+
+    width: maps of the 3 x 3 layers; a bottleneck's output has 4 times as many.
+    shortcut: as in ResNet, or "identity".
+    start: "activated", the network's first unit, whose x the stem has already normalised and
+      activated; "changed", the first unit of a later stage; "same", any other. If a unit changes
+      dimensions, its pre-activation serves both paths (v2, appendix). A projection has batch norm
+      unless the pre-activation began with one.
+    shortcut_scale, branch_scale: constants on h and F.
+    gate: with g = sigmoid(1 x 1 convolution of x + gate_bias), "exclusive" gives h (1 - g) and F g;
+      "shortcut_only" gives h (1 - g).
+    shortcut_dropout: the rate of dropout on h.
     """
 
     width: int
@@ -117,7 +120,7 @@ class Unit(nn.Module):
 
     @staticmethod
     def conv(features, window, stride, use_bias, init, dtype, name):
-        """A convolution with the padding of the papers' code: half a window on each side."""
+        """A convolution padded as in the papers' code: half a window on each side."""
         options = dict(
             padding=window // 2, use_bias=use_bias, kernel_init=init, dtype=dtype, name=name
         )

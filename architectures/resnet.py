@@ -1,5 +1,8 @@
-"""ResNet. He, Zhang, Ren, Sun, "Deep residual learning for image recognition", arXiv 1512.03385,
-2015 ("v1"); and "Identity mappings in deep residual networks", arXiv 1603.05027, 2016 ("v2")."""
+"""ResNet.
+
+He, Zhang, Ren, Sun, "Deep residual learning for image recognition", arXiv 1512.03385, 2015 ("v1");
+"Identity mappings in deep residual networks", arXiv 1603.05027, 2016 ("v2").
+"""
 
 from typing import ClassVar
 
@@ -18,39 +21,44 @@ IMAGENET = {  # v1, table 1, and v2, section 4: units of conv2_x to conv5_x
     152: ("bottleneck", (3, 8, 36, 3)),
     200: ("bottleneck", (3, 24, 36, 3)),
 }
-LAYERS_PER_N = dict(basic=6, bottleneck=9, single=3)  # of the CIFAR networks, 6n+2 and so on
+LAYERS_PER_N = dict(basic=6, bottleneck=9, single=3)  # CIFAR networks: 6n+2 and so on
 STEMS = ("cifar", "imagenet")
 
 
 class ResNet(nn.Module):
-    """ResNets of both papers and their plain twins: images [B, H, W, C] -> [B, outputs].
+    """ResNets of both papers and their plain counterparts: images [B, H, W, C] -> [B, outputs].
 
-    stem: "imagenet" (v1, table 1) or "cifar" (v1, section 4.2).  depth: 18, 34, 50, 101, 152, 200;
-    with "cifar" 6n+2, 9n+2 for bottleneck and 3n+2 for single units.  block: "basic", two 3 x 3
-    layers; "bottleneck"; "single", one 3 x 3 layer
-    (v2, table 3); "auto", by the depth (basic with "cifar").  order: one of ORDERS (v2, table 2).
+    stem: "imagenet" (v1, table 1) or "cifar" (v1, section 4.2).
+    depth: 18, 34, 50, 101, 152 or 200; with "cifar" 6n+2, 9n+2 for bottleneck and 3n+2 for single
+      units.
+    block: "basic", two 3 x 3 layers; "bottleneck"; "single", one 3 x 3 layer (v2, table 3); "auto",
+      chosen by the depth (basic with "cifar").
+    order: one of ORDERS (v2, table 2).
     shortcut: "A", identity, subsampled and padded with zero maps at the end; "B", 1 x 1 projections
-    where dimensions change; "C", projections everywhere; "none", the plain network.  stride_in:
-    "1x1", the first layer of a bottleneck (the paper); "3x3" ("v1.5"); "last_unit", the 3 x 3 of a
-    stage's last unit (Keras's v2).
+      where dimensions change; "C", projections everywhere; "none", the plain network.
+    stride_in: "1x1", the first layer of a bottleneck (the paper); "3x3" ("v1.5"); "last_unit", the
+      3 x 3 layer of a stage's last unit (Keras's v2).
     shortcut_scale, branch_scale, gate, gate_bias, shortcut_dropout: v2, table 1 (see `Unit`).
-    pool: padding of the stem's pool, "ceil" (Caffe), "padded", one pixel on each side (PyTorch), or
-    "zeros", such pixels that count as zeros, which matters where the pool comes before the
-    ReLU (Keras's v2).
+    pool: the padding of the stem's pool: "ceil" (Caffe); "padded", one pixel on each side
+      (PyTorch); "zeros", such pixels that count as zeros, which matters if the pool comes before
+      the ReLU (Keras's v2).
     activate: with pre-activation, the stem's batch norm and ReLU come "before_pool" or
       "after_pool".
-    biases: of convolutions: "none"; "all" (Keras's v1); "outer", those of conv1, projections and
-    last layers (Keras's v2). width: maps of the first stage's 3 x 3 layers, doubled from stage to
-    stage; 0: the paper's, 64 or 16.
-    batch_norm: one of BATCH_NORMS but "none".  bn_momentum, bn_epsilon: see BatchNorm; the authors'
-    released networks have exact averages over many training images instead of moving ones.
-    initialiser: one of INITIALISERS, of the last layer too. scan_from: a stage with at least this
-    many identical units runs them as a loop over stacked parameters; with fewer the loop is
-    unrolled. The parameters are stacked in both cases, so checkpoints fit both. A loop compiles in
-    less time; on a CPU its step took 1.2 of the unrolled one's time with 4 to 8 units and 0.98 with
-    17 (`python -m scripts.bench depth`).
-    remat: what is computed inside a unit is not kept for the backward pass but computed again.
-    Raises ValueError, one line, for an unknown choice and a depth that is none.
+    biases: of convolutions: "none"; "all" (Keras's v1); "outer", only those of conv1, projections
+      and last layers (Keras's v2).
+    width: maps of the first stage's 3 x 3 layers, doubled from stage to stage; 0 for the paper's,
+      64 or 16.
+    batch_norm: one of BATCH_NORMS except "none".
+    bn_momentum, bn_epsilon: see BatchNorm; the authors' released networks have exact averages over
+      many training images instead of moving averages.
+    initialiser: one of INITIALISERS, also for the last layer.
+    scan_from: a stage with at least this many identical units runs them as a loop over stacked
+      parameters; with fewer the loop is unrolled. The parameters are stacked in both cases, so
+      checkpoints fit both. A loop compiles faster. On a CPU its step took 1.2 times the unrolled
+      loop's time with 4 to 8 units and 0.98 times with 17 (`python -m scripts.bench depth`).
+    remat: recompute the values inside a unit in the backward pass instead of keeping them.
+
+    Raises ValueError, one line, for an unknown choice or depth.
     """
 
     outputs: int
@@ -89,8 +97,8 @@ class ResNet(nn.Module):
         if self.stem == "imagenet":
             if self.depth not in IMAGENET:
                 raise ValueError(
-                    f"depth: {self.depth} is none of {', '.join(map(str, IMAGENET))}, or set "
-                    "stem='cifar'"
+                    f"depth: unknown {self.depth}; choose from {', '.join(map(str, IMAGENET))}, or "
+                    "set stem='cifar'"
                 )
             own, units = IMAGENET[self.depth]
             return own if block == "auto" else block, units
@@ -121,8 +129,8 @@ class ResNet(nn.Module):
         scaled = self.shortcut_scale != 1 or self.branch_scale != 1
         if self.shortcut == "none" and (self.gate != "none" or self.shortcut_dropout or scaled):
             raise ValueError(
-                "shortcut: 'none' leaves nothing for gate, shortcut_dropout and the two scales; "
-                "have A, B, C"
+                "shortcut: 'none' cannot be used with gate, shortcut_dropout or the two scales; "
+                "choose from A, B, C"
             )
         if self.activate == "after_pool" and not ORDERS[self.order].pre:
             raise ValueError(
@@ -178,11 +186,11 @@ class ResNet(nn.Module):
         for i, units in enumerate(stages):
             stride, name = 2 if i else 1, f"conv{i + 2}_x"
             late = self.stride_in == "last_unit"
-            if late:  # of all stages but the last
+            if late:  # all stages but the last
                 stride = 2 if i + 1 < len(stages) else 1
             if late and units == 1 and stride == 2:
                 raise ValueError(
-                    f"stride_in: 'last_unit' needs more than the one unit of {name!r}; have more "
+                    f"stride_in: 'last_unit' needs more than the one unit of {name!r}; use more "
                     "depth, or 3x3"
                 )
             shared, first = common | dict(width=width * 2**i), "activated" if i == 0 else "changed"

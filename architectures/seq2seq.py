@@ -1,5 +1,7 @@
-"""Encoder and decoder: Sutskever et al. 2014, Cho et al. 2014, Bahdanau et al. 2014, Luong et al.
-2015."""
+"""Encoder and decoder.
+
+Sutskever et al. 2014, Cho et al. 2014, Bahdanau et al. 2014, Luong et al. 2015.
+"""
 
 import functools
 
@@ -17,8 +19,8 @@ def kept(schedule: str, step, k: float, c: float):
     """The share of the target's tokens that step i is given, Bengio et al. 2015, section 2.4.
 
     "linear": k - c i, c > 0;  "exponential": k^i, k < 1;  "inverse_sigmoid": k / (k + exp(i / k)),
-    k >= 1;  "constant": 1; there scheduled_sampling alone gives the share.  step: i, from 0, float.
-     Raises ValueError, one line.
+    k >= 1;  "constant": 1, so that only scheduled_sampling sets the share.
+    step: i, from 0, float. Raises ValueError, one line.
     """
     fits = dict(constant=True, linear=c > 0, exponential=0 < k < 1, inverse_sigmoid=k >= 1)
     if not choose("sampling_schedule", schedule, fits):
@@ -38,27 +40,29 @@ def kept(schedule: str, step, k: float, c: float):
 
 
 class Seq2Seq(RecurrentModel):
-    """{"source": int32 [B, S], "target": int32 [B, T]}, mask [B, S] of the source -> logits [B, T,
-    outputs] of the target.
+    """Source and target tokens -> logits [B, T, outputs] of the target.
 
-    Logits t see the target before t alone (teacher forcing).
+    Inputs are {"source": int32 [B, S], "target": int32 [B, T]} and the source's mask [B, S].
+    The logits for position t see only the target before t (teacher forcing).
 
-    directions: of the encoder.  bridge: the decoder's first states: "copy", the encoder's last
-    ones, layer by layer; "dense", tanh of a dense layer of these; "backward", the same of the
-    backward direction's alone (Bahdanau et al.); "zeros". attention: a score of
-    attention.Attention, or "none".  local, window, max_source: as there.
+    directions: of the encoder.
+    bridge: the decoder's initial states. "copy": the encoder's last states, layer by layer;
+      "dense": tanh of a dense layer of these; "backward": the same with only the backward
+      direction's states (Bahdanau et al.); "zeros".
+    attention: a score of attention.Attention, or "none".  local, window, max_source: as there.
     attend: "after" the decoder's step: h~ = tanh(W [context; h]), logits W h~ (Luong et al.;
-    without attention logits W h, as in Sutskever et al.); or "before": the context, found with the
-    state before, is an input of the step, and the logits are of a maxout layer of that state, the
-    token and the context (Bahdanau et al., appendix A.2.2). Without attention this context is the
-    encoder's last states: with directions="forward" and bridge="dense" that is their RNNencdec.
-    maxout: units of that layer, 0 for `hidden`; the paper has 500 beside 1000.
+      without attention logits W h, as in Sutskever et al.). "before": the context, computed from
+      the previous state, is an input of the step, and the logits come from a maxout layer of that
+      state, the token and the context (Bahdanau et al., appendix A.2.2). Without attention this
+      context is the encoder's last states: with directions="forward" and bridge="dense" that is
+      their RNNencdec.
+    maxout: units of that layer, 0 for `hidden`; the paper has 500 with 1000 hidden units.
     input_feeding: h~ is an input of the next step (Luong et al., section 3.3).
-    scheduled_sampling: the share of the target's tokens that in training are replaced by ones drawn
-    from the model's own distribution (Bengio et al. 2015); with another sampling_schedule than
-    "constant", the largest that it comes to. sampling_schedule, sampling_k, sampling_c: how the
-    other share falls with the steps, see `kept`; the steps are counted in the collection
-    "schedule".
+    scheduled_sampling: the share of the target's tokens that training replaces by tokens drawn from
+      the model's own distribution (Bengio et al. 2015). If sampling_schedule is not "constant",
+      this is the largest share that it reaches.
+    sampling_schedule, sampling_k, sampling_c: how the remaining share falls with the steps, see
+      `kept`; the steps are counted in the collection "schedule".
     """
 
     directions: str = "both"
@@ -93,11 +97,13 @@ class Seq2Seq(RecurrentModel):
             raise ValueError("input_feeding: needs attend='after' and attention")
         if self.bridge == "copy" and self.directions == "both":
             raise ValueError(
-                "bridge: 'copy' needs an encoder of one direction; have dense, backward, zeros"
+                "bridge: 'copy' needs an encoder with one direction; "
+                "choose from dense, backward, zeros"
             )
         if self.bridge == "backward" and self.directions == "forward":
             raise ValueError(
-                "bridge: 'backward' needs an encoder with that direction; have copy, dense, zeros"
+                "bridge: 'backward' needs an encoder with that direction; "
+                "choose from copy, dense, zeros"
             )
         start = self.start(nn.linear.default_kernel_init)
         dense = functools.partial(Dense, dtype=self.dtype, kernel_init=start)
@@ -126,8 +132,7 @@ class Seq2Seq(RecurrentModel):
     # encoding
 
     def encode(self, source, mask, *, train: bool = False) -> dict:
-        """What the decoder is given of source int32 [B, S], mask [B, S]: arrays with a leading axis
-        B."""
+        """What the decoder needs from source int32 [B, S], mask [B, S]: arrays [B, ...]."""
         x = self.dropped(self.source_embedding(source), train=train)
         carries, keys = self.encoder(x, mask, train=train)
         encoded = dict(mask=mask, keys=keys, carries=self._bridge(carries, source.shape[0]))
@@ -165,8 +170,10 @@ class Seq2Seq(RecurrentModel):
     # decoding
 
     def step(self, encoded, memory, token):
-        """One step: the token before, int32 [B] -> (memory, logits [B, outputs], weights [B, S] or
-        None)."""
+        """One step: the previous token int32 [B] -> (memory, logits [B, outputs], weights).
+
+        weights are [B, S], or None without attention.
+        """
         memory, features, weights = self._advance(
             encoded, memory, self.target_embedding(token)[:, None], train=False
         )
@@ -174,10 +181,10 @@ class Seq2Seq(RecurrentModel):
         return memory, self.logits(features)[:, 0].astype(jnp.float32), weights
 
     def _advance(self, encoded, memory, y, *, train: bool):
-        """Steps over the tokens' vectors y [B, T, E] -> (memory, features [B, T, H] of the logits,
-        weights [B, T, S] or None).
+        """Steps over the tokens' vectors y [B, T, E] -> (memory, features, weights).
 
-        T is 1 where a step needs what the one before gave.
+        features [B, T, H] are those of the logits; weights are [B, T, S], or None without
+        attention. T is 1 if a step needs the result of the previous one.
         """
         steps = memory["step"][:, None] + jnp.arange(y.shape[1])
         valid = jnp.ones(y.shape[:2], bool)
@@ -220,8 +227,10 @@ class Seq2Seq(RecurrentModel):
         return self._given(inputs, mask, train=train)[0]
 
     def align(self, inputs, mask):
-        """The weights [B, T, S] with which each token of the target was made, given those before
-        it; None without attention."""
+        """The weights [B, T, S] with which each token of the target was predicted, or None.
+
+        Each is predicted from the tokens before it. Without attention there are no weights.
+        """
         return self._given(inputs, mask, train=False)[1]
 
     def _given(self, inputs, mask, *, train: bool):
@@ -268,8 +277,7 @@ class Seq2Seq(RecurrentModel):
         )
 
     def _key(self, memory):
-        """A key of its own for each step, also where dropout has one for all (Gal & Ghahramani
-        2016)."""
+        """A key for each step, even if dropout has one for all (Gal & Ghahramani 2016)."""
         key = self.make_rng("dropout")
         return jax.random.fold_in(key, memory["step"][0]) if self.variational else key
 

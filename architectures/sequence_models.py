@@ -9,18 +9,24 @@ from architectures.recurrent import Stack, handed_on
 
 
 class RecurrentModel(nn.Module):
-    """What networks with recurrent layers have in common.
+    """What all networks with recurrent layers share.
 
-    outputs: of the head.  symbols: of the input, if it is int32 tokens [B, T] and not real vectors
+    outputs: size of the head's output.
+    symbols: the number of input symbols, if the input is int32 tokens [B, T] and not real vectors
       [B, T, I].
-    cell: one of cells.CELLS.  hidden: units of each of the `layers`.  embedding: size of a token's
-    vector, 0 for `hidden`. dropout: at the tokens' vectors, between layers and before the head;
-    with `variational` one mask for all time steps. residual: shortcuts around layers from the
-    second on, so not around one whose state is read and not its output. initialiser, init_scale,
-    forget_bias: as in cells, the cell's own if None; embeddings, heads and attention start as the
-      cell's inputs do where `initialiser` is "cho", "normal" or "uniform".  scan, remat: as in
-      recurrent.Recurrent.
-    Raises ValueError, one line, for an unknown word or a size below 1.
+    cell: one of cells.CELLS.
+    hidden: units of each of the `layers`.
+    embedding: size of a token's vector, 0 for `hidden`.
+    dropout: on the tokens' vectors, between layers and before the head; with `variational` one mask
+      for all time steps.
+    residual: shortcuts around layers from the second on, except around a layer whose state is read
+      instead of its output.
+    initialiser, init_scale, forget_bias: as in cells; None for the cell's default. Embeddings,
+      heads and attention start like the cell's inputs if `initialiser` is "cho", "normal" or
+      "uniform".
+    scan, remat: as in recurrent.Recurrent.
+
+    Raises ValueError, one line, for an unknown choice or a size below 1.
     """
 
     outputs: int
@@ -52,7 +58,7 @@ class RecurrentModel(nn.Module):
 
     @nn.nowrap
     def start(self, default):
-        """How embeddings, heads and attention start."""
+        """The initialiser of embeddings, heads and attention."""
         scaled = self.initialiser in ("uniform", "normal", "cho")
         return self.make_cell().initialisers()[0] if scaled else default
 
@@ -64,8 +70,10 @@ class RecurrentModel(nn.Module):
         return Stack(self.make_cell(), self.layers, directions, merge, **options)
 
     def dropped(self, x, *, train: bool):
-        """x [B, ...], some values of it zero in training; x [B, T, I] has time steps, and with
-        `variational` one mask for all."""
+        """x [B, ...] with some values zeroed in training.
+
+        If x is [B, T, I] it has time steps, and `variational` uses one mask for all of them.
+        """
         if not train or self.dropout == 0:
             return x
         shared = (0,) if self.variational and x.ndim == 3 else ()
@@ -74,8 +82,7 @@ class RecurrentModel(nn.Module):
         )
 
     def vectors(self, x, *, train: bool):
-        """The embedding, if there is one, and what the first layer is given: x, or the vectors of
-        tokens with dropout."""
+        """The embedding, or None, and the first layer's input: x, or token vectors with dropout."""
         if self.symbols is None:
             return None, x
         start = self.start(nn.linear.default_embed_init)
@@ -94,8 +101,8 @@ class RecurrentModel(nn.Module):
 class SequenceReadout(RecurrentModel):
     """One answer per sequence: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, outputs].
 
-    It is read from the last layer's state after the last valid step; with directions="both" also
-    from that of the backward direction after the first.
+    The answer is read from the last layer's state after the last valid step; with directions="both"
+    also from the backward direction's state after the first step.
     """
 
     directions: str = "forward"
@@ -106,8 +113,8 @@ class SequenceReadout(RecurrentModel):
         check_numbers(self)
         if self.residual and self.layers < 3:
             raise ValueError(
-                f"residual: the last layer's state is read, so {self.layers} have no shortcut; "
-                "have 3 layers or more"
+                f"residual: the last layer's state is read, so {self.layers} layers have no "
+                "shortcut; use 3 layers or more"
             )
         _, x = self.vectors(x, train=train)
         carries, _ = self.stack(self.directions)(x, mask, train=train)
@@ -119,11 +126,13 @@ class SequenceReadout(RecurrentModel):
 class Tagger(RecurrentModel):
     """One answer per time step: x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
 
-    directions: "forward", "backward", or "both": the bidirectional network of Schuster & Paliwal
-    1997.  merge: of its directions, "concat" or "sum".  output: "linear", for logits, or
-    "logistic".  delay: the answer to step t is read after step t + delay, of a forward network
-    alone, which so sees as much of what is to come (the paper's comparison); beyond the end of a
-    sequence it sees zeros.
+    directions: "forward", "backward", or "both", the bidirectional network of Schuster & Paliwal
+      1997.
+    merge: of the two directions, "concat" or "sum".
+    output: "linear", for logits, or "logistic".
+    delay: the answer for step t is read after step t + delay, so that the network sees that much of
+      the future (the paper's comparison). Forward networks only. Beyond the end of a sequence the
+      network sees zeros.
     """
 
     directions: str = "both"
@@ -134,10 +143,10 @@ class Tagger(RecurrentModel):
 
     @nn.nowrap
     def initial_carry(self, batch: int):
-        """Raises ValueError where a step needs later ones."""
+        """Raises ValueError if a step needs later steps."""
         if self.directions != "forward" or self.delay:
             raise ValueError(
-                "directions, delay: one step at a time goes 'forward' and without a delay alone"
+                "directions, delay: running one step at a time needs directions='forward', delay=0"
             )
         return [self.make_cell().initial_carry(batch) for _ in range(self.layers)]
 
@@ -158,15 +167,16 @@ class Tagger(RecurrentModel):
 
 
 class LanguageModel(RecurrentModel):
-    """The next item of one long sequence, a window at a time: x [B, T, I] or int32 [B, T], mask [B,
-    T] -> [B, T, outputs].
+    """The next item of one long sequence, a window at a time.
+
+    x [B, T, I] or int32 [B, T], mask [B, T] -> [B, T, outputs].
 
     The collection "memory" holds the carries [B, H] with which a window starts;
-    `mutable=["memory"]` gives those that it ends with. No gradient goes from a window to the one
-    before: truncated back-propagation through time.
-    carried: if False, every window starts like the first, as a sequence of its own.
-    tied: the head's matrix is that of the embedding (Press & Wolf 2017), which has `hidden`
-      columns.
+    `mutable=["memory"]` returns those with which it ends. No gradient flows from a window to the
+    previous one: truncated back-propagation through time.
+
+    carried: if False, every window starts like the first, as a separate sequence.
+    tied: the head uses the matrix of the embedding (Press & Wolf 2017), which has `hidden` columns.
     output: "linear", for logits, or "logistic" (Elman 1990).
     """
 

@@ -1,5 +1,8 @@
-"""VGG. Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition",
-ICLR 2015."""
+"""VGG.
+
+Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR
+2015.
+"""
 
 from typing import ClassVar
 
@@ -23,7 +26,7 @@ CONFIGURATIONS = {  # Table 1: the windows of each block's convolutions
     "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
     "A-LRN": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
     "B": ((3, 3),) * 5,
-    "B-shallow": ((5,),) * 5,  # section 4.1: each pair of 3 x 3 convolutions of B as one 5 x 5
+    "B-shallow": ((5,),) * 5,  # section 4.1: one 5 x 5 for each pair of 3 x 3 in B
     "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
     "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
     "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
@@ -32,18 +35,23 @@ MAPS = (64, 128, 256, 512, 512)
 
 
 class VGG(nn.Module):
-    """VGG, Table 1: images [B, H, W, 3] -> [B, outputs]. D, the 16-layer one, has 138,357,544
-    parameters at 1000 outputs.
+    """VGG, Table 1: images [B, H, W, 3] -> [B, outputs].
 
-    configuration: one of CONFIGURATIONS.  dropout: after fc6 and fc7.
-    batch_norm: "none" as in the paper, or whose statistics, one of BATCH_NORMS.  bn_momentum,
-    bn_epsilon: see BatchNorm. initialiser: one of INITIALISERS; the paper's are "normal_1" for A,
-      and for the deeper ones A's trained layers, or, in
-    its later remark, "glorot"; biases start at 0.  width: a factor on all maps and hidden units.
-    image_size: the side of the images it is trained on, a multiple of 32; a larger image is
-    evaluated densely, fc6 to fc8 as convolutions and the class scores averaged over space (section
-    3.2).  other_sizes: what else is done with other images, see alexnet.fully_connected.
-    remat: what is computed inside a block is not kept for the backward pass but computed again.
+    Configuration D, with 16 layers, has 138,357,544 parameters at 1000 outputs.
+
+    configuration: one of CONFIGURATIONS.
+    dropout: after fc6 and fc7.
+    batch_norm: "none" as in the paper, or another of BATCH_NORMS.
+    bn_momentum, bn_epsilon: see BatchNorm.
+    initialiser: one of INITIALISERS. The paper's is "normal_1" for A, and A's trained layers for
+      the deeper ones, or, in its later remark, "glorot". Biases start at 0.
+    width: a factor on all maps and hidden units.
+    image_size: the side of the training images, a multiple of 32. A larger image is evaluated
+      densely: fc6 to fc8 are convolutions, and the class scores are averaged over space (section
+      3.2).
+    other_sizes: what else can happen to other images, see alexnet.fully_connected.
+    remat: recompute the values inside a block in the backward pass instead of keeping them.
+
     Raises ValueError, one line, for an unknown choice or an image that is too small.
     """
 
@@ -80,7 +88,7 @@ class VGG(nn.Module):
         check_numbers(self)
         if self.image_size < 32:
             raise ValueError(
-                f"image_size: {self.image_size} must be at least 32, as five pools halve it"
+                f"image_size: {self.image_size} must be at least 32, because five pools halve it"
             )
 
         def block(self, x, i, windows, maps):
@@ -96,8 +104,8 @@ class VGG(nn.Module):
                     x = local_response_norm(x)
             if min(x.shape[1:3]) < 2:
                 raise ValueError(
-                    "image_size: the image is too small for VGG's five pools; have at least 32 x "
-                    "32 pixels"
+                    "image_size: the image is too small for VGG's five pools; use at least 32 x 32 "
+                    "pixels"
                 )
             return max_pool(x, 2, 2)
 

@@ -1,5 +1,6 @@
-"""Which arrays of a file are meant: of several state dicts one, of a larger model one layer, and
-names without what wrappers put before them. What is taken is said in a line.
+"""Chooses the arrays of a file: one of several state dicts, or one layer of a larger model.
+
+Prefixes that wrappers add to names are removed. One line reports what was taken.
 """
 
 import sys
@@ -9,13 +10,16 @@ from architectures import weight_torch
 
 USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 TOP = "."  # the name of the file's outermost dictionary
-# what torch.compile, FSDP and activation checkpointing put into names
+# parts that torch.compile, FSDP and activation checkpointing insert into names
 INSIDE = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
 
 class Weights(dict):
-    """{name: array} of a file. layers: {layer's name: its Keras configuration}, of a whole model;
-    version: the Keras that wrote the file; each empty where the file has none."""
+    """{name: array} of a file.
+
+    layers: {layer's name: its Keras configuration} of a whole model; version: the Keras version
+    that wrote the file. Each is empty if the file does not have it.
+    """
 
     def __init__(self, arrays=(), layers: Mapping[str, dict] | None = None, version: str = ""):
         super().__init__(arrays)
@@ -27,11 +31,11 @@ def to_stderr(line: str) -> None:
 
 
 def choose_state(path, tree, name: str | None, say: Callable[[str], None]) -> dict:
-    """{name: tensor} of a state dict in `tree`, what a file of torch.save holds.
+    """{name: tensor} of a state dict in `tree`, the contents of a torch.save file.
 
-    name: "state_dict", "a.b" for b in a, TOP for the outermost one; None: the only one there is,
-    or the first of USUAL. Values that are not tensors are left out. Raises ValueError, one line
-    with the choices, where no state is meant or several may be.
+    name: "state_dict", "a.b" for b in a, TOP for the outermost dictionary; None for the only state
+    dict, or the first of USUAL. Values that are not tensors are left out. Raises ValueError, one
+    line with the choices, if there is no state dict or the choice is not clear.
     """
     states = dict(_states(tree))
     if not states:
@@ -47,17 +51,17 @@ def choose_state(path, tree, name: str | None, say: Callable[[str], None]) -> di
         )
         name = usual[0][2] if usual else next(iter(states)) if len(states) == 1 else None
     if name is None:
-        raise ValueError(f"{path}: holds several states; choose with --state from {choices}")
+        raise ValueError(f"{path}: holds several states; use --state to choose from {choices}")
     others = [state for state in states if state != name]
     if others:
-        say(f"{path}: took the state {name}; --state takes another: {', '.join(others)}")
+        say(f"{path}: took the state {name}; use --state to choose from: {', '.join(others)}")
     elif name != TOP:
         say(f"{path}: took the state {name}")
     state = states[name]
     tensors = {k: v for k, v in state.items() if weight_torch.is_tensor(v)}
     if len(tensors) < len(state):
         left = [str(key) for key in state if key not in tensors]
-        say(f"{path}: passed over what is not a tensor: {_first(left)}")
+        say(f"{path}: ignored what is not a tensor: {_first(left)}")
     return tensors
 
 
@@ -86,18 +90,20 @@ def choose_layer(
     least: int,
     say: Callable[[str], None],
 ) -> Weights:
-    """The arrays of `layer`, without its name before theirs; None: all. INSIDE is taken out of all
-    names, and so is what stands before each of them. separator: "." of PyTorch, "/" of Keras.
-    least: how many separators the names have that nothing stands before.
+    """The arrays of `layer`, without its name before theirs; None for all arrays.
 
-    Raises ValueError, one line, where no name begins with `layer`.
+    INSIDE is removed from all names, and so is a prefix that all of them share.
+    separator: "." for PyTorch, "/" for Keras.
+    least: a prefix is removed only while every name has at least this many separators.
+
+    Raises ValueError, one line, if no name begins with `layer`.
     """
     names = {name: name for name in state}
     if separator == ".":
         for name in state:
             names[name] = ".".join(part for part in name.split(".") if part not in INSIDE)
     if len(set(names.values())) < len(names):
-        raise ValueError(f"{source}: names that differ by {', '.join(INSIDE)} alone")
+        raise ValueError(f"{source}: some names differ only by {', '.join(INSIDE)}")
     removed = sorted({part for name in state for part in name.split(".") if part in INSIDE})
     if layer is not None:
         start = layer.rstrip(separator) + separator
@@ -107,7 +113,7 @@ def choose_layer(
             raise ValueError(f"{source}: no name begins with {start!r}; there are {_first(heads)}")
         names = inside
     configs = getattr(state, "layers", {})
-    if layer is not None:  # the layer itself is "" then
+    if layer is not None:  # then the layer itself is ""
         configs = {
             f"{name}/"[len(start) :].rstrip("/"): config
             for name, config in configs.items()
@@ -126,6 +132,6 @@ def choose_layer(
 
 
 def held_by(names, wanted: str, separator: str) -> str:
-    """Where `wanted` stands after the name of a layer: a hint for the end of a message, or ""."""
+    """Layers in which `wanted` occurs: a hint for the end of a message, or ""."""
     holders = [name[: -len(wanted) - 1] for name in names if name.endswith(separator + wanted)]
-    return f"; {', '.join(holders)} has it: --layer takes one by its name" if holders else ""
+    return f"; {', '.join(holders)} has it; use --layer to choose one" if holders else ""

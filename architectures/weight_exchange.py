@@ -1,5 +1,7 @@
-"""Files that other programs are given: ONNX's initialisers, and TensorFlow.js's model.json with its
-shards. onnx is imported when it is needed."""
+"""Weights for other programs: ONNX files, and TensorFlow.js's model.json with its shards.
+
+onnx is imported when it is needed.
+"""
 
 import json
 import pathlib
@@ -20,8 +22,11 @@ TFJS = dict(
 
 
 def read_onnx(path) -> dict[str, np.ndarray]:
-    """Raises ValueError, one line, for values that lie in another file, and for arrays that the
-    exporter made from several of the network's."""
+    """Reads the initialisers of an ONNX file.
+
+    Raises ValueError, one line, for values in another file, and for arrays that the exporter
+    computed from several of the network's arrays.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -33,14 +38,14 @@ def read_onnx(path) -> dict[str, np.ndarray]:
     for tensor in graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ValueError(
-                f"{path}: {tensor.name} lies in another file; only values of the file itself are "
+                f"{path}: {tensor.name} is in another file; only values of the file itself are "
                 "read: save it with onnx.save(onnx.load(path), new_path)"
             )
         if tensor.name.startswith("onnx::") and tensor.dims:
             raise ValueError(
-                f"{path}: {tensor.name} is what the exporter made from several arrays; export with "
-                "training=torch.onnx.TrainingMode.TRAINING and do_constant_folding=False, or save "
-                "the state_dict()"
+                f"{path}: {tensor.name} was computed by the exporter from several arrays; export "
+                "with training=torch.onnx.TrainingMode.TRAINING and do_constant_folding=False, or "
+                "save the state_dict()"
             )
         state[tensor.name] = onnx.numpy_helper.to_array(tensor)
     if not state:
@@ -49,8 +54,10 @@ def read_onnx(path) -> dict[str, np.ndarray]:
 
 
 def read_tfjs(path) -> Weights:
-    """Of model.json, whose shards lie beside it; arrays quantised to 8 or 16 bits are multiplied
-    out. Raises ValueError, one line, for a shard elsewhere, missing or of another size."""
+    """Reads model.json, whose shards are beside it; arrays of 8 or 16 bits are dequantised.
+
+    Raises ValueError, one line, for a shard that is elsewhere, missing or of another size.
+    """
     path = pathlib.Path(path)
     try:
         model = json.loads(path.read_bytes())
@@ -83,16 +90,16 @@ def _shard(path, name: str) -> bytes:
 
 
 def _add(path, weights: Weights, entry: dict, values: bytes, start: int) -> int:
-    """Adds one array; where the next one starts."""
+    """Adds one array, and returns where the next one starts."""
     name, shape = entry["name"], tuple(entry["shape"])
     quantised = entry.get("quantization") or {}
     kind = quantised.get("dtype", entry["dtype"])
     if kind not in TFJS or any(not isinstance(n, int) or n < 0 for n in shape):
-        raise ValueError(f"{path}: {name} is {kind} of shape {list(shape)}, which is not read")
+        raise ValueError(f"{path}: {name} is {kind} of shape {list(shape)}, which cannot be read")
     dtype = np.dtype(TFJS[kind]).newbyteorder("<")
     count = int(np.prod(shape, dtype=object))
     if count * dtype.itemsize > len(values) - start:
-        raise ValueError(f"{path}: {name} goes beyond the end of its shards; one was cut off")
+        raise ValueError(f"{path}: {name} ends beyond the shards; one of them was cut off")
     array = np.frombuffer(values, dtype, count, start).reshape(shape)
     if "scale" in quantised:
         array = (array * quantised["scale"] + quantised["min"]).astype(np.float32)

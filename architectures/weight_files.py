@@ -1,6 +1,6 @@
-"""Files of named arrays: what each ending is read and written by. No pickled code is executed.
+"""Files of named arrays: their readers and writers, by file extension. No pickled code is executed.
 
-safetensors, h5py, onnx and torch are imported for their own files alone.
+safetensors, h5py, onnx and torch are imported only for their own files.
 """
 
 import os
@@ -16,15 +16,15 @@ import numpy as np
 from architectures import keras_h5, weight_archive, weight_exchange, weight_torch
 from architectures.weight_choice import choose_state, to_stderr
 
-# what the libraries raise for bytes that make no sense
+# what the libraries raise for damaged bytes
 DAMAGED = (
     *(AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RecursionError),
     *(RuntimeError, TypeError, zlib.error),
 )
 TORCH = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
-STARTS = {  # of files that often have another ending: what they are, and where that is right
-    b"version https://git-lfs": ("a pointer of Git LFS; `git lfs pull` brings the file", ()),
-    **dict.fromkeys((b"<!", b"<html", b"<?xml"), ("a web page; bring the file itself", ())),
+STARTS = {  # files that often have the wrong ending: what they are, and their right endings
+    b"version https://git-lfs": ("a pointer of Git LFS; `git lfs pull` downloads the file", ()),
+    **dict.fromkeys((b"<!", b"<html", b"<?xml"), ("a web page; download the file itself", ())),
     b"\x89HDF\r\n": ("an HDF5 file (.h5)", (".h5", ".hdf5")),
     b"PK\x03\x04": ("a zip file (.npz, .pth or .keras)", (".npz", ".keras", *TORCH)),
     b"\x93NUMPY": ("a single array (.npy)", ()),
@@ -35,12 +35,13 @@ STARTS = {  # of files that often have another ending: what they are, and where 
 def read(
     path, *, state: str | None = None, say: Callable[[str], None] = to_stderr
 ) -> dict[str, np.ndarray]:
-    """{name: array} of a file, by its ending, one of READERS. Keras's names are "layer/variable".
+    """{name: array} of a file, chosen by its ending, one of READERS.
 
-    state: which of several state dicts in a PyTorch file, as "model_ema"; None: the usual one (see
-    weight_choice.choose_state). say: is given a line on what was taken and passed over. Values
-    without a type in .npz, as bfloat16 has them, are read as bfloat16.
-    Raises ValueError, one line, for another ending, a file that cannot be read, and a package that
+    Keras's names are "layer/variable".
+    state: which of several state dicts in a PyTorch file, such as "model_ema"; None for the usual
+    one (see weight_choice.choose_state). say: receives a line on what was taken and ignored. Values
+    without a type in .npz, which is how bfloat16 is stored, are read as bfloat16.
+    Raises ValueError, one line, for another ending, a file that cannot be read, or a package that
     is not installed.
     """
     path = pathlib.Path(path)
@@ -60,17 +61,17 @@ def read(
             if str(error).startswith(f"{path}: "):
                 raise
             raise ValueError(
-                f"{path}: is damaged, or of another kind than its ending says ({_line(error)})"
+                f"{path}: is damaged, or its ending is wrong ({_line(error)})"
             ) from None
 
     return _with(path, READERS, whole)
 
 
 def write(path, state: Mapping[str, np.ndarray]) -> None:
-    """Writes {name: array} to a file, by its ending; to .h5 only layers of Keras, in Keras's
-    order (as `convert.save` does).
+    """Writes {name: array} to a file, chosen by its ending.
 
-    Raises ValueError, one line, for another ending, a path that cannot be written, and a package
+    .h5 takes only Keras's layers, in Keras's order (as `convert.save` returns them).
+    Raises ValueError, one line, for another ending, a path that cannot be written, or a package
     that is not installed.
     """
     check_output(path)
@@ -79,11 +80,10 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
 
 
 def check_output(path) -> None:
-    """Raises ValueError, one line, where `write` could not write for the ending or a missing
-    folder."""
+    """Raises ValueError, one line, for an ending that `write` does not know or a missing folder."""
     path = pathlib.Path(path)
     _ending(path, WRITERS)
-    if not os.path.isdir(path.parent):  # False, too, where it may not be looked at
+    if not os.path.isdir(path.parent):  # also False without permission to look
         raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
     if os.path.isdir(path):
         raise ValueError(f"{path}: is a folder, must be a file")
@@ -97,7 +97,7 @@ def _ending(path: pathlib.Path, table: Mapping) -> str:
 
 
 def _check_start(path: pathlib.Path) -> None:
-    """Raises ValueError, one line, for a file whose first bytes say that it is another one."""
+    """Raises ValueError, one line, if the first bytes show that the ending is wrong."""
     with open(path, "rb") as file:
         head = file.read(64)
     if not head:
@@ -133,18 +133,20 @@ def _read_npz(path):
     except (ValueError, TypeError, AttributeError, EOFError) as error:
         if str(error).startswith(f"{path}: "):
             raise
-        raise ValueError(f"{path}: no file of plain arrays ({_line(error)})") from None
+        raise ValueError(f"{path}: is not a file of plain arrays ({_line(error)})") from None
 
 
 def _typed(path, name: str, array):
-    """NumPy's files have no name for the types of ml_dtypes, of which bfloat16 alone has 2 bytes
-    and is in use."""
+    """`array`, as bfloat16 if it has no type.
+
+    NumPy's files have no names for ml_dtypes's types. bfloat16 is the only one in use with 2 bytes.
+    """
     if array.dtype.kind != "V":
         return array
     if array.dtype.fields or array.dtype.itemsize != 2:
         raise ValueError(
-            f"{path}: {name} has values of {array.dtype.itemsize} bytes without a type, as float8 "
-            "has in NumPy's files; save it as float32"
+            f"{path}: {name} has values of {array.dtype.itemsize} bytes without a type, like "
+            "float8 in NumPy's files; save it as float32"
         )
     return array.view(ml_dtypes.bfloat16)
 
@@ -170,7 +172,7 @@ def _read_safetensors(path):
     state = {}
     for name, tensor in tensors:
         if tensor["dtype"] not in SAFETENSORS:
-            raise ValueError(f"{path}: {name} is {tensor['dtype']}, which is not read")
+            raise ValueError(f"{path}: {name} is {tensor['dtype']}, which cannot be read")
         values = np.frombuffer(tensor["data"], SAFETENSORS[tensor["dtype"]])
         state[name] = values.reshape(tensor["shape"])
     return state
@@ -182,7 +184,7 @@ def _write_safetensors(path, state):
 
     try:
         save_file({name: np.asarray(value, order="C") for name, value in state.items()}, path)
-    except safetensors.SafetensorError as error:  # where the system refuses, too
+    except safetensors.SafetensorError as error:  # also if the system refuses
         raise ValueError(f"{path}: {_line(error)}") from None
 
 
@@ -192,9 +194,9 @@ def _write_torch(path, state):
     tensors = {name: torch.from_numpy(np.array(value)) for name, value in state.items()}
     try:
         torch.save(tensors, path)
-    except RuntimeError as error:  # where the system refuses, too
+    except RuntimeError as error:  # also if the system refuses
         raise ValueError(
-            f"{path}: cannot be written, for want of space or of leave to ({_line(error)})"
+            f"{path}: cannot be written: no space left, or no permission ({_line(error)})"
         ) from None
 
 

@@ -1,9 +1,9 @@
-"""What other libraries call the layers of our networks: one generator of Layers for each library
-and family.
+"""The names that other libraries give our networks' layers, one generator per library and family.
 
-Each is given the module, and yields the layers in the order in which Keras numbers them in its
-files. Some yield layers that only other members of the family have (projections, biases and the
-like are not listed one by one); those are skipped."""
+Each generator takes the module and yields the layers in the order in which Keras numbers them in
+its files. Some yield layers that only other members of the family have (projections, biases and the
+like are not listed one by one); those are skipped.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,12 +13,13 @@ from architectures.vgg import CONFIGURATIONS
 
 
 class Layer(NamedTuple):
-    """theirs: its name; ours: its path in our parameters, with its place on axis 0 there if it is
-    one of a stack.
+    """One layer under both names.
 
-    flat: theirs is a matrix, where ours is a convolution, or reads a map of side x side positions
-      row by row.
-    window: theirs is a 1 x 1 convolution, where ours is a matrix.
+    theirs: their name for it.
+    ours: its path in our parameters. index: its position on axis 0 there, if it is in a stack.
+    flat: theirs is a matrix where ours is a convolution, or is a matrix that reads a map of side x
+      side positions row by row.
+    window: theirs is a 1 x 1 convolution where ours is a matrix.
     """
 
     theirs: str
@@ -46,8 +47,8 @@ def _vgg_features(module):
         for j in range(1, len(windows) + 1):
             yield Layer(f"features.{position}", f"conv{i}_{j}")
             yield Layer(f"features.{position + 1}", f"bn{i}_{j}")
-            position += 2 if module.batch_norm == "none" else 3  # and a ReLU
-        position += 1  # a pool
+            position += 2 if module.batch_norm == "none" else 3  # including a ReLU
+        position += 1  # the pool
 
 
 def torchvision_vgg(module) -> Iterator[Layer]:
@@ -131,7 +132,7 @@ def keras_resnetv2(module) -> Iterator[Layer]:
 
 
 def _unit(theirs, ours):
-    """The convolution and the batch norm of a ConvUnit, as torchvision and timm write them."""
+    """The convolution and batch norm of a ConvUnit, as torchvision and timm name them."""
     yield Layer(f"{theirs}.conv", f"{ours}/conv")
     yield Layer(f"{theirs}.bn", f"{ours}/bn")
 
@@ -160,7 +161,7 @@ V3_STEM = dict(
     Conv2d_3b_1x1="conv3b",
     Conv2d_4a_3x3="conv4a",
 )
-V3_BRANCHES = {  # torchvision's name of each branch of ours, and its layers as we name them
+V3_BRANCHES = {  # torchvision's name of each of our branches, and our names of its layers
     "5": {"1x1": ("1",), "5x5": ("1", "2"), "3x3dbl": ("1", "2", "3"), "_pool": ()},
     "6a": {"3x3": ("1",), "3x3dbl": ("1", "2", "3")},
     "6": {"1x1": ("1",), "7x7": ("1", "2", "3"), "7x7dbl": ("1", "2", "3", "4", "5"), "_pool": ()},
@@ -195,8 +196,10 @@ def inception_v3(module) -> Iterator[Layer]:
 
 
 def keras_inception_v3(module) -> Iterator[Layer]:
-    """Keras counts these layers as they are made, and orders them in files by their distance to the
-    output, far ones first."""
+    """Keras numbers these layers in the order in which they are made.
+
+    Its files order them by their distance to the output, far ones first.
+    """
     made = 0
     for group in [
         *([(0, name)] for name in V3_STEM.values()),
@@ -212,8 +215,10 @@ def keras_inception_v3(module) -> Iterator[Layer]:
 
 
 def _v3_module(item) -> list[tuple[int, str]]:
-    """(distance to the module's output, our path) of its convolutions, as they are made. A split's
-    join counts as one."""
+    """(distance to the module's output, our path) of its convolutions, in the order they are made.
+
+    The join after a split counts as one.
+    """
     name, kind = item
     units = []
     for b, layers in enumerate(V3_BRANCHES[kind].values(), 1):

@@ -1,5 +1,4 @@
-"""Whose networks `convert` reads and writes: SOURCES, from a name such as "torchvision/resnet50" to
-our network."""
+"""The networks that `convert` reads and writes: SOURCES, from "torchvision/resnet50" to ours."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -11,9 +10,11 @@ from architectures.weight_names import Layer
 
 
 class Source(NamedTuple):
-    """layers: a generator of weight_names; model, fields: of our network; classifier: the layer
-    that gives the logits; auxiliary: how the names of auxiliary heads start; first: the dense layer
-    that reads a map, and the map's channels."""
+    """layers: a generator from weight_names. model, fields: our network.
+
+    classifier: the layer that gives the logits. auxiliary: the prefixes of auxiliary heads' names.
+    first: the dense layer that reads a map, and the number of the map's channels.
+    """
 
     layers: Callable[[nn.Module], Iterator[Layer]]
     model: str

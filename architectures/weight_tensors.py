@@ -1,5 +1,4 @@
-"""Which tensor of another library each of our parameters is, and arrays in the one's shape as in
-the other's."""
+"""Which tensor of another library each of our parameters is, and conversion between the shapes."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -25,7 +24,7 @@ class Tensor(NamedTuple):
 
 
 def tensors(source: str, module: nn.Module, shapes: Mapping[tuple, tuple]) -> Iterator[Tensor]:
-    """Every tensor of theirs; layers that this network does not have are skipped."""
+    """Every tensor of theirs; layers that this network lacks are skipped."""
     of_layer: dict[str, list] = {}
     for path in shapes:
         of_layer.setdefault("/".join(path[1:-1]), []).append(path)
@@ -58,7 +57,7 @@ def _their_shape(shape, leaf: str, layer: Layer, keras: bool) -> tuple[int, ...]
 
 
 def to_ours(array, shape, tensor: Tensor, library: str):
-    """array of `tensor.shape` as a leaf of `shape`."""
+    """An array of `tensor.shape` as a leaf of `shape`."""
     if tensor.ours[-1] == "kernel" and library != "keras":
         h, w, i, o = _window(shape, tensor.layer)
         array = array.reshape(o, i, h, w).transpose(2, 3, 1, 0)
@@ -66,15 +65,17 @@ def to_ours(array, shape, tensor: Tensor, library: str):
 
 
 def to_theirs(leaf, tensor: Tensor, library: str):
-    """A leaf of ours in `tensor.shape`."""
+    """A leaf of ours as an array of `tensor.shape`."""
     if tensor.ours[-1] == "kernel" and library != "keras":
         leaf = leaf.reshape(_window(leaf.shape, tensor.layer)).transpose(3, 2, 0, 1)
     return np.ascontiguousarray(leaf.reshape(tensor.shape))
 
 
 def numbered_from_zero(state: Mapping) -> dict:
-    """conv2d_94/kernel, conv2d_95/kernel, ... as conv2d/kernel, conv2d_1/kernel, ..., and batch
-    norms likewise: Keras goes on counting from one network of a process to the next."""
+    """conv2d_94/kernel, conv2d_95/kernel, ... as conv2d/kernel, conv2d_1/kernel, ...
+
+    Batch norms likewise. Keras continues its counts from one network of a process to the next.
+    """
 
     def split(name):
         layer, _, variable = name.rpartition("/")

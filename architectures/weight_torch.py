@@ -1,10 +1,11 @@
-"""PyTorch's files, .pth and its other endings: what they hold, and the arrays in it. torch is
-imported when a file is read.
+"""PyTorch's files, .pth and its other endings: what they contain, and their arrays.
 
-A file is a pickle. torch's own reader for weights reads it, which runs no code: it refuses every
-class and function that is not in its list of safe ones. Those that trainers put beside their
-weights (argparse.Namespace, NumPy's scalars, a whole module's classes) are read as `Unread`, which
-does nothing, so that the weights can be taken.
+torch is imported when a file is read.
+
+A file is a pickle. torch's own reader for weights reads it and runs no code: it refuses every class
+and function that is not in its list of safe ones. Classes that trainers put beside their weights
+(argparse.Namespace, NumPy's scalars, a whole module's classes) are read as `Unread`, which does
+nothing, so that the weights can be taken.
 """
 
 import _compat_pickle
@@ -21,7 +22,7 @@ from architectures import weight_archive
 
 
 class Unread:
-    """In the place of an object whose class is not PyTorch's: its state, not its behaviour."""
+    """Replaces an object whose class is not PyTorch's: keeps its state, not its behaviour."""
 
     def __new__(cls, *args, **options):
         return object.__new__(cls)
@@ -34,15 +35,18 @@ class Unread:
 
 
 class UnreadDict:
-    """In the place of a class made from dict: a dictionary of the same items."""
+    """Replaces an object whose class is derived from dict by a dictionary of the same items."""
 
     def __new__(cls, *args, **options):
         return OrderedDict()
 
 
 def read(path):
-    """What the file holds: tensors in dictionaries, lists and Unread. Raises ValueError, one line,
-    for what is not a file of torch.save, is damaged, or cannot be read without running code."""
+    """What the file contains: tensors in dictionaries, lists and Unread.
+
+    Raises ValueError, one line, for a file that torch.save did not write, that is damaged, or that
+    cannot be read without running code.
+    """
     import torch
 
     names = _globals(path)
@@ -55,10 +59,10 @@ def read(path):
                 return torch.load(path, map_location="cpu", weights_only=True)
         except OSError:
             raise
-        # whatever the bytes make of its reader, whose own advice would run what the file says
+        # the bytes may make the reader raise anything; its advice would run what the file names
         except Exception as error:
             reason = _reason(error)
-        # it fills nothing but dictionaries, also where a class is made from dict
+        # the reader fills only plain dictionaries, even for a class derived from dict
         named = re.search(r"SETITEMS? for dict.* got <class '([\w.]+)'>", reason)
         if not named or named[1] not in stand_ins:
             break
@@ -83,7 +87,7 @@ def _reason(error: Exception) -> str:
 
 
 def _globals(path) -> set[str]:
-    """The classes and functions that the pickle names, but torch's own of tensors."""
+    """The classes and functions that the pickle names, except torch's own for tensors."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             weight_archive.check_size(path, archive)
@@ -103,7 +107,7 @@ def _globals(path) -> set[str]:
         if head.startswith(b"PK"):
             raise ValueError(f"{path}: was cut off: its end is missing")
         if not head.startswith(b"\x80"):
-            raise ValueError(f"{path}: is not a file of torch.save")
+            raise ValueError(f"{path}: was not written by torch.save")
         file.seek(0)
         return _named(path, file, 4)  # before 1.6: a number, a version, the machine, the object
 
@@ -115,7 +119,7 @@ def _named(path, file, pickles: int) -> set[str]:
             for code, argument, _ in pickletools.genops(file):
                 if code.name in ("GLOBAL", "INST"):
                     module, _, name = argument.partition(" ")
-                    # as of Python 2, whose names the pickles of torch.save have
+                    # torch.save's pickles use Python 2 names
                     renamed = _compat_pickle.IMPORT_MAPPING.get(module, module), name
                     renamed = _compat_pickle.NAME_MAPPING.get((module, name), renamed)
                     names.add(".".join(renamed))
@@ -125,7 +129,7 @@ def _named(path, file, pickles: int) -> set[str]:
 
 
 def module_state(item, prefix: str = "", depth: int = 0) -> dict | None:
-    """{name: tensor} of a whole module that was read as Unread, or None for anything else."""
+    """{name: tensor} of a whole module that was read as Unread; None for anything else."""
     state = item.state if isinstance(item, Unread) else None
     if not isinstance(state, dict) or "_parameters" not in state or depth > 50:
         return None
@@ -146,8 +150,11 @@ def is_tensor(item) -> bool:
 
 
 def arrays(path, state: Mapping) -> dict[str, np.ndarray]:
-    """Tensors as arrays, floating ones in float32. Raises ValueError, one line, for a tensor that
-    is quantised, sparse, without values, or a view of fewer values than it has."""
+    """Tensors as arrays, floating ones in float32.
+
+    Raises ValueError, one line, for a tensor that is quantised, sparse, without values, or a view
+    with more elements than its values.
+    """
     return {name: _array(path, name, value.detach()) for name, value in state.items()}
 
 
@@ -156,13 +163,13 @@ def _array(path, name: str, tensor) -> np.ndarray:
 
     wrong = None
     if tensor.is_quantized:
-        wrong = "is quantised; save the module before quantisation, or what dequantize() gives"
+        wrong = "is quantised; save the module before quantisation, or save dequantize()"
     elif tensor.layout != torch.strided:
-        wrong = f"is {str(tensor.layout).removeprefix('torch.')}; save what to_dense() gives"
+        wrong = f"is {str(tensor.layout).removeprefix('torch.')}; save its to_dense()"
     elif tensor.is_meta:
         wrong = "has no values, only a shape (device 'meta')"
     elif tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        wrong = "has more elements than the file has values for it; save its contiguous()"
+        wrong = "has more elements than values in the file; save its contiguous()"
     if wrong:
         raise ValueError(f"{path}: {name} {wrong}")
     return (tensor.float() if tensor.is_floating_point() else tensor.resolve_conj()).numpy()

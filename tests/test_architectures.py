@@ -67,7 +67,7 @@ def test_bfloat16_is_for_computing_and_leaves_parameters_and_logits_float32(name
     ],
 )
 def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice, valid):
-    with pytest.raises(ValueError, match=f"unknown .*; have {valid}") as error:
+    with pytest.raises(ValueError, match=f"unknown .*; choose from {valid}") as error:
         initialised(name, **choice)
     assert "\n" not in str(error.value)
 
@@ -99,24 +99,24 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         (
             "googlenet",
             dict(auxiliary_pool="paper"),
-            "auxiliary_pool: 'paper' sees 5 x 5 places, of a small image 2 x 2",
+            "auxiliary_pool: 'paper' needs at least 5 x 5 places, this image leaves 2 x 2",
         ),
         ("resnet", dict(bn_epsilon=-1.0), "bn_epsilon: -1.0 must be at least 0"),
         ("resnet_cifar", dict(scan_from=0), "scan_from: 0 must be at least 1"),
         (
             "plain_cifar",
             dict(gate="exclusive"),
-            "shortcut: 'none' leaves nothing for gate, shortcut_dropout",
+            "shortcut: 'none' cannot be used with gate, shortcut_dropout",
         ),
         (
             "plain_cifar",
             dict(shortcut_scale=0.5),
-            "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C",
+            "cannot be used with gate, shortcut_dropout or the two scales; choose from A, B, C",
         ),
         (
             "plain_cifar",
             dict(branch_scale=0.5),
-            "leaves nothing for gate, shortcut_dropout and the two scales; have A, B, C",
+            "cannot be used with gate, shortcut_dropout or the two scales; choose from A, B, C",
         ),
         (
             "resnet_v2",
@@ -139,7 +139,7 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         (
             "tagger",
             dict(init_scale=0.1),
-            "init_scale: initialiser='orthogonal' has no scale; have cho, irnn, normal, uniform",
+            "init_scale: initialiser='orthogonal' has no scale; choose from cho, irnn, normal, uniform",
         ),
         ("seq2seq", dict(window=0, local="predictive"), "window: 0 must be at least 1"),
         (

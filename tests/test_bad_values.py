@@ -57,7 +57,7 @@ LENET, ADDING, VOWELS = (
         ),
         (
             [f"--config={LENET}", "--config.model.activation=swish"],
-            "model.activation: unknown 'swish'; have",
+            "model.activation: unknown 'swish'; choose from",
         ),
         (
             [f"--config={LENET}", "--config.data.pad=0"],

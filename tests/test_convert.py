@@ -190,11 +190,11 @@ def test_variables_of_another_network_are_not_written_and_named():
 @pytest.mark.parametrize(
     ("source", "variables", "expected"),
     [
-        ("torch.nn/LSTM", {}, "torch.nn/LSTM: needs layer_1, ... of a Stack, not nothing"),
+        ("torch.nn/LSTM", {}, "torch.nn/LSTM: needs a Stack's layer_1, ..., not nothing"),
         (
             "torch.nn/LSTM",
             {"params": {"conv1": {}}},
-            "torch.nn/LSTM: needs layer_1, ... of a Stack, not conv1",
+            "torch.nn/LSTM: needs a Stack's layer_1, ..., not conv1",
         ),
         (
             "torchvision/googlenet",

@@ -12,7 +12,7 @@ def test_a_gru_without_biases_is_refused_unless_the_place_of_its_reset_gate_is_t
     state = dict(zip(("kernel", "recurrent_kernel"), gru(), strict=True))
     ways = {f"{way}/{name}": a for way in ("forward", "backward") for name, a in state.items()}
     for source, arrays in {"keras/GRU": state, "keras/Bidirectional": ways}.items():
-        with pytest.raises(ValueError, match="say --reset=after or --reset=before$"):
+        with pytest.raises(ValueError, match="pass --reset=after or --reset=before$"):
             convert.load(source, arrays)
         for reset in ("after", "before"):
             stack, variables = convert.load(source, arrays, reset=reset)

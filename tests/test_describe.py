@@ -80,7 +80,7 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["alexnet", "--width=inf"], "width: inf is not a finite number"),
         (["lenet5", "--image="], "--image: '' must be 3 whole numbers"),
         (["lenet5", "--sequence="], "--sequence: lenet5 takes --image"),
-        (["resnet", "--depth=21"], "depth: 21 is none of 18, 34"),
+        (["resnet", "--depth=21"], "depth: unknown 21; choose from 18, 34"),
         (["resnet", "--depth=many"], "model.depth: 'many' must be a whole number"),
         (["resnet", "--depth"], "--depth: hyper-parameters are written --KEY=VALUE"),
         (["lenet5_1998", "--outputs=7"], "has the ten digits' bitmaps"),
@@ -96,7 +96,7 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         ),
         (
             ["bn_inception", "--image=40x40x3"],
-            "maps of 5 x 5 do not halve; have images of a multiple of 32 pixels",
+            "maps of 5 x 5 cannot be halved; use images of a multiple of 32 pixels",
         ),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_config_of_a_stranger_that_names_no_network_of_ours_is_refused(tmp_pat
         (dict(hidden=10**8), 9, "the checkpoint's params/"),
         (dict(), 8, "params/source_embedding/embedding has shape (9, 3), config.json and the voca"),
         (dict(layers=2), 9, "has shape None"),
-        (dict(cell="rnn"), 9, "of no network (cell: unknown 'rnn'; have elman"),
+        (dict(cell="rnn"), 9, "of no network (cell: unknown 'rnn'; choose from elman"),
         (dict(attention="none"), 9, "the checkpoint's params/"),
     ],
 )

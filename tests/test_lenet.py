@@ -88,7 +88,7 @@ def test_rbf_logits_are_the_negative_squared_distances_to_the_bitmaps():
 def test_rbf_for_other_than_ten_classes_is_refused_in_one_line():
     x, mask = example("lenet5")
     with pytest.raises(
-        ValueError, match="has the ten digits' bitmaps .* not 7 outputs of LeNet-5; have 'dense'"
+        ValueError, match="has the ten digits' bitmaps .* not 7 outputs of LeNet-5; use 'dense'"
     ):
         architectures.build("lenet5_1998", outputs=7).init(KEY, x, mask, train=False)
 

@@ -117,7 +117,7 @@ def test_dropout_draws_anew_at_each_time_step_unless_it_is_variational(variation
         ("data.batch_size=2", "of one sequence, but data.batch_size=2"),
         ("schedule.name=cosine", "needs schedule.name='constant'"),
         ("model.name=sequence_readout", "cannot go one step at a time; have lstm1997, tagger"),
-        ("model.directions=both", "one step at a time goes 'forward' and without a delay alone"),
+        ("model.directions=both", "running one step at a time needs directions='forward', delay=0"),
         (
             "task.criterion=cross_entropy",
             "is of logits, not of 'logistic' outputs; have model.output='linear'",

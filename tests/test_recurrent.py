@@ -170,7 +170,7 @@ def test_each_cell_has_the_parameters_of_its_equations():
 def test_only_an_lstm_with_a_forget_gate_has_a_forget_bias():
     for name in ("gru", "elman", "lstm_no_forget_gate"):
         with pytest.raises(
-            ValueError, match="^forget_bias: .* no forget gate; have forget_bias=none$"
+            ValueError, match="^forget_bias: .* no forget gate; use forget_bias=none$"
         ):
             cells.make(name, 4, forget_bias=1.0)
 
@@ -250,7 +250,7 @@ def test_the_lstm_of_1997_has_as_many_weights_as_the_papers_table_10(row):
 def test_gate_biases_of_1997_start_where_they_are_told_one_a_block():
     cell = LSTM1997Cell(4, size=2, input_gate_bias=(-1.0, -3.0), output_gate_bias=(-2.0, -4.0))
     assert recurrent(cell)[1]["params"]["cell"]["bias"].tolist() == [-1, -3, -2, -4]
-    with pytest.raises(ValueError, match="input_gate_bias: .* must have 2 numbers, one a block"):
+    with pytest.raises(ValueError, match="input_gate_bias: .* must have 2 numbers, one per block"):
         recurrent(LSTM1997Cell(4, size=2, input_gate_bias=(1.0,)))
 
 

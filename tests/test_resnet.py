@@ -173,7 +173,7 @@ def test_the_units_of_a_loop_start_with_weights_of_their_own():
         (
             "resnet",
             dict(depth=20),
-            "depth: 20 is none of 18, 34, 50, 101, 152, 200, or set stem='cifar'",
+            "depth: unknown 20; choose from 18, 34, 50, 101, 152, 200, or set stem='cifar'",
         ),
         ("resnet_cifar", dict(depth=21), "depth: 21 is not 6n \\+ 2, as basic units need"),
         (
@@ -181,11 +181,11 @@ def test_the_units_of_a_loop_start_with_weights_of_their_own():
             dict(depth=111),
             "depth: 111 is not 9n \\+ 2, as bottleneck units need",
         ),
-        ("resnet", dict(shortcut="D"), "shortcut: unknown 'D'; have A, B, C, none"),
+        ("resnet", dict(shortcut="D"), "shortcut: unknown 'D'; choose from A, B, C, none"),
         (
             "resnet",
             dict(batch_norm="none"),
-            "batch_norm: unknown 'none'; have per_device, synchronised",
+            "batch_norm: unknown 'none'; choose from per_device, synchronised",
         ),
     ],
 )

@@ -259,7 +259,7 @@ def test_a_schedule_goes_from_the_target_to_the_models_own_tokens_and_only_train
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (dict(bridge="copy"), "bridge: 'copy' needs an encoder of one direction"),
+        (dict(bridge="copy"), "bridge: 'copy' needs an encoder with one direction"),
         (
             dict(bridge="backward", directions="forward"),
             "bridge: 'backward' needs an encoder with that direction",
@@ -271,7 +271,7 @@ def test_a_schedule_goes_from_the_target_to_the_models_own_tokens_and_only_train
         (dict(scheduled_sampling=1.5), r"scheduled_sampling: 1.5 is outside \[0, 1\]"),
         (
             dict(sampling_schedule="cosine"),
-            "sampling_schedule: unknown 'cosine'; have constant, exponential",
+            "sampling_schedule: unknown 'cosine'; choose from constant, exponential",
         ),
         (
             dict(sampling_schedule="linear", sampling_c=0.0),

@@ -54,7 +54,7 @@ def test_quantised_arrays_of_tensorflow_js_are_multiplied_out(dtype, tmp_path):
 @pytest.mark.parametrize(
     "change, expected",
     [
-        (dict(entries=[entry(shape=[3, 5])]), "a/kernel goes beyond the end of its shards"),
+        (dict(entries=[entry(shape=[3, 5])]), "a/kernel ends beyond the shards"),
         (dict(entries=[entry(shape=[3, 2])]), "its shards hold 48 bytes, must be 24"),
         (dict(entries=[entry(shape=[-3, 4])]), "a/kernel is float32 of shape [-3, 4]"),
         (dict(entries=[entry(dtype="string")]), "a/kernel is string"),
@@ -62,7 +62,7 @@ def test_quantised_arrays_of_tensorflow_js_are_multiplied_out(dtype, tmp_path):
         (dict(paths=("../outside.bin",)), "its shard '../outside.bin' is not a file beside it"),
         (dict(gone=True), "its shard group1-shard1of1.bin is missing"),
         (dict(text="{"), "is not a model.json of TensorFlow.js"),
-        (dict(text="[" * 100_000), "is damaged, or of another kind"),
+        (dict(text="[" * 100_000), "is damaged, or its ending is wrong"),
     ],
 )
 def test_what_is_wrong_with_a_model_of_tensorflow_js_is_one_line(change, expected, tmp_path):
@@ -106,7 +106,10 @@ def test_onnxs_values_in_other_files_and_folded_ones_are_refused_by_name(tmp_pat
     outside = onnx.TensorProto(name="a", dims=[3], data_type=1, data_location=1)
     outside.external_data.add(key="location", value="/etc/passwd")
     folded = onnx.numpy_helper.from_array(VALUES, "onnx::Conv_193")
-    for tensor, expected in ((outside, "a lies in another file"), (folded, "onnx::Conv_193 is wh")):
+    for tensor, expected in (
+        (outside, "a is in another file"),
+        (folded, "onnx::Conv_193 was comp"),
+    ):
         (tmp_path / "x.onnx").write_bytes(onnx_model(tensor))
         with pytest.raises(ValueError, match=f"x.onnx: {expected}"):
             weight_files.read(tmp_path / "x.onnx")
@@ -145,7 +148,7 @@ def test_a_network_without_its_classifier_or_with_another_one_is_refused_by_that
 def test_a_network_in_a_larger_model_is_taken_by_its_name_alone(state):
     inside = {f"backbone.{name}": a for name, a in state.items()}
     larger = inside | {"loss.weight": np.zeros(3, np.float32)}
-    with pytest.raises(ValueError, match="backbone has it: --layer takes one by its name$"):
+    with pytest.raises(ValueError, match="backbone has it; use --layer to choose one$"):
         convert.load(SMALL, larger)
     lines = []
     for whole, layer in ((larger, "backbone"), (inside, None)):

@@ -69,7 +69,7 @@ def test_an_array_without_a_place_in_kerass_file_is_named_and_no_file_is_written
     with pytest.raises(ValueError) as error:
         weight_files.write(tmp_path / "x.weights.h5", state)
     assert str(error.value).endswith(
-        f"x.weights.h5: {name} has no place in Keras's file; write .npz, .safetensors or .pth"
+        f"x.weights.h5: {name} has no place in Keras's file; use .npz, .safetensors or .pth"
     )
     assert not list(tmp_path.iterdir())
 
@@ -79,7 +79,7 @@ def test_a_layer_of_another_kind_in_kerass_file_is_named_and_not_passed_over(tmp
     with h5py.File(tmp_path / "x.weights.h5", "w") as file:
         file["layers/attention/query_dense/vars/0"] = np.zeros([3, 4])
     with pytest.raises(
-        ValueError, match="/layers/attention/query_dense/vars: a layer of this kind is not read"
+        ValueError, match="/layers/attention/query_dense/vars: layers of this kind cannot be read"
     ):
         weight_files.read(tmp_path / "x.weights.h5")
 
@@ -90,7 +90,7 @@ def test_an_npz_file_with_pickled_objects_is_refused_and_not_executed(tmp_path):
             return (open, (str(tmp_path / "executed"), "w"))
 
     np.savez(tmp_path / "x.npz", a=np.array([Evil()], dtype=object))
-    with pytest.raises(ValueError, match=r"x.npz: no file of plain arrays"):
+    with pytest.raises(ValueError, match=r"x.npz: is not a file of plain arrays"):
         weight_files.read(tmp_path / "x.npz")
     assert not (tmp_path / "executed").exists()
 
@@ -148,7 +148,7 @@ def test_a_zip_file_that_grows_out_of_all_proportion_is_refused_before_it_is_rea
     with zipfile.ZipFile(tmp_path / f"x{ending}", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("a.npy", "config.json", "model.weights.h5", "x/data.pkl"):
             archive.writestr(name, bytes(10**6))
-    with pytest.raises(ValueError, match=f"x{ending}: grows from \\d+ bytes to 4000000; refused"):
+    with pytest.raises(ValueError, match=f"x{ending}: expands from \\d+ bytes to 4000000; refused"):
         weight_files.read(tmp_path / f"x{ending}")
 
 
@@ -250,7 +250,7 @@ def test_a_file_with_damage_anywhere_is_read_or_refused_in_one_line(ending, tmp_
         ),
         ("none.npz", None, "No such file"),
         ("x.npz", b"PK\x03\x04 cut", "x.npz: "),
-        ("x.npz", b"nothing of the kind", "x.npz: no file of plain arrays"),
+        ("x.npz", b"nothing of the kind", "x.npz: is not a file of plain arrays"),
         ("x.npz", b"\x93NUMPY\x01\x00", "x.npz: is a single array"),
         ("x.safetensors", b"nothing of the kind", "x.safetensors: "),
         ("x.pth", b"nothing of the kind", "x.pth: "),

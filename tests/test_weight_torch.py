@@ -78,7 +78,9 @@ def test_of_several_states_the_usual_one_is_taken_and_the_others_are_named(tmp_p
     contents = dict(model_ema=average, model=module.state_dict())
     arrays, lines = read(tmp_path, contents)
     assert is_of(arrays, module)
-    assert lines == [f"{tmp_path}/x.pth: took the state model; --state takes another: model_ema"]
+    assert lines == [
+        f"{tmp_path}/x.pth: took the state model; use --state to choose from: model_ema"
+    ]
     assert is_of(read(tmp_path, contents, state="model_ema")[0], module, times=2)
     nested = dict(ema=dict(shadow=average), state_dict=module.state_dict())
     assert is_of(read(tmp_path, nested, state="ema.shadow")[0], module, times=2)
@@ -86,7 +88,7 @@ def test_of_several_states_the_usual_one_is_taken_and_the_others_are_named(tmp_p
 
 def test_where_several_states_may_be_meant_or_another_is_asked_for_the_choices_are_named(tmp_path):
     state = layers().state_dict()
-    with pytest.raises(ValueError, match="several states; choose with --state from one, two$"):
+    with pytest.raises(ValueError, match="several states; use --state to choose from one, two$"):
         read(tmp_path, dict(one=state, two=state))
     with pytest.raises(ValueError, match="has no state 'three'; choose from one, two$"):
         read(tmp_path, dict(one=state, two=state), state="three")
@@ -98,7 +100,7 @@ def test_where_several_states_may_be_meant_or_another_is_asked_for_the_choices_a
 def test_what_is_not_a_tensor_is_passed_over_and_named(tmp_path):
     arrays, lines = read(tmp_path, {"epoch": 3, "weight": torch.ones(2)})
     assert [*arrays] == ["weight"]
-    assert lines == [f"{tmp_path}/x.pth: passed over what is not a tensor: epoch"]
+    assert lines == [f"{tmp_path}/x.pth: ignored what is not a tensor: epoch"]
 
 
 def test_a_whole_module_is_read_without_its_code(tmp_path, monkeypatch):
@@ -155,10 +157,10 @@ def test_a_malicious_pickle_runs_nothing_whether_its_weights_are_read_or_not(
         (lambda path: torch.save([torch.zeros(2)], path), "holds no state dict"),
         (lambda path: torch.save(Runs(os.system, "true"), path), "posix.system, which was not run"),
         (lambda path: torch.jit.script(layers()).save(str(path)), "is a TorchScript archive"),
-        (lambda path: path.write_bytes(b"nothing of the kind"), "is not a file of torch.save"),
+        (lambda path: path.write_bytes(b"nothing of the kind"), "was not written by torch.save"),
         (
             lambda path: torch.save({"a": torch.zeros(2).to_sparse()}, path),
-            "a is sparse_coo; save what to_dense() gives",
+            "a is sparse_coo; save its to_dense()",
         ),
         (lambda path: torch.save({"a": torch.zeros(2, device="meta")}, path), "a has no values"),
         (lambda path: torch.save({"a": torch.zeros(1).expand(10)}, path), "a has more elements"),
@@ -209,7 +211,7 @@ def test_what_wrappers_put_before_names_is_removed_and_said():
 def test_one_layer_is_taken_out_of_a_larger_model_by_its_name():
     state = {f"encoder.rnn.{name}": value for name, value in lstm().items()}
     state["head.weight"] = np.zeros([3, 2])
-    with pytest.raises(ValueError, match="encoder.rnn has it: --layer takes"):
+    with pytest.raises(ValueError, match="encoder.rnn has it; use --layer"):
         convert.load("torch.nn/LSTM", state)
     _, variables = convert.load("torch.nn/LSTM", state, layer="encoder.rnn")
     assert variables["params"]["layer_1"]["cell"]["input"].shape == (3, 8)

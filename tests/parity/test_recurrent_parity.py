@@ -212,8 +212,8 @@ def test_of_two_layers_in_one_weights_h5_neither_is_taken_for_the_other(tmp_path
     keras().Sequential(many).save_weights(tmp_path / "two.weights.h5")
     with pytest.raises(
         ValueError,
-        match=r"^keras/LSTM: is one layer; lstm\S*/kernel is of another one than lstm\S*/kernel: "
-        r"--layer takes one by its name$",
+        match=r"^keras/LSTM: is one layer; lstm\S*/kernel belongs to another layer than lstm\S*/kernel; "
+        r"use --layer to choose one$",
     ):
         convert.load("keras/LSTM", tmp_path / "two.weights.h5")
 
@@ -237,7 +237,7 @@ def test_a_gru_without_biases_computes_the_same_from_each_file_that_keras_writes
         for name, path in (("one", None), ("one", "mine"), ("two", "inner/mine")):
             file, options = tmp_path / f"{name}{ending}", dict(layer=path)
             if ending == ".weights.h5":  # says nothing of it
-                with pytest.raises(ValueError, match="say --reset=after or --reset=before$"):
+                with pytest.raises(ValueError, match="pass --reset=after or --reset=before$"):
                     convert.load(source, file, **options)
                 options["reset"] = "after" if after else "before"
             stack, variables = convert.load(source, file, **options)
