@@ -89,7 +89,7 @@ def load(
     )
     if wrong:
         has, needs = (shapes.get(wrong, "nothing") for shapes in (found, expected))
-        raise ValueError(f"{source}: {wrong} comes to {has}, must be {needs}")
+        raise ValueError(f"{source}: {wrong} is {has}, must be {needs}")
     return stack, {"params": tree}
 
 

@@ -134,7 +134,7 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
         (
             "sequence_readout",
             dict(layers=2, residual=True),
-            "residual: the last layer's state is read, so 2 have no shortcut",
+            "residual: the last layer's state is read, so 2 layers have no shortcut",
         ),
         (
             "tagger",

@@ -159,17 +159,17 @@ def torch_lstm(**shapes):
         (
             "torch.nn/LSTM",
             torch_lstm(bias_ih_l0=[5], bias_hh_l0=[5]),
-            "torch.nn/LSTM: layer_1/cell/bias comes to (5,), must be",
+            "torch.nn/LSTM: layer_1/cell/bias is (5,), must be",
         ),
         (
             "torch.nn/LSTM",
             torch_lstm(weight_ih_l1=[8, 77], weight_hh_l1=[8, 2]),
-            "torch.nn/LSTM: layer_2/cell/input comes to (77, 8), must be (2, 8)",
+            "torch.nn/LSTM: layer_2/cell/input is (77, 8), must be (2, 8)",
         ),
         (
             "keras/LSTM",
             dict(kernel=np.zeros([3, 8]), recurrent_kernel=np.zeros([2, 8]), bias=np.zeros([2, 8])),
-            "keras/LSTM: layer_1/cell/recurrent_bias comes to (4,), must be nothing",
+            "keras/LSTM: layer_1/cell/recurrent_bias is (4,), must be nothing",
         ),
     ],
 )

@@ -75,7 +75,9 @@ def test_recurrent_layers_are_float32_and_their_biases_are_summed_in_it(source, 
 
 def test_arrays_of_whole_numbers_are_not_taken_for_weights():
     state = dict(weight_ih_l0=np.ones([8, 3], np.int8), weight_hh_l0=np.ones([8, 2], np.int8))
-    with pytest.raises(ValueError, match="torch.nn/LSTM: weight_ih_l0 is int8, weights are float"):
+    with pytest.raises(
+        ValueError, match="torch.nn/LSTM: weight_ih_l0 is int8, weights must be floating"
+    ):
         convert.load("torch.nn/LSTM", state)
 
 
