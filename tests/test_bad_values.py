@@ -65,11 +65,11 @@ LENET, ADDING, VOWELS = (
         ),
         (
             [f"--config={LENET}", "--config.data.scale=log"],
-            "data.scale: unknown 'log'; have unit, lecun, standard",
+            "data.scale: unknown 'log'; choose from unit, lecun, standard",
         ),
         (
             [f"--config={LENET}", "--config.data.source=cloud"],
-            "data.source: unknown 'cloud'; have auto, tfds, files, embedded",
+            "data.source: unknown 'cloud'; choose from auto, tfds, files, embedded",
         ),
         ([f"--config={LENET}", "--config.data.source=files"], "scripts.prepare_data fashion_mnist"),
         (

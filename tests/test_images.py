@@ -51,7 +51,7 @@ def test_cifar_that_is_not_prepared_is_refused_with_the_command_that_prepares_it
         )
         with pytest.raises(BadInput, match="array_record"):
             prepare_data.check(name)
-    assert "cifar10 has no source 'files'; have auto, tfds" in refused(
+    assert "cifar10 has no source 'files'; choose from auto, tfds" in refused(
         "--config.data.name=cifar10", "--config.data.source=files"
     )
 
@@ -153,9 +153,9 @@ def test_augmented_images_are_the_same_on_eight_devices_as_on_one():
 BAD = [
     (
         ["data.views=twelve"],
-        "data.views: unknown 'twelve'; have whole, centre, ten, grid, squares, dense",
+        "data.views: unknown 'twelve'; choose from whole, centre, ten, grid, squares, dense",
     ),
-    (["data.views=dense+twelve"], "data.views: unknown 'twelve'; have whole"),
+    (["data.views=dense+twelve"], "data.views: unknown 'twelve'; choose from whole"),
     (["data.views=dense+grid"], "data.crop: views='dense+grid' needs the side of its squares"),
     (["data.views=ten"], "data.crop: views='ten' needs the side of its squares"),
     (["data.views=centre", "data.crop=33"], "data.crop: 33 is outside [0, 32]"),
@@ -163,15 +163,18 @@ BAD = [
         ["data.views=ten", "data.crop=32", "data.eval_scales=30,40"],
         "data.eval_scales: 30 is outside [32, 1024]",
     ),
-    (["data.eval_scales=big"], "data.eval_scales: 'big' is no whole number"),
+    (["data.eval_scales=big"], "data.eval_scales: 'big' is not a whole number"),
     (["data.crop=-1"], "data.crop: -1 is outside [0, 32]"),
     (["data.jitter=16,40"], "data.jitter: 16 is outside [32, 1024]"),
-    (["data.jitter=40,36"], "data.jitter: (40, 36) must be the lowest and the highest number"),
-    (["data.jitter=40"], "data.jitter: (40,) must be the lowest and the highest number"),
-    (["data.jitter=33.5,40"], "data.jitter: 33.5 is no whole number"),
-    (["data.jitter=32,40", "data.area=0.5,1"], "data.area: cuts in another way than jitter"),
+    (
+        ["data.jitter=40,36"],
+        "data.jitter: (40, 36) must be two numbers, the lowest and the highest",
+    ),
+    (["data.jitter=40"], "data.jitter: (40,) must be two numbers, the lowest and the highest"),
+    (["data.jitter=33.5,40"], "data.jitter: 33.5 is not a whole number"),
+    (["data.jitter=32,40", "data.area=0.5,1"], "data.area: area and jitter exclude each other"),
     (["data.area=0,1"], "data.area: 0 is outside [0.001, 1]"),
-    (["data.aspect="], "data.aspect: () must be the lowest and the highest number"),
+    (["data.aspect="], "data.aspect: () must be two numbers, the lowest and the highest"),
     (["data.area=0.5,1", "data.aspect=0,1"], "data.aspect: 0 is outside [0.01, 100]"),
     (["data.distort=2,0.1"], "data.distort: (2, 0.1) must be four numbers"),
     (["data.distort=2,0.1,1,0"], "data.distort: 1 is outside [0, 0.9]"),

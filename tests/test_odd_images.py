@@ -123,8 +123,8 @@ READ = {  # name -> (file, its pixels; None: what both decoders say)
     "one row": (encoded(COLOURS[:1], "PNG"), COLOURS[:1]),
 }
 REFUSED = {  # name -> (file, what is said)
-    "nothing": (b"", "it is not a sound JPEG, PNG,"),
-    "a page": (b"<html>404</html>", "it is not a sound JPEG, PNG,"),
+    "nothing": (b"", "it is not a valid JPEG, PNG,"),
+    "a page": (b"<html>404</html>", "it is not a valid JPEG, PNG,"),
     "a name alone": (b"GIF89a", ""),
     "half a JPEG": (JPEG[: len(JPEG) // 2], "Truncated File Read"),
     "the header of a JPEG": (JPEG[:300], ""),
@@ -138,7 +138,7 @@ REFUSED = {  # name -> (file, what is said)
     "PNG of 400,000,000 pixels": (png(20_000, 20_000, 8, 2, b"\0" * 99), "400000000 pixels"),
     "TIFF of real numbers": (encoded(RAMP / np.float32(255), "TIFF"), "mode F"),
     "TIFF of 32 bits": (encoded(WIDE.astype(np.int32), "TIFF"), "mode I,"),
-    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is not a sound"),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is not a valid"),
 }
 
 

@@ -232,8 +232,8 @@ def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (dict(data__jitter=()), "data.jitter: one of jitter and area"),
-        (dict(data__area=(0.1, 1.0)), "data.jitter: one of jitter and area"),
+        (dict(data__jitter=()), "data.jitter: either jitter or area"),
+        (dict(data__area=(0.1, 1.0)), "data.jitter: either jitter or area"),
         (
             dict(data__jitter=(), data__area=(0.1, 1.0), data__central=True),
             "data.central: does nothing with area",
@@ -242,8 +242,8 @@ def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
         (dict(data__eval_side=0), "data.eval_side: 0 must be at least 1"),
         (dict(data__crop=50), "data.jitter: 20 is outside [50, "),
         (dict(data__jitter=(15, 60)), "data.jitter: 15 is outside [16, "),
-        (dict(data__scale="mean_image"), "data.scale: unknown 'mean_image'; have unit"),
-        (dict(data__decoder="jpeg"), "data.decoder: unknown 'jpeg'; have auto"),
+        (dict(data__scale="mean_image"), "data.scale: unknown 'mean_image'; choose from unit"),
+        (dict(data__decoder="jpeg"), "data.decoder: unknown 'jpeg'; choose from auto"),
         (dict(data__workers=-1), "data.workers: -1 must be at least 0"),
     ],
 )

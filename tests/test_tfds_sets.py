@@ -110,9 +110,9 @@ def test_a_stream_is_of_the_lines_of_a_set(folders):
         (
             "images",
             dict(set="mnist", test="val"),
-            "mnist has no split 'val' to be tested on; choos",
+            "mnist has no split 'val' for testing; choos",
         ),
-        ("images", dict(set="eurosat", test="test"), "eurosat has no split 'test' to be tested on"),
+        ("images", dict(set="eurosat", test="test"), "eurosat has no split 'test' for testing"),
         ("images", dict(set="tf_flowers"), "data.name=tfds_photographs"),
         (
             "images",
@@ -126,7 +126,7 @@ def test_a_stream_is_of_the_lines_of_a_set(folders):
         (
             "stream",
             dict(set="mnist"),
-            "mnist has no feature 'text' of kind Text, but image (Image), ",
+            "mnist has no feature 'text' of kind Text, only image (Image), ",
         ),
     ],
 )

@@ -209,7 +209,7 @@ def test_a_damaged_folder_is_refused_in_one_line_that_names_it(empty):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (dict(languages="en-nl"), "languages: unknown 'en-nl'; have en-cs, cs-en"),
+        (dict(languages="en-nl"), "languages: unknown 'en-nl'; choose from en-cs, cs-en"),
         (dict(limit=0), "limit: 0 must be at least 1"),
         (dict(max_length=0), "max_length: 0 must be at least 1"),
     ],

@@ -1,4 +1,4 @@
-"""Examples of unequal lengths: padded rows, in buckets of like lengths."""
+"""Examples of unequal lengths: padded rows, in buckets of similar lengths."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +7,7 @@ from train.data.source import Source
 
 
 def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:
-    """int32 [N, the longest], zeros (PAD) at the ends."""
+    """int32 [N, longest length], with zeros (PAD) at the ends."""
     out = np.zeros([len(rows), width or max(map(len, rows), default=1)], np.int32)
     for to, row in zip(out, rows, strict=True):
         to[: len(row)] = row
@@ -15,13 +15,15 @@ def padded(rows: list[list[int]], width: int | None = None) -> np.ndarray:
 
 
 def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
-    """The greatest length of each bucket, so that the padding of `lengths` [N] is least. Raises
-    ValueError for none."""
+    """The maximum length of each bucket, chosen to minimise the padding of `lengths` [N].
+
+    Raises ValueError for no buckets.
+    """
     if buckets < 1:
         raise ValueError(f"buckets: {buckets} must be at least 1")
     values, counts = np.unique(lengths, return_counts=True)
     total = np.concatenate([[0], np.cumsum(counts)])
-    # with one bucket up to value i: positions, ends
+    # i -> (positions, bucket ends) with one bucket up to value i
     best = [(values[i] * total[i + 1], [i]) for i in range(len(values))]
     for _ in range(min(buckets, len(values)) - 1):
         best = [
@@ -39,8 +41,10 @@ def lengths_of_buckets(lengths: np.ndarray, buckets: int) -> list[int]:
 
 
 def source_of(columns: dict[str, list[list[int]]], buckets: int, batch) -> Source:
-    """Examples of unequal lengths, in buckets by the longest of an example's columns; batch(rows,
-    lengths) -> Batch."""
+    """Examples of unequal lengths, in buckets by the longest of an example's columns.
+
+    batch(rows, lengths) -> Batch.
+    """
     lengths = {
         name: np.array([len(row) for row in rows], np.int32) for name, rows in columns.items()
     }

@@ -1,9 +1,10 @@
-"""Squares cut from JPEG photographs on the host, in uint8: what augment.py does on the device where
-images have one size.
+"""Cuts squares from JPEG photographs on the host, in uint8.
 
-A rectangle of whole pixels is drawn first; only it is rescaled. OpenCV where it is installed (extra
-`images`), else Pillow: both decode to the same pixels and refuse the same files, but rescale
-differently, by about a grey level.
+augment.py does the same on the device for images of one size.
+
+A rectangle of whole pixels is drawn first, and only this rectangle is rescaled. OpenCV does the
+work if it is installed (extra `images`), otherwise Pillow. Both decode to the same pixels and
+refuse the same files, but rescale differently, by about one grey level.
 """
 
 import functools
@@ -18,31 +19,33 @@ from train.errors import reason
 
 DECODERS = ("auto", "cv2", "pillow")
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")  # of Pillow: 8 bits a channel or fewer
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")  # Pillow's: at most 8 bits per channel
 ORIENTATION = 0x0112  # EXIF's tag
-# what follows the header of a JPEG that is whole: no marker but those of restarts, and the end.
-# OpenCV fills what is missing from others with grey and says nothing
+# matches the data after the header of a complete JPEG: only restart markers, then the end.
+# OpenCV silently fills the missing parts of an incomplete one with grey
 ONE_SCAN = re.compile(rb"[^\xff]*(?:\xff[\x00\xd0-\xd7][^\xff]*)*\xff\xd9")
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
 def decoder(name: str) -> str:
-    """The decoder to use. Raises ValueError, one line, where it is unknown or not installed."""
+    """The decoder to use. Raises ValueError, one line, if it is unknown or not installed."""
     if name not in DECODERS:
-        raise ValueError(f"decoder: unknown {name!r}; have {', '.join(DECODERS)}")
+        raise ValueError(f"decoder: unknown {name!r}; choose from {', '.join(DECODERS)}")
     there = importlib.util.find_spec("cv2") is not None
     if name == "cv2" and not there:
         raise ValueError(
-            "decoder: 'cv2' is not installed; pip install -e '.[images]', or have pillow"
+            "decoder: 'cv2' is not installed; pip install -e '.[images]', or use pillow"
         )
     return ("cv2" if there else "pillow") if name == "auto" else name
 
 
 @functools.cache
 def set_up(how: str) -> None:
-    """Once a process, before there are threads, which would import the decoders side by side:
-    OpenCV has no threads of its own beside the reader's, and says nothing of damaged files; we
-    do."""
+    """Sets up the decoder, once per process.
+
+    Call it before there are threads, which would import the decoders concurrently. OpenCV then
+    uses no threads besides the reader's, and does not report damaged files; we report them.
+    """
     import PIL.Image  # noqa: F401
 
     if how == "cv2":
@@ -53,8 +56,10 @@ def set_up(how: str) -> None:
 
 
 def draw_rectangle(rng: np.random.Generator, height: int, width: int, area, aspect) -> Box:
-    """As augment.draw_rectangle: its share of the area is uniform in `area`, and so on; ten tries,
-    else the middle."""
+    """As augment.draw_rectangle: the share of the area is uniform in `area`, and so on.
+
+    After ten tries the square in the middle is taken.
+    """
     share, ratio, swap = (
         rng.uniform(*area, TRIES),
         rng.uniform(*aspect, TRIES),
@@ -74,11 +79,11 @@ def draw_rectangle(rng: np.random.Generator, height: int, width: int, area, aspe
 def draw_jitter(
     rng: np.random.Generator, height: int, width: int, side: int, low: int, high: int, central: bool
 ) -> Box:
-    """What becomes a square of `side` where the image's shorter side becomes uniform from low to
-    high, from anywhere.
+    """The box of the image that becomes a square of `side`, at a random position.
 
-    central: from anywhere in the central square, Krizhevsky et al. 2012, section 2. Without:
-    Simonyan & Zisserman 2014, section 3.1; He et al. 2015, section 3.4.
+    The image's shorter side is treated as rescaled to a length uniform from low to high.
+    central: take it from the central square, Krizhevsky et al. 2012, section 2. Otherwise from
+    anywhere: Simonyan & Zisserman 2014, section 3.1; He et al. 2015, section 3.4.
     """
     shorter = min(height, width)
     size = max(1, round(shorter * side / int(rng.integers(low, high + 1))))
@@ -94,14 +99,16 @@ def central_square(height: int, width: int) -> Box:
 
 
 def decode(encoded: bytes, how: str) -> np.ndarray:
-    """The image in RGB, uint8 [H, W, 3], turned as the camera noted (EXIF). A channel of 16 bits
-    gives its upper 8, an animation its first image; transparency is left out.
+    """The image in RGB, uint8 [H, W, 3], rotated as its EXIF orientation says.
 
-    how: "cv2" or "pillow". Pillow reads every header, and decodes all but ordinary JPEGs: whole
-    ones, of one scan, in grey or three colours. Of these both make the same pixels, as both are
-    libjpeg-turbo. Raises ValueError, one line, for a file that is damaged, ends too soon, or has
-    another format or depth, and before it is decoded for one of more than 178,956,970 pixels, where
-    Pillow sees an attack.
+    A 16-bit channel is reduced to its upper 8 bits, an animation to its first image; transparency
+    is dropped.
+
+    how: "cv2" or "pillow". Pillow reads every header, and decodes everything but ordinary JPEGs:
+    complete, of one scan, in grey or three colours. For these both give the same pixels, because
+    both use libjpeg-turbo. Raises ValueError, one line, for a file that is damaged, ends too soon,
+    or has another format or depth. An image of more than 178,956,970 pixels, which Pillow regards
+    as an attack, is refused before it is decoded.
     """
     import PIL.Image
 
@@ -114,10 +121,10 @@ def decode(encoded: bytes, how: str) -> np.ndarray:
             pixels = _with_pillow(image) if pixels is None else pixels
             return _upright(pixels, image.getexif().get(ORIENTATION, 1))
     except PIL.UnidentifiedImageError:
-        raise ValueError(f"it is not a sound {', '.join(FORMATS)}") from None
+        raise ValueError(f"it is not a valid {', '.join(FORMATS)}") from None
     except MemoryError:
         raise
-    except Exception as error:  # whatever a damaged file makes the parts of Pillow raise
+    except Exception as error:  # a damaged file can make Pillow raise anything
         raise ValueError(reason(error)) from None
 
 
@@ -133,14 +140,16 @@ def _with_pillow(image) -> np.ndarray:
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
     if image.mode not in MODES:
-        raise ValueError(f"its pixels are of Pillow's mode {image.mode}, not of 8 or 16 bits")
+        raise ValueError(
+            f"its pixels are of Pillow's mode {image.mode}, not 8 or 16 bits per channel"
+        )
     if "transparency" in image.info:
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """orientation: of EXIF, 1 to 8; what is none of these is 1."""
+    """Rotates by the EXIF orientation, 1 to 8; any other value counts as 1."""
     if orientation not in range(2, 9):
         return image
     if orientation > 4:
@@ -150,15 +159,18 @@ def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def cut(encoded: bytes, box, into: np.ndarray, how: str) -> None:
-    """Writes into uint8 [side, side, 3] what box(height, width) of the image becomes, antialiased
-    where that makes it smaller. how: "cv2" or "pillow". Raises ValueError as `decode` does."""
+    """Resizes box(height, width) of the image into `into`, uint8 [side, side, 3].
+
+    It is antialiased if this makes it smaller. how: "cv2" or "pillow". Raises ValueError as
+    `decode` does.
+    """
     side, image = len(into), decode(encoded, how)
     top, left, height, width = box(*image.shape[:2])
     if how == "pillow":
         import PIL.Image
 
         where = (left, top, left + width, top + height)
-        # 2: bilinear, as wide as a source pixel or more
+        # 2: bilinear, at least as wide as a source pixel
         into[:] = PIL.Image.fromarray(image).resize((side, side), resample=2, box=where)
         return
     import cv2

@@ -1,10 +1,11 @@
-"""The streams of Elman 1990, "Finding structure in time", Cognitive Science 14: predict the next
-vector at every step.
+"""The streams of Elman 1990, "Finding structure in time", Cognitive Science 14.
 
-Each is made of numpy's default_rng([data_seed, 0]), that of the split "test", a new one of the same
-kind, of [data_seed, 1]. Targets are for logistic outputs. A window of 1 is the paper's training: no
-gradient goes back from a step to the one before. The paper's context runs on from pass to pass;
-here it begins anew with each.
+The task is to predict the next vector at every step.
+
+Each training stream comes from numpy's default_rng([data_seed, 0]). The split "test" is a new
+stream of the same kind from [data_seed, 1]. Targets are for logistic outputs. A window of 1 is the
+paper's training: no gradient flows back from a step to the previous one. The paper's context
+continues from pass to pass; here it starts from its initial value in each pass.
 """
 
 from collections import Counter, defaultdict
@@ -25,12 +26,14 @@ def vector_streams(
     data_seed: int,
     train_as: str = "",
 ) -> Dataset:
-    """The data set of make(rng) -> arrays [n]: "symbol" (a row of `codes`), others for the batch,
-    and "first", if it has words: the symbols that begin one, of which the test stream is judged as
-    the split "onsets", and of the others as "inside".
+    """The data set of make(rng) -> arrays [n].
+
+    The arrays are "symbol" (a row of `codes`), others for the batch, and, for a stream with words,
+    "first": whether a symbol begins a word. These symbols of the test stream are the split
+    "onsets"; the others are "inside".
 
     train_as: if set, the training stream is also a split of this name. least: argument -> its
-      value, at least 1.
+      value, which must be at least 1.
     """
     for key, value, lowest in [
         *((k, v, 1) for k, v in least.items()),
@@ -56,7 +59,7 @@ def vector_streams(
         arrays = make(np.random.default_rng([data_seed, number]))
         first = arrays.pop("first", None)
         if onsets is not None:
-            arrays["scored"] = np.roll(first == onsets, -1)  # by what is to be told
+            arrays["scored"] = np.roll(first == onsets, -1)  # shifted: by the symbol to predict
         return Source(-(-(len(arrays["symbol"]) - 1) // window), arrays, batch, window=window)
 
     train = source(0)
@@ -77,12 +80,13 @@ def vector_streams(
 
 
 def temporal_xor(*, triples: int = 1000, window: int = 1, data_seed: int = 0) -> Dataset:
-    """Exclusive or in time, p. 186: two random bits and their exclusive or, 1000 times. Input and
-    target [T, 1].
+    """Exclusive or in time, p. 186: two random bits and their exclusive or, 1000 times.
 
-    Only every third bit can be told; the least mean squared error is 1/4, 1/4, 0 in turn. The paper
-    makes 600 passes. Splits "onsets" and "inside": the test stream judged by the random bits, and
-    by their exclusive or.
+    Input and target are [T, 1].
+
+    Only every third bit can be predicted; the least mean squared error is 1/4, 1/4, 0 in turn. The
+    paper makes 600 passes. The splits "onsets" and "inside" are the test stream judged by the
+    random bits, and by their exclusive or.
     triples, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
@@ -110,10 +114,12 @@ SYLLABLES = ("ba", "dii", "guuu")
 
 def elman_letters(*, consonants: int = 1000, window: int = 1, data_seed: int = 0) -> Dataset:
     """Letter sequences, p. 189: random consonants, each followed by its vowels: ba, dii, guuu.
-    Input and target [T, 6].
 
-    About 3 letters to a consonant; the last letter's next one is the first. The paper makes 200
-    passes. Splits "onsets" and "inside": the test stream judged by consonants, and by vowels.
+    Input and target are [T, 6].
+
+    There are about 3 letters per consonant. The first letter follows the last. The paper makes 200
+    passes. The splits "onsets" and "inside" are the test stream judged by consonants, and by
+    vowels.
     consonants, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
@@ -133,17 +139,18 @@ def elman_letters(*, consonants: int = 1000, window: int = 1, data_seed: int = 0
     )
 
 
-# from "lived" on it is ours
+# the words from "lived" on are ours
 LEXICON = "many years ago a boy and girl they lived by the sea play happily children".split()
 
 
 def elman_words(*, sentences: int = 200, window: int = 1, data_seed: int = 0) -> Dataset:
     """Letters in words, p. 193: sentences of 4 to 9 random words without anything between them.
-    Input and target [T, 5]: a letter's place in the alphabet in binary, a = 00001.
+
+    Input and target are [T, 5]: a letter's place in the alphabet in binary, a = 00001.
 
     The paper has 15 words in 200 sentences, 1,270 words and 4,963 letters, and makes 10 passes. It
-    does not print its lexicon nor how the words were chosen: of LEXICON's 15 words 8 are legible in
-    it, the others are ours, and words and lengths are uniform, about 1,300 words and 5,100 letters.
+    prints neither its lexicon nor how the words were chosen. 8 of LEXICON's 15 words are legible in
+    it, the others are ours; words and lengths are uniform, about 1,300 words and 5,100 letters.
     The splits "onsets" and "inside" are the test stream judged by the first letters of words, and
     by the others.
     sentences, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
@@ -172,8 +179,8 @@ def elman_words(*, sentences: int = 200, window: int = 1, data_seed: int = 0) ->
     )
 
 
-# table 3; the words after a bar are not printed there, but are leaves of figure 7 that fit nowhere
-# else
+# table 3; the words after a bar are not printed there, but are leaves of figure 7 that fit in no
+# other category
 CATEGORIES = dict(
     NOUN_HUM="man woman | boy girl",
     NOUN_ANIM="cat mouse | dog",
@@ -211,19 +218,20 @@ TEMPLATES = [  # table 4: 16 rows, though the text says 15
     )
 ]
 WORDS = sorted({word for words in CATEGORIES.values() for word in words})  # 29
-# table 5: of 31; 20 and 30 are never on
+# table 5: positions of the 31 bits; 20 and 30 are never on
 BITS = {word: place + (place >= 20) for place, word in enumerate(WORDS)}
 
 
 def elman_sentences(*, sentences: int = 10_000, window: int = 1, data_seed: int = 0) -> Dataset:
-    """Simple sentences, p. 195: 10,000 of two or three words, one after the other without a mark.
-    Input and target one-hot [T, 31]; 29 words, about 27,500 in all (27,534 in the paper, which
-    makes 6 passes).
+    """Simple sentences, p. 195: 10,000 sentences of two or three words, without marks between them.
 
-    A sentence is one of the 16 templates, each as likely, filled with words, each as likely.
-    "likelihood" [T, 31] is what may come next: the shares of the next words after all sentences
-    that are the same so far. The split "train_sentences" is
-    the training stream, on which the paper judges.
+    Input and target are one-hot [T, 31]. There are 29 words, about 27,500 in all (27,534 in the
+    paper, which makes 6 passes).
+
+    A sentence is one of the 16 templates, filled with words; templates and words are uniform.
+    "likelihood" [T, 31] is the distribution of the next word: its shares after all sentences that
+    are the same so far. The split "train_sentences" is the training stream, on which the paper
+    judges.
     sentences, window: at least 1.  data_seed: at least 0. Raises ValueError, one line.
     """
 
@@ -241,10 +249,10 @@ def elman_sentences(*, sentences: int = 10_000, window: int = 1, data_seed: int 
 
 
 def likelihoods(corpus: list[list[str]]) -> np.ndarray:
-    """float32 [words, 31]: at each word of the corpus, the shares of what comes next where a
-    sentence is the same so far.
+    """float32 [words, 31]: at each word, the shares of the next words after the same beginning.
 
-    After the last word of the corpus nothing comes; where nothing else begins so, the row is zero.
+    A beginning is a sentence up to a word. Nothing follows the last word of the corpus; if its
+    beginning occurs nowhere else, the row is zero.
     """
     words = [word for sentence in corpus for word in sentence]
     so_far = [tuple(sentence[: t + 1]) for sentence in corpus for t in range(len(sentence))]

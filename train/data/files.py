@@ -1,7 +1,8 @@
-"""Small real data sets as numpy arrays: from a prepared TFDS folder, from prepared files, or
-embedded in this package.
+"""Small real data sets as numpy arrays.
 
-Reading never goes on the network and never imports TensorFlow; `python -m scripts.prepare_data` fetches.
+They come from a prepared TFDS folder, from prepared files, or from copies embedded in this package.
+
+Reading never uses the network and never imports TensorFlow; scripts.prepare_data downloads.
 """
 
 import dataclasses
@@ -23,8 +24,10 @@ EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 
 
 class DataError(BadInput):
-    """A file of data that is damaged, not what its name says, or cannot be written. One line, with
-    its path."""
+    """A data file that is damaged, is not what its name says, or cannot be written.
+
+    The message is one line with the file's path.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +36,10 @@ class DataSet:
 
     arrays: name -> (dtype, shape of one example). sources: those it has, in the order in which
       "auto" tries them.
-    full: split -> examples of the whole set. embedded_note: what the embedded copy is of the whole.
+    full: split -> number of examples in the whole set. embedded_note: what part of the whole the
+      embedded copy is.
     TFDS is asked for the set by the same name; it must have the features "image" and "label".
-    tfds_splits: its names of our SPLITS. names: of the classes, in the order of their numbers.
+    tfds_splits: TFDS's names of our SPLITS. names: of the classes, in the order of their numbers.
     """
 
     arrays: dict[str, tuple[str, tuple[int, ...]]]
@@ -87,9 +91,9 @@ SETS = dict(
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where arrays came from: one of SOURCES (never "auto"), the file or TFDS folder, examples per
-    split.
+    """Where arrays came from: one of SOURCES (never "auto"), the path, and examples per split.
 
+    The path is the file or TFDS folder.
     digest: sha256 over names, dtypes, shapes and contents; the same for the same examples in the
       same order.
     """
@@ -106,7 +110,7 @@ class Origin:
 
 
 def folder() -> pathlib.Path:
-    """Where prepared files lie: $CANON_DATA, or canon/data in the user's cache folder."""
+    """The folder of prepared files: $CANON_DATA, or canon/data in the user's cache folder."""
     return paths.folder("CANON_DATA", paths.cache(), "data")
 
 
@@ -117,22 +121,23 @@ def tfds_folder() -> pathlib.Path:
 def load(
     name: str, source: str = "auto", data_set: DataSet | None = None
 ) -> tuple[dict[str, np.ndarray], Origin]:
-    """The arrays of a set, `data_set` or the one in SETS, and where they came from. Keys "{train,test}_{image,label,...}";
-    examples lead.
+    """The arrays of a set, `data_set` or the one in SETS, and where they came from.
 
-    source: "auto" takes the first that is there of the set's sources; one that is there but damaged
-    is never passed over. Raises BadInput, one line, where the named source is not there, and
-    DataError where a file is damaged.
+    Keys are "{train,test}_{image,label,...}"; axis 0 is the examples.
+
+    source: "auto" takes the first of the set's sources that exists; it never skips one that exists
+    but is damaged. Raises BadInput, one line, if the named source does not exist, and DataError if
+    a file is damaged.
     """
     data_set = data_set or SETS.get(name)
     if data_set is None:
-        raise BadInput(f"unknown data set {name!r}; have {', '.join(SETS)}")
+        raise BadInput(f"unknown data set {name!r}; choose from {', '.join(SETS)}")
     if source not in SOURCES:
-        raise BadInput(f"data.source: unknown {source!r}; have {', '.join(SOURCES)}")
+        raise BadInput(f"data.source: unknown {source!r}; choose from {', '.join(SOURCES)}")
     sources = data_set.sources
     if source not in ("auto", *sources):
         raise BadInput(
-            f"data.source: {name} has no source {source!r}; have auto, {', '.join(sources)}"
+            f"data.source: {name} has no source {source!r}; choose from auto, {', '.join(sources)}"
         )
     readers = dict(tfds=_from_tfds, files=_from_files, embedded=_from_embedded)
     for candidate in sources if source == "auto" else (source,):
@@ -158,15 +163,15 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def read(path: pathlib.Path, data_set: DataSet, remedy: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz of a set. Raises DataError for a damaged file or one with
-    other contents.
+    """The arrays of a set's .npz.
 
-    remedy: what the user should do about such a file, the end of the message.
+    remedy: what the user should do about a bad file; ends the message. Raises DataError for a
+    damaged file or one with other contents.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    # a flipped byte makes zipfile, zlib and numpy raise many different types
+    # a flipped byte can make zipfile, zlib and numpy raise many different types
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split()).split(". ")[0][:200]
         raise DataError(f"{path} is damaged ({reason}); {remedy}") from None
@@ -179,7 +184,7 @@ def read(path: pathlib.Path, data_set: DataSet, remedy: str) -> dict[str, np.nda
         counts = {key: len(array) for key, array in arrays.items() if key.startswith(f"{split}_")}
         if len(set(counts.values())) > 1 or 0 in counts.values():
             raise DataError(
-                f"{path}: numbers of examples {counts} must be equal and not 0; {remedy}"
+                f"{path}: the numbers of examples {counts} must be equal and not 0; {remedy}"
             )
         check_range(path, f"{split}_label", arrays[f"{split}_label"], data_set.classes, remedy)
         if f"{split}_length" in arrays:
@@ -189,7 +194,7 @@ def read(path: pathlib.Path, data_set: DataSet, remedy: str) -> dict[str, np.nda
 
 
 def check_range(path, part: str, numbers: np.ndarray, bound: int, remedy: str) -> None:
-    """Raises DataError where numbers of a file, labels or lengths, are outside [0, bound)."""
+    """Raises DataError if numbers of a file, labels or lengths, are outside [0, bound)."""
     low, high = int(np.min(numbers)), int(np.max(numbers))
     if low < 0 or high >= bound:
         raise DataError(
@@ -199,21 +204,23 @@ def check_range(path, part: str, numbers: np.ndarray, bound: int, remedy: str) -
 
 
 def write(path: pathlib.Path, arrays: dict[str, np.ndarray], compress: bool = False) -> None:
-    """Writes an .npz, all of it or nothing. Raises DataError where that cannot be done."""
+    """Writes an .npz, all of it or nothing. Raises DataError if that is not possible."""
     contents = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(contents, **arrays)
     store(path, contents.getvalue())
 
 
 def store(path: pathlib.Path, contents: bytes) -> None:
-    """Writes a prepared file, all of it or nothing, also where several processes do so at once.
-    Raises DataError."""
+    """Writes a prepared file, all of it or nothing, even if several processes do so at once.
+
+    Raises DataError.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, contents, part=f".{os.getpid()}.part")
     except OSError as error:
         raise DataError(
-            f"{path} cannot be written ({reason(error)}); set CANON_DATA to a folder that can"
+            f"{path} cannot be written ({reason(error)}); set CANON_DATA to a writable folder"
         ) from None
 
 
@@ -233,8 +240,10 @@ def _from_embedded(name: str, data_set: DataSet):
 
 
 def _from_tfds(name: str, data_set: DataSet):
-    """A folder that TFDS prepared as array_record. Decoding takes seconds, so the arrays are kept
-    in `folder()`."""
+    """Reads a folder that TFDS prepared as array_record.
+
+    Decoding takes seconds, so the arrays are cached in `folder()`.
+    """
     directory = tfds_version(name)
     if directory is None:
         return None
@@ -252,11 +261,13 @@ def _from_tfds(name: str, data_set: DataSet):
 
 
 def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path | None:
-    """The folder of the newest version of `name` that TFDS finished preparing in a format; imports
-    nothing of TFDS."""
+    """The folder of the newest version of `name` that TFDS has finished preparing in a format.
+
+    Imports nothing of TFDS.
+    """
     found = {}
     for info in (tfds_folder() / name).glob("*/dataset_info.json"):
-        # while TFDS prepares, it is called incomplete.*
+        # while TFDS prepares a folder, its name is incomplete.*
         if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name):
             try:
                 contents = documents.read(info)
@@ -269,15 +280,15 @@ def tfds_version(name: str, file_format: str = "array_record") -> pathlib.Path |
 
 
 def _decode(directory: pathlib.Path, name: str, data_set: DataSet) -> dict[str, np.ndarray]:
-    """The arrays of a TFDS folder, in the order of the original files, which TFDS shuffles by a
-    hash of the keys.
+    """The arrays of a TFDS folder, in the order of the original files.
 
-    The keys of MNIST, Fashion-MNIST and CIFAR are positions in those files; other sets come in a
-    fixed order without meaning."""
+    TFDS shuffles them by a hash of the keys. The keys of MNIST, Fashion-MNIST and CIFAR are
+    positions in those files; other sets keep TFDS's fixed order, which has no meaning.
+    """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import hashing
 
-    encoded = dict(image=tfds.decode.SkipDecoding())  # by TFDS, whose decoders differ
+    encoded = dict(image=tfds.decode.SkipDecoding())  # TFDS's decoders differ from ours
     arrays = {key: [] for key in data_set.arrays}
     try:
         builder = tfds.builder_from_directory(str(directory))
@@ -299,7 +310,7 @@ def _decode(directory: pathlib.Path, name: str, data_set: DataSet) -> dict[str, 
                         images[order[i]] = _pixels(example["image"], images.shape[1:])
                     except ValueError as error:
                         raise ValueError(f"record {i} of {split}: {error}") from None
-    except Exception as error:  # TFDS and array_record raise their own types
+    except Exception as error:  # TFDS and array_record raise types of their own
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         remedy = f"delete it and run python -m scripts.prepare_data {name} --origin=tfds"
         raise DataError(f"{directory} cannot be read ({reason}); {remedy}") from None
@@ -307,7 +318,7 @@ def _decode(directory: pathlib.Path, name: str, data_set: DataSet) -> dict[str, 
 
 
 def _pixels(encoded: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """The image, uint8 of this shape, [H, W] or [H, W, C]. Raises ValueError, one line."""
+    """The image as uint8 of this shape, [H, W] or [H, W, C]. Raises ValueError, one line."""
     from train.data import crops
 
     pixels = crops.decode(encoded, "pillow")

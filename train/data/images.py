@@ -1,4 +1,4 @@
-"""Image sets small enough to lie on the device, in uint8; scaled, augmented and cut there."""
+"""Image sets small enough to be kept on the device, in uint8; scaled, augmented and cut there."""
 
 import functools
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from train.data import augment, files, prepared
 from train.data.source import Dataset, Source, hold_out
 from train.data.views import SQUARES, VIEWS, see
 
-SCALES = {  # name -> what 0 and 255 become, where that does not depend on the data
+SCALES = {  # name -> new values of 0 and 255, if they do not depend on the data
     "unit": (0.0, 1.0),
     "lecun": (-0.1, 1.175),  # background and ink, LeCun et al. 1998, section III-A
-    "standard": None,  # each channel's mean 0, standard deviation 1 over the training pixels
-    # 0 to 255 less the mean training image, Krizhevsky et al. 2012, section 2; He et al. 2015
+    "standard": None,  # mean 0 and standard deviation 1 per channel over the training pixels
+    # 0 to 255 minus the mean training image, Krizhevsky et al. 2012, section 2; He et al. 2015
     "mean_image": None,
 }
 
@@ -39,34 +39,38 @@ def image_set(
     eval_scales: tuple = (),
     validation: int = 0,
 ) -> Dataset:
-    """Any set of TFDS with features image, all of one size, and label, that
-    `python -m scripts.prepare_data NAME` has prepared.
+    """Any TFDS set of images of one size with the features image and label.
 
-    set: its name, with its config where it has one: mnist, emnist/letters.  test: the split that is
-    tested on; if "", that of the name test, or else validation, or else the last tenth of train.
-    source: one of train.data.files.SOURCES.  scale: one of SCALES.  pad: pixels of background added
-    on each side (2 makes LeNet's 32 of 28). Background is black in grey images and the mean colour
-    in others; with "mean_image" it is 0. validation: training images held out as a split of that
-    name.
+    `python -m scripts.prepare_data NAME` must have prepared it.
 
-    In training, in this order, each left out where it is 0 or ():
+    set: its name, with its config if it has one: mnist, emnist/letters.
+    test: the split for testing; "" for the split named test, or else validation, or else the last
+      tenth of train.
+    source: one of train.data.files.SOURCES.
+    scale: one of SCALES.
+    pad: pixels of background added on each side (2 makes LeNet's 32 from 28). Background is black
+      in grey images and the mean colour in others; with "mean_image" it is 0.
+    validation: number of training images held out as a split of that name.
+
+    In training, in this order, each left out if it is 0 or ():
       flip: mirrored with probability 1/2.
-      distort: LeNet's distortions, the most of (translation in pixels, scaling, squeezing, shear);
-        the paper says no numbers, ours are (2, 0.1, 0.1, 0.2).
+      distort: LeNet's distortions, the maxima of (translation in pixels, scaling, squeezing,
+        shear); the paper gives no numbers, ours are (2, 0.1, 0.1, 0.2).
       shift: moved by up to this many pixels either way in each direction; 4 is the pad and crop of
-        ResNet's CIFAR.
-      crop: the side of a square cut from anywhere.
-      jitter: (lowest, highest) length in pixels of the shorter side before that cut, the image
+        ResNet on CIFAR.
+      crop: the side of a square cut at a random position.
+      jitter: (lowest, highest) length in pixels of the shorter side before that cut; the image is
         rescaled isotropically.
-      area: instead, (lowest, highest) share of the image that a rectangle of width / height in
-        `aspect` has, which becomes the square.
+      area: instead of jitter, (lowest, highest) share of the image's area; a rectangle with this
+        share and a ratio of width to height in `aspect` becomes the square.
       pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
     In evaluation:
-      eval_scales: lengths in pixels of the shorter side that each image is rescaled to; (): as it
-        is.
-      views: what is seen at each, one of train.data.views.VIEWS, or several joined by +, as in
-        "grid+dense"; the squares have side `crop`. The probabilities of several views are
-        averaged (task "classify"), those of one kind and size first.
+      eval_scales: lengths in pixels of the shorter side to which each image is rescaled; () leaves
+        it as it is.
+      views: what is seen at each scale, one of train.data.views.VIEWS, or several joined by +, such
+        as "grid+dense"; the squares have side `crop`. The probabilities of several views are
+        averaged (task "classify"), first over those of one kind and size.
+
     Raises ValueError, one line.
     """
     known = set in files.SETS and test == "test"
@@ -152,8 +156,9 @@ cifar100.__doc__ = "CIFAR-100, Krizhevsky 2009: 50,000/10,000 photographs 32x32x
 
 
 def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(offset [C] or [H, W, C], factor [C], background [C]), float32: a pixel becomes
-    offset + factor * pixel.
+    """(offset [C] or [H, W, C], factor [C], background [C]), float32.
+
+    A pixel becomes offset + factor * pixel.
 
     image: the training images, uint8 [N, H, W, C].
     """
@@ -168,8 +173,10 @@ def scaling(scale: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def standardised(image: np.ndarray) -> tuple[float, float]:
-    """What 0 and 255 become when the pixels of `image` (uint8) get mean 0 and standard deviation
-    1; those of an image that is the same everywhere become 0, and 255 levels from it are 1."""
+    """What 0 and 255 become when the pixels of `image` (uint8) get mean 0 and standard deviation 1.
+
+    If all pixels are equal they become 0, and a difference of 255 levels becomes 1.
+    """
     counts = np.bincount(image.reshape(-1), minlength=256) / image.size
     levels = np.arange(256)
     mean = float(counts @ levels)
@@ -192,20 +199,22 @@ def check(
     distort=(),
     scales: Collection = SCALES,
 ) -> None:
-    """Raises ValueError, one line that begins with the key, for what cannot work on images with
-    this shorter side."""
+    """Raises ValueError for what cannot work on images with this shorter side.
+
+    The message is one line that begins with the key.
+    """
     kinds = views.split("+")
     for key, value, table in (
         ("scale", scale, scales),
         *(("views", kind, VIEWS) for kind in kinds),
     ):
         if value not in table:
-            raise ValueError(f"{key}: unknown {value!r}; have {', '.join(table)}")
+            raise ValueError(f"{key}: unknown {value!r}; choose from {', '.join(table)}")
 
     def within(key, numbers, kind, low, high):
         for number in numbers:
             if not isinstance(number, kind):
-                raise ValueError(f"{key}: {number!r} is no {'whole ' * (kind is int)}number")
+                raise ValueError(f"{key}: {number!r} is not a {'whole ' * (kind is int)}number")
             if not low <= number <= high:
                 raise ValueError(f"{key}: {number} is outside [{low}, {high}]")
 
@@ -220,15 +229,15 @@ def check(
     within("distort", distort[:1], int | float, 0, side)
     within("distort", distort[1:], int | float, 0, 0.9)
     if jitter and area:
-        raise ValueError("area: cuts in another way than jitter; set one of them to ()")
-    largest = 32 * side  # of what an image is rescaled to
+        raise ValueError("area: area and jitter exclude each other; set one of them to ()")
+    largest = 32 * side  # the most that an image may be rescaled to
     within("crop", [crop], int, 0, side if not (jitter or area) else largest)
     within("jitter", jitter, int, crop or side, largest)
     within("area", area, int | float, 0.001, 1)
     within("aspect", aspect, int | float, 0.01, 100)
     for key, numbers in dict(jitter=jitter or (1, 1), area=area or (1, 1), aspect=aspect).items():
         if len(numbers) != 2 or numbers[0] > numbers[1]:
-            raise ValueError(f"{key}: {numbers!r} must be the lowest and the highest number")
+            raise ValueError(f"{key}: {numbers!r} must be two numbers, the lowest and the highest")
     square = any(kind in SQUARES for kind in kinds)
     if square and not crop:
         raise ValueError(f"crop: views={views!r} needs the side of its squares, 1 to {side} pixels")

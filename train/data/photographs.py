@@ -1,5 +1,7 @@
-"""Sets of JPEG photographs of many sizes that TFDS prepared, streamed: cut on the host in uint8,
-the rest on the device."""
+"""TFDS sets of JPEG photographs of many sizes, streamed.
+
+They are cut on the host in uint8; the rest is done on the device.
+"""
 
 import dataclasses
 import functools
@@ -14,9 +16,9 @@ from train.data.files import DataError, Origin
 from train.data.source import Dataset, Source, Stream
 from train.data.views import see
 
-# of RGB in [0, 1] over ImageNet; torchvision's
+# statistics of RGB in [0, 1] over ImageNet; torchvision's
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SCALES = {  # name -> (what is subtracted, what divides then) of colours in [0, 255]
+SCALES = {  # name -> (subtrahend, divisor) for colours in [0, 255]
     "unit": (np.zeros(3), np.full(3, 255.0)),
     "signed": (np.full(3, 127.5), np.full(3, 127.5)),  # from -1 to 1
     "standard": (255 * np.array(MEAN), 255 * np.array(DEVIATION)),
@@ -28,8 +30,8 @@ SCALES = {  # name -> (what is subtracted, what divides then) of colours in [0, 
 class Photographs:
     """Reads and cuts the photographs of one split; source.Stream's `read`.
 
-    jitter, central, area, aspect: as in image_stream. eval_side: of the central square that
-      evaluation gets.
+    jitter, central, area, aspect: as in image_stream. eval_side: the side of the central square in
+      evaluation.
     """
 
     records: prepared.Records
@@ -44,8 +46,10 @@ class Photographs:
     seed: int
 
     def __call__(self, index: np.ndarray, positions: np.ndarray | None) -> dict[str, np.ndarray]:
-        """{"image": uint8 [n, side, side, 3], "label": int32 [n]}; the crop at a position of
-        training depends on (seed, it)."""
+        """{"image": uint8 [n, side, side, 3], "label": int32 [n]}.
+
+        In training the crop depends on (seed, position).
+        """
         crops.set_up(self.decoder)
         examples = self.records(index)
         side = self.eval_side if positions is None else self.side
@@ -107,34 +111,42 @@ def image_stream(
     workers: int = 0,
     seed: int = 0,
 ) -> Dataset:
-    """Any set of TFDS with features image and label that `python -m scripts.prepare_data NAME` has
-    prepared, of photographs of many sizes, streamed.
+    """Any TFDS set of photographs of many sizes with features image and label, streamed.
 
-    set: its name, with its config where it has one.  test: the split that is tested on; if "", that
-    of the name test, or else validation, or else the last tenth of train.
-    In training the host cuts a square of side `crop` from each photograph, and it is changed on the
-    device:
-      jitter: (lowest, highest) length in pixels that the shorter side gets before the cut.
-      central: the cut is from the central square, as in Krizhevsky et al. 2012; else from anywhere.
-      area: instead, with jitter=(), (lowest, highest) share of the image that a rectangle of
-        width / height in `aspect` has, which becomes the square, as in Szegedy et al. 2014.
-      flip: mirrored with probability 1/2.  pca: standard deviation of AlexNet's colour noise; the
-        paper's is 0.1.
-    In evaluation the host cuts the central square, which gets the side `eval_side`, and the device
-      takes from it: eval_scales: lengths that its side is rescaled to; (): as it is.  views: one of
-        train.data.views.VIEWS at each.
-    scale: one of SCALES. The per-pixel mean of AlexNet's and ResNet's papers is not among them:
-    "mean_colour" has one a colour. decoder: one of crops.DECODERS.  workers: processes that decode;
-    0: threads of this one, which does for a few thousand photographs a second.  seed: of the order
-    and the cuts, the same for all seeds of a run; mirrors and colours are a seed's own.
+    `python -m scripts.prepare_data NAME` must have prepared it.
+
+    set: its name, with its config if it has one.
+    test: the split for testing; "" for the split named test, or else validation, or else the last
+      tenth of train.
+    In training the host cuts a square of side `crop` from each photograph, and the device changes
+    it:
+      jitter: (lowest, highest) length in pixels of the shorter side before the cut.
+      central: cut from the central square, as in Krizhevsky et al. 2012; otherwise from anywhere.
+      area: instead, with jitter=(), (lowest, highest) share of the image's area; a rectangle with
+        this share and a ratio of width to height in `aspect` becomes the square, as in Szegedy et
+        al. 2014.
+      flip: mirrored with probability 1/2.
+      pca: standard deviation of AlexNet's colour noise; the paper's is 0.1.
+    In evaluation the host cuts the central square and resizes it to the side `eval_side`. From it
+    the device takes:
+      eval_scales: lengths to which its side is rescaled; () leaves it as it is.
+      views: one of train.data.views.VIEWS at each scale.
+    scale: one of SCALES. The per-pixel mean of AlexNet's and ResNet's papers is not available:
+      "mean_colour" has one mean per colour.
+    decoder: one of crops.DECODERS.
+    workers: processes that decode; 0 uses threads of this process, enough for a few thousand
+      photographs per second.
+    seed: of the order and the cuts, the same for all seeds of a run; mirrors and colours use each
+      seed of the run.
+
     Raises ValueError, one line.
     """
     if bool(jitter) == bool(area):
         raise ValueError(
-            "jitter: one of jitter and area says how training cuts, and the other must be ()"
+            "jitter: either jitter or area chooses how training cuts; the other must be ()"
         )
     if central and area:
-        raise ValueError("central: does nothing with area; have jitter, or central=false")
+        raise ValueError("central: does nothing with area; use jitter, or central=false")
     least_of = dict(crop=1, eval_side=1, pca=0, workers=0, seed=0)
     for (key, least), value in zip(
         least_of.items(), (crop, eval_side, pca, workers, seed), strict=True
@@ -179,7 +191,7 @@ def image_stream(
         targets="class",
         outputs=len(names),
         train=split(train, crop, augmented),
-        # a part of train is no split of that name
+        # a part of train is not a split of that name
         evals={"test" if "[" in test else test: split(test, eval_side, seen)},
         about=f"{set}, tfds ({note})",
         metadata=Origin("tfds", str(folder), note, counts, digest).metadata,
@@ -190,8 +202,10 @@ def image_stream(
 def _contents(
     name: str, folder: pathlib.Path, test: str
 ) -> tuple[tuple[str, str], dict[str, int], tuple[str, ...], str]:
-    """The splits to be trained and tested on, the examples of each, the names of the classes, and a
-    digest. Raises BadInput for a folder that is not whole, or of something else."""
+    """The splits for training and testing, their numbers of examples, the class names, a digest.
+
+    Raises BadInput for a folder that is incomplete or of another kind.
+    """
     found = prepared.opened(name, folder)
     both = prepared.splits(name, found.info, test)
     _, label = prepared.features(name, found.info, image="Image", label="ClassLabel")

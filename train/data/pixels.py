@@ -1,5 +1,7 @@
-"""Images as sequences: pixel by pixel, as they are or in a fixed random order (Le, Jaitly & Hinton
-2015, section 4.2)."""
+"""Images as sequences of pixels, in order or in a fixed random order.
+
+Le, Jaitly & Hinton 2015, section 4.2.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,13 +13,14 @@ from train.data.source import Dataset, Source, hold_out
 def sequential_fashion_mnist(
     *, source: str = "auto", permuted: bool = False, pixels_per_step: int = 1, validation: int = 0
 ) -> Dataset:
-    """Fashion-MNIST in scan-line order, 784 steps of one pixel in [0, 1], or of `pixels_per_step`,
-    a divisor of 784.
+    """Fashion-MNIST in scan-line order: 784 steps of one pixel in [0, 1].
 
+    pixels_per_step: a divisor of 784; each step has this many pixels.
     source: one of train.data.files.SOURCES.
-    permuted: all images in one random order of pixels, that of numpy's default_rng(0). The
-    published figures are of MNIST and of other permutations.  validation: training images held out
-    as a split of that name. Raises ValueError, one line.
+    permuted: all images in one random order of pixels, from numpy's default_rng(0). The published
+      figures are for MNIST and other permutations.
+    validation: number of training images held out as a split of that name.
+    Raises ValueError, one line.
     """
     if pixels_per_step < 1 or 784 % pixels_per_step:
         raise ValueError(f"pixels_per_step: {pixels_per_step} must divide 784")

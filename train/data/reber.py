@@ -1,5 +1,8 @@
-"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1: from Reber 1967 and
-Cleeremans et al. 1989; and without ends, of Gers, Schmidhuber & Cummins 2000."""
+"""The embedded Reber grammar of Hochreiter & Schmidhuber 1997, experiment 1.
+
+It is from Reber 1967 and Cleeremans et al. 1989. Gers, Schmidhuber & Cummins 2000 use it without
+ends.
+"""
 
 import jax
 import numpy as np
@@ -8,7 +11,7 @@ from train.data.elman1990 import vector_streams
 from train.data.source import Dataset, Source
 
 SYMBOLS = "BTPSXVE"
-GRAMMAR = {  # state -> (symbol, next state), each way as likely; figure 3
+GRAMMAR = {  # state -> (symbol, next state), equally likely; figure 3
     0: (("B", 1),),
     1: (("T", 2), ("P", 3)),
     2: (("S", 2), ("X", 4)),
@@ -20,8 +23,7 @@ GRAMMAR = {  # state -> (symbol, next state), each way as likely; figure 3
 
 
 def reber(rng: np.random.Generator) -> list[tuple[str, str]]:
-    """A Reber string from B to E: of each symbol (the symbol, the symbols that were legal in its
-    place)."""
+    """A Reber string from B to E: for each symbol (the symbol, the symbols legal in its place)."""
     state, string = 0, []
     while state is not None:
         ways = GRAMMAR[state]
@@ -31,15 +33,19 @@ def reber(rng: np.random.Generator) -> list[tuple[str, str]]:
 
 
 def embedded(rng: np.random.Generator) -> list[tuple[str, str]]:
-    """As `reber`, of an embedded string (figure 4): B, T or P, a Reber string, the same T or P, E.
-    At least 9 symbols."""
+    """Like `reber`, but for an embedded string (figure 4), of at least 9 symbols.
+
+    It is B, T or P, a Reber string, the same T or P, E.
+    """
     kind = "TP"[rng.integers(2)]
     return [("B", "B"), (kind, "TP"), *reber(rng), (kind, kind), ("E", "E")]
 
 
 def strings(examples: int, rng: np.random.Generator) -> tuple[list, list]:
-    """As many random strings to train on, and as many that are none of these. A string may come
-    more than once in a set."""
+    """`examples` random strings for training, and as many for testing that are not among these.
+
+    A string may occur more than once in a set.
+    """
     train = [embedded(rng) for _ in range(examples)]
     known, test = {spelt(s) for s in train}, []
     while len(test) < examples:
@@ -54,21 +60,23 @@ def spelt(string: list[tuple[str, str]]) -> str:
 
 
 def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset:
-    """Predicting the next symbol of embedded Reber strings, Hochreiter & Schmidhuber 1997, section
-    5.1.
+    """Predicting the next symbol of embedded Reber strings.
 
-    Input and target float32 [T, 7], one-hot in the order of SYMBOLS; at each symbol but the last
-    the target is the next one. "legal" bool [T, 7] are the one or two symbols that may be next; the
-    string is right if these are always above the others. Success is no wrong string among the
-    training strings and none among the test strings: the split "strings" has both.
+    Hochreiter & Schmidhuber 1997, section 5.1.
 
-    strings_per_set: training strings, and test strings, none of which is trained on; 256 each in
-    the paper, at most 2000. data_seed: chooses the strings; the paper has 3 pairs of sets. Raises
-    ValueError, one line.
-    The paper draws each exemplar anew from the training strings; here an epoch takes each once, in
-    random order.
+    Input and target are float32 [T, 7], one-hot in the order of SYMBOLS; at each symbol but the
+    last the target is the next one. "legal" bool [T, 7] marks the one or two symbols that may come
+    next. A string is right if these always score above the others. Success means that no training
+    string and no test string is wrong: the split "strings" has both.
+
+    strings_per_set: the number of training strings, and of test strings, none of which is trained
+      on; 256 each in the paper, at most 2000.
+    data_seed: chooses the strings; the paper has 3 pairs of sets.
+    Raises ValueError, one line.
+    The paper draws each exemplar independently from the training strings; here an epoch takes each
+    once, in random order.
     """
-    if not 1 <= strings_per_set <= 2000:  # of the likeliest strings only few are left to test with
+    if not 1 <= strings_per_set <= 2000:  # with more, few likely strings are left for testing
         raise ValueError(f"strings_per_set: {strings_per_set} is outside [1, 2000]")
     if data_seed < 0:
         raise ValueError(f"data_seed: {data_seed} must be at least 0")
@@ -114,14 +122,17 @@ def embedded_reber(*, strings_per_set: int = 256, data_seed: int = 0) -> Dataset
 
 
 def continual_reber(*, examples: int = 10_000, window: int = 30, data_seed: int = 0) -> Dataset:
-    """Predicting the next symbol of embedded Reber strings that follow each other without a mark or
-    a reset, Gers, Schmidhuber & Cummins 2000: a stream, as of elman1990.vector_streams, with
-    "legal" as in `embedded_reber`.
+    """Predicting the next symbol of a stream of embedded Reber strings.
 
-    examples: strings of the stream that is trained on, and of another one to test with; mean length
-    12.  window: symbols to a step of training; it is wrong where any of its symbols is.  data_seed:
-    at least 0. Raises ValueError, one line.
-    The paper's streams are endless, and begin anew at the first mistake.
+    Gers, Schmidhuber & Cummins 2000. The strings follow each other without a mark or a reset. It is
+    a stream as in elman1990.vector_streams, with "legal" as in `embedded_reber`.
+
+    examples: strings in the training stream, and in the test stream, which is different; their mean
+      length is 12.
+    window: symbols per training step; a window is wrong if any of its symbols is wrong.
+    data_seed: at least 0.
+    Raises ValueError, one line.
+    The paper's streams are endless, and start again at the first mistake.
     """
 
     def make(rng):

@@ -7,10 +7,10 @@ from train.data.source import Dataset, Source, hold_out
 
 
 def japanese_vowels(*, validation: int = 0) -> Dataset:
-    """JapaneseVowels, Kudo et al. 1999: 270/370 utterances of 7 to 29 frames of 12 cepstral
-    coefficients, 9 speakers.
+    """JapaneseVowels, Kudo et al. 1999: 270/370 utterances of 9 speakers.
 
-    The coefficients are standardised by the training frames' means and deviations.
+    An utterance is 7 to 29 frames of 12 cepstral coefficients. The coefficients are standardised by
+    the means and deviations of the training frames.
     validation: training utterances held out as a split of that name. Raises ValueError, one line.
     """
     arrays, origin = files.load("japanese_vowels", "embedded")

@@ -1,7 +1,8 @@
-"""Source: examples that lie on the device, are made there, or are streamed to it by the host.
+"""Source: examples that are kept on the device, generated there, or streamed to it by the host.
 
-What the host feeds, numbers of examples or whole batches, is a function of (seed, step): a resumed
-run needs no iterator state."""
+What the host provides, numbers of examples or whole batches, is a function of (seed, step). So a
+resumed run needs no iterator state.
+"""
 
 import dataclasses
 import functools
@@ -17,15 +18,17 @@ Make = Callable[[Mapping[str, jax.Array], jax.Array, jax.Array], Batch]
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """How the host reads the examples of a split that does not fit on the device; see
-    streamed.Reader.
+    """How the host reads the examples of a split that does not fit on the device.
 
-    read(index int [n], positions int [n] or None) -> {name: [n, ...]}, the arrays that
-      `Source.make` gets: some examples, and where in the order of training each of them stands,
-      which is what random changes of it are drawn from; None: evaluation. It is pickled to other
+    See streamed.Reader.
+
+    read(index int [n], positions int [n] or None) -> {name: [n, ...]}: the arrays of some examples
+      that `Source.make` receives. positions are those of the examples in the order of training;
+      random changes are drawn from them. They are None in evaluation. `read` is pickled to other
       processes.
-    seed: of the order of training, the same for all seeds of a run.  workers: processes that read;
-    0: threads of this one."""
+    seed: of the order of training, the same for all seeds of a run.
+    workers: processes that read; 0 uses threads of this process.
+    """
 
     read: Callable[[np.ndarray, np.ndarray | None], dict[str, np.ndarray]]
     seed: int = 0
@@ -36,21 +39,22 @@ class Stream:
 class Source:
     """One split of a data set.
 
-    arrays: resident data, on every device, leading axis N; empty where examples are generated; one
-      blank example where they are streamed.
+    arrays: resident data, on every device, leading axis N; empty if examples are generated; one
+      blank example if they are streamed.
     make(arrays, index int32 [B], keys [B]) -> Batch: the examples, augmented or generated with one
-      key each; runs on the device inside the step. It returns no mask for images; of sequences,
-      "mask" bool [B, T], the valid time steps. train.examples checks what it returns.
+      key each. It runs on the device inside the step. It returns no mask for images; for sequences
+      it returns "mask" bool [B, T], the valid time steps. train.examples checks what it returns.
       For evaluation "input" may be a tuple with one array [B, V, H, W, C] of views for each size;
       see step.predict.
-    examples: N, or None where examples are generated without end (training only).
-    bucket: int [N], which of `make`, then a tuple, makes an example: those of about one length
-    share a batch of that length. window: T, where `arrays` hold one long sequence of n items and an
-      example is a window of it. `index` is then its first item; make gives T items and as targets
-      those one later, masked from item n - 1 on; N = ceil((n - 1) / T).
-      A batch of B windows goes through B equal parts of the sequence side by side.
-    stream: if set, the host reads the examples. make then gets in `arrays` those of the batch, and
-      leaves `index` alone.
+    examples: N, or None if examples are generated without end (training only).
+    bucket: int [N], which function makes each example (`make` is then a tuple). Examples of similar
+      length share a batch of that length.
+    window: T, if `arrays` hold one long sequence of n items and an example is a window of it.
+      `index` is then its first item. make gives T items and, as targets, the items one later,
+      masked from item n - 1 on; N = ceil((n - 1) / T). A batch of B windows goes through B equal
+      parts of the sequence side by side.
+    stream: if set, the host reads the examples. Then `arrays` holds those of the batch, and make
+      ignores `index`.
     """
 
     examples: int | None
@@ -66,7 +70,7 @@ class Source:
 
     @functools.cached_property
     def members(self) -> list[np.ndarray]:
-        """The examples of each bucket."""
+        """The indices of the examples in each bucket."""
         return [np.flatnonzero(self.bucket == k).astype(np.int32) for k in range(len(self.makes))]
 
     def steps_per_epoch(self, batch_size: int) -> float | None:
@@ -79,11 +83,12 @@ class Source:
         return sum(-(-len(rows) // batch_size) for rows in self.members)
 
     def batch(self, arrays, feed, key, rows, bucket: int = 0) -> Batch:
-        """The examples of one device's rows of the global batch. feed: of an order below, [B] each;
-        rows int32 [B].
+        """The examples of one device's rows of the global batch.
 
-        Each example has a key of its own, `key` folded with its row: no number of devices changes
-        it.
+        feed: one step of an order below, [B] each; rows int32 [B].
+
+        Each example has its own key, `key` folded with its row, which does not depend on the number
+        of devices.
         """
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(rows)
         batch = dict(self.makes[bucket](arrays, feed["index"], keys))
@@ -96,18 +101,17 @@ class Source:
 class Dataset:
     """A data set ready to train on.
 
-    inputs: what its examples are: "image" [H, W, C]; "sequence" [T, I]; "tokens" int32 [T];
+    inputs: the kind of its examples: "image" [H, W, C]; "sequence" [T, I]; "tokens" int32 [T];
       "stream", windows of one long sequence [T, I] or int32 [T]; "pair", dict(source=int32 [S],
       target=int32 [T]), where the target ends with EOS.
-    targets: "class" int or "real" [O], one an example; "classes" int [T] or "reals" [T, O], one a
-      time step; "text", those of pairs. A class is from 0 to outputs - 1.
-    outputs: the number of classes, of real targets, or of symbols of the target; symbols: of the
-      input, if it is tokens.
+    targets: "class" int or "real" [O], one per example; "classes" int [T] or "reals" [T, O], one
+      per time step; "text", for pairs. A class is from 0 to outputs - 1.
+    outputs: the number of classes, of real targets, or of symbols of the target; symbols: the
+      number of input symbols, if the input is tokens.
     about: one line on where it came from; metadata: the same as data.
-    vocabularies: "tokens", "source", "target", ... -> what its numbers stand for; they are saved
-      with a run.
-    classes: the names of the classes, in the order of their numbers; () where they have none.
-    reversed: whether the sources of its pairs stand from their ends (data.reverse).
+    vocabularies: "tokens", "source", "target", ... -> the meaning of its numbers; saved with a run.
+    classes: the names of the classes, in the order of their numbers; () if they have none.
+    reversed: whether the sources of its pairs are reversed (data.reverse).
     """
 
     inputs: str

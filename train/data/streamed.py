@@ -1,9 +1,8 @@
-"""Streamed data: batches that the host reads ahead of the step, by grain. No step needs the state
-of an iterator.
+"""Streamed data: batches that grain reads on the host ahead of the step.
 
-Position p of training, row p % B of step p // B, is example p % N of the order of epoch p // N, a
-function of (seed, p). So the batch of a step is the same after a resumption, for any number of
-worker processes, and however hosts divide its rows.
+No step needs the state of an iterator. Position p of training, row p % B of step p // B, is example
+p % N of the order of epoch p // N, a function of (seed, p). So the batch of a step is the same
+after a resumption, for any number of worker processes, and however hosts divide its rows.
 """
 
 import functools
@@ -25,8 +24,10 @@ _permutation = functools.lru_cache(maxsize=2)(permutation)  # an epoch of ImageN
 
 
 class Chunks:
-    """The rows [first, last) of batches from `step` on, as chunks of at most CHUNK rows: a source
-    for grain's MapDataset."""
+    """The rows [first, last) of batches from `step` on, in chunks of at most CHUNK rows.
+
+    This is a source for grain's MapDataset.
+    """
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Chunks:
         position = (self.step + step) * self.batch_size + np.arange(
             first, min(first + CHUNK, self.rows[1])
         )
-        # as source.evaluation_order: the last batch is filled up with examples that do not count
+        # as source.evaluation_order: the last batch is filled with examples that do not count
         if not self.training:
             return self.stream.read(np.minimum(position, self.examples - 1), None)
         epoch, offset = np.divmod(position, self.examples)
@@ -66,19 +67,22 @@ class Chunks:
 
 
 class Reader:
-    """Hands over the batches of a streamed source in order and reads ahead of them, by `workers`
-    processes or by threads.
+    """Returns the batches of a streamed source in order, and reads ahead by `workers` or threads.
 
-    rows: which of the global batch this host holds, [first, last). Asked for another step than the
-    next, it begins there anew."""
+    workers: the number of processes; 0 uses threads.
+    rows: the rows of the global batch that this host holds, [first, last). If a call asks for a
+    step that is not the next one, reading restarts there.
+    """
 
     def __init__(self, source: Source, batch_size: int, rows: tuple[int, int], *, training: bool):
         self.source, self.batch_size, self.rows, self.training = source, batch_size, rows, training
         self.next, self.chunks = None, None
 
     def take(self, step: int, steps: int, length: int) -> dict[str, np.ndarray]:
-        """{name: [length, rows, ...]}: `steps` batches from `step` on, and zeros. Raises DataError
-        for a damaged example."""
+        """{name: [length, rows, ...]}: `steps` batches from `step` on, then zeros.
+
+        Raises DataError for a damaged example.
+        """
         if step != self.next:
             self.close()
             self.chunks = self._read(step)
@@ -92,8 +96,8 @@ class Reader:
                 for first in range(0, size, CHUNK):
                     for name, x in next(self.chunks).items():
                         batches[name][k, first : first + CHUNK] = x
-        except RuntimeError as error:  # grain's, of a process that was killed
-            raise BadInput(f"data.workers: {error}; have fewer, or 0") from error
+        except RuntimeError as error:  # grain's, if a worker was killed
+            raise BadInput(f"data.workers: {error}; use fewer, or 0") from error
         self.next = step + steps
         return batches
 
@@ -138,8 +142,10 @@ class Reader:
 
 
 def _in_worker(*_) -> None:
-    """A worker leaves signals to the process that trains, which may want its data to come to a
-    checkpoint, and ends with it."""
+    """Makes a worker ignore signals, and end with the process that trains.
+
+    That process handles signals, and may still need data to reach a checkpoint.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

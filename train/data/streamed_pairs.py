@@ -1,5 +1,4 @@
-"""Sentence pairs of TFDS, streamed: read, divided into words and numbered on the host, ahead of the
-step."""
+"""TFDS sentence pairs, streamed: the host reads, tokenises and numbers them ahead of the step."""
 
 import dataclasses
 
@@ -13,7 +12,7 @@ from train.tasks import EOS
 
 
 def fits(pair: tuple[str, str], most: float) -> bool:
-    """Whether both sides have a word or mark, and neither more than `most`."""
+    """Whether each side has at least one word or mark, and at most `most`."""
     lengths = [len(KINDS["word"][0](text)) for text in pair]
     return min(lengths) > 0 and max(lengths) <= most
 
@@ -22,9 +21,10 @@ def fits(pair: tuple[str, str], most: float) -> bool:
 class Pairs:
     """source.Stream's `read`: each pair in a row of fixed width.
 
-    features: of a record, the source's and the target's.  widths: of their rows, in symbols, EOS
-    included.  max_length: words and marks of a side. A pair that is longer than either, or has an
-    empty side, leaves its row empty: it does not count.
+    features: the names of the source and the target in a record.
+    widths: of their rows, in symbols, including EOS.
+    max_length: the most words and marks of a side.
+    A pair that exceeds either limit, or has an empty side, leaves its row empty and does not count.
     """
 
     records: prepared.Records
@@ -35,8 +35,10 @@ class Pairs:
     reverse: bool
 
     def __call__(self, index: np.ndarray, positions: np.ndarray | None) -> dict[str, np.ndarray]:
-        """{"source": int32 [n, S], "source_length": int32 [n], "target": int32 [n, T]}, padded with
-        PAD."""
+        """{"source": int32 [n, S], "source_length": int32 [n], "target": int32 [n, T]}.
+
+        Rows are padded with PAD.
+        """
         rows = blank(self.widths, len(index))
         for n, example in enumerate(self.records(index)):
             pair = tuple(example[feature].decode() for feature in self.features)
@@ -65,8 +67,10 @@ def numbered(pair: tuple[str, str], vocabularies, *, reverse: bool) -> tuple[lis
 
 
 def streamed_source(read: Pairs, examples: int, *, seed: int, workers: int) -> Source:
-    """All pairs of a training split, each once an epoch, in an order by `seed`; those that do not
-    count among them."""
+    """All pairs of a training split, including those that do not count, each once per epoch.
+
+    `seed` sets the order.
+    """
 
     def make(arrays, index, keys):
         pair = dict(source=arrays["source"], target=arrays["target"])

@@ -1,5 +1,7 @@
-"""Synthetic tasks: each example is made inside the step from a key of its own; evaluation sets are
-fixed."""
+"""Synthetic tasks: each example is made inside the step from its own key.
+
+Evaluation sets are fixed.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +12,10 @@ from train.data.source import Dataset, Source
 def generated(
     example, name: str, *, examples: int, inputs="sequence", test=None, **kind
 ) -> Dataset:
-    """The data set of example(key) -> {"input", "target", "mask"} of one example; `examples` in its
-    test set.
+    """The data set of example(key) -> {"input", "target", "mask"} of one example.
 
-    test: makes the examples of the test set, if not `example` does.  kind: targets, outputs and
-      symbols, as of Dataset.
+    examples: size of the test set.  test: makes the examples of the test set; None for `example`.
+    kind: targets, outputs and symbols, as in Dataset.
     """
     if examples < 1:
         raise ValueError(f"examples: {examples} must be at least 1")
@@ -33,14 +34,15 @@ def generated(
 
 
 def split(key, count: int) -> list:
-    """Independent keys, the same ones however many are asked for."""
+    """Independent keys, the first ones the same whatever `count` is."""
     return [jax.random.fold_in(key, i) for i in range(count)]
 
 
 def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """The adding problem as in the code of Arjovsky et al. 2016: T steps of (value in [0, 1),
-    marker), the target is the sum of the two marked values, one marked in each half. Always
-    answering 1 has a mean squared error of 1/6.
+    """The adding problem as in the code of Arjovsky et al. 2016.
+
+    An example has T steps of (value in [0, 1), marker). The target is the sum of the two marked
+    values, one in each half. Always answering 1 has a mean squared error of 1/6.
 
     T: length in steps, even, at least 2.  examples: size of the test set. Raises ValueError, one
     line.
@@ -66,12 +68,14 @@ def adding(*, T: int = 100, examples: int = 2000) -> Dataset:
 
 
 def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
-    """Copy memory as in the code of Arjovsky et al. 2016: 10 of 8 symbols, T - 1 blanks, a marker
-    and 10 blanks; the targets are T + 10 blanks and the 10 symbols. Input [T + 20, 10] one-hot:
-    blank, the symbols, the marker; 9 classes.
+    """Copy memory as in the code of Arjovsky et al. 2016.
 
-    The error is that of the last 10 steps, 87.5% by chance. Without memory the loss is 10 ln
-    8 / (T + 20) at best.
+    An example is 10 symbols out of 8, T - 1 blanks, a marker and 10 blanks. The targets are T + 10
+    blanks and the 10 symbols. Input [T + 20, 10] one-hot: blank, the symbols, the marker; 9
+    classes.
+
+    The error is that of the last 10 steps, 87.5% by chance. Without memory the loss is at best
+    10 ln 8 / (T + 20).
     T: at least 1.  examples: size of the test set. Raises ValueError, one line.
     """
     if T < 1:
@@ -95,9 +99,10 @@ def copy_memory(*, T: int = 200, examples: int = 2000) -> Dataset:
 
 
 def addition(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Addition as in the code of Pascanu et al. 2013: T to 1.1 T steps of (marker, value in [0,
-    1)), the target is the mean of the two marked values, the first in the first tenth, the second
-    before the half.
+    """Addition as in the code of Pascanu et al. 2013.
+
+    An example has T to 1.1 T steps of (marker, value in [0, 1)). The target is the mean of the two
+    marked values, the first in the first tenth, the second before the middle.
 
     The best constant has a mean squared error of 1/24.  T: at least 10.  examples: size of the test
     set.
@@ -106,8 +111,9 @@ def addition(*, T: int = 100, examples: int = 2000) -> Dataset:
 
 
 def multiplication(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Multiplication as in the code of Pascanu et al. 2013: as `addition`, but the target is the
-    product of the two values.
+    """Multiplication as in the code of Pascanu et al. 2013.
+
+    Like `addition`, but the target is the product of the two values.
 
     The best constant has a mean squared error of 7/144.  T: at least 10.  examples: size of the
     test set.
@@ -136,13 +142,15 @@ def _two_marked(T: int, answer, name: str, examples: int) -> Dataset:
     return generated(example, name, examples=examples, targets="real", outputs=1)
 
 
-PLACES = {2: (1, 5), 3: (1, 3, 6)}  # bits -> tenths of T in which A or B stands
+PLACES = {2: (1, 5), 3: (1, 3, 6)}  # bits -> tenths of T that hold an A or B
 
 
 def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Dataset:
-    """Temporal order as in the code of Pascanu et al. 2013: T of the one-hot symbols A, B, c, d, e,
-    f; A or B at `bits` places, each somewhere in its tenth of the sequence, c to f elsewhere; the
-    class says which was A and which B: 2^bits classes.
+    """Temporal order as in the code of Pascanu et al. 2013.
+
+    An example is T one-hot symbols A, B, c, d, e, f: A or B at `bits` places, each somewhere in its
+    tenth of the sequence, and c to f elsewhere. The class says which of them were A and which B:
+    2^bits classes.
 
     T: a multiple of 10.  bits: 2 or 3.  examples: size of the test set. Raises ValueError, one
     line.
@@ -172,13 +180,14 @@ def temporal_order(*, T: int = 100, bits: int = 2, examples: int = 2000) -> Data
 
 
 def memorisation(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Noiseless memorisation as in the code of Pascanu et al. 2013: 10 of 5 symbols, T blanks, a
-    trigger and 9 blanks; the targets are T + 10 blanks and, from the trigger on, the 10 symbols.
-    Input [T + 20, 7] one-hot: the symbols, the blank,
-    the trigger; 6 classes, the last one the blank.
+    """Noiseless memorisation as in the code of Pascanu et al. 2013.
 
-    The error is that of the last 10 steps, 80% by chance; the paper counts a sequence as right if
-    all steps are.
+    An example is 10 symbols out of 5, T blanks, a trigger and 9 blanks. The targets are T + 10
+    blanks and, from the trigger on, the 10 symbols. Input [T + 20, 7] one-hot: the symbols, the
+    blank, the trigger; 6 classes, the last one the blank.
+
+    The error is that of the last 10 steps, 80% by chance. The paper counts a sequence as right if
+    all steps are right.
     T: at least 0; 50 to 200 in the paper.  examples: size of the test set. Raises ValueError, one
     line.
     """
@@ -201,9 +210,10 @@ def memorisation(*, T: int = 100, examples: int = 2000) -> Dataset:
 
 
 def random_permutation(*, T: int = 100, examples: int = 2000) -> Dataset:
-    """Random permutation as in the code of Pascanu et al. 2013: T of 100 symbols, one-hot [T, 100]:
-    the first is 0 or 1, each other one of 2 to 99, drawn with replacement despite the name; the
-    class is the first, of 100.
+    """Random permutation as in the code of Pascanu et al. 2013.
+
+    An example is T symbols out of 100, one-hot [T, 100]. The first is 0 or 1, and each other one is
+    from 2 to 99, drawn with replacement despite the name. The class is the first symbol, of 100.
 
     T: at least 1.  examples: size of the test set. Raises ValueError, one line.
     """

@@ -1,4 +1,4 @@
-"""Real text: language models, pairs to transduce, words to tag."""
+"""Real text: language models, sentence and word pairs, part-of-speech tags."""
 
 import hashlib
 import itertools
@@ -17,11 +17,13 @@ SPLITS = ("train", "validation", "test")
 
 
 def by_blocks(lines: list, block: int = 100) -> dict[str, list]:
-    """Of every 20 blocks of 100 lines that follow each other 18 for training, one for validation,
-    one for the test. Of fewer than 2,000 lines the blocks are shorter, a twentieth of the lines.
-    Raises ValueError, one line, below 20 lines."""
+    """Splits into consecutive blocks of lines: of every 20, 18 train, 1 validation, 1 test.
+
+    With fewer than 20 * `block` lines the blocks are shorter, a twentieth of the lines. Raises
+    ValueError, one line, for fewer than 20 lines.
+    """
     if len(lines) < 20:
-        raise ValueError(f"lines: {len(lines)} are too few to split 18/1/1; at least 20 are needed")
+        raise ValueError(f"lines: {len(lines)} are too few to split 18/1/1; use at least 20")
     block = min(block, len(lines) // 20)
     split = {"train": [], "validation": [], "test": []}
     for i, line in enumerate(lines):
@@ -31,8 +33,10 @@ def by_blocks(lines: list, block: int = 100) -> dict[str, list]:
 
 
 def by_hash(lines: list[str]) -> dict[str, list[str]]:
-    """Of 20 lines about 18, 1 and 1, by the sha256 of what is before the first tab: a word is
-    always in the same split."""
+    """Splits about 18/1/1 by the sha256 of the text before the first tab.
+
+    So a word is always in the same split.
+    """
     split = {"train": [], "validation": [], "test": []}
     for line in lines:
         place = (
@@ -43,9 +47,9 @@ def by_hash(lines: list[str]) -> dict[str, list[str]]:
 
 
 def require_examples(split: dict[str, list]) -> None:
-    """Raises ValueError, one line, that names the splits without an example."""
+    """Raises ValueError, one line that names the splits without an example."""
     if empty := [which for which, examples in split.items() if not examples]:
-        raise ValueError(f"no example for {', '.join(empty)}; more lines are needed")
+        raise ValueError(f"no example for {', '.join(empty)}; use more lines")
 
 
 def pairs(
@@ -58,9 +62,11 @@ def pairs(
     reverse: bool,
     train: Source | None = None,
 ) -> Dataset:
-    """{split: [(source, [targets])]}: in training an example is a source and one target; in
-    evaluation a source, and any of its targets is right. train: instead of that split, if it is
-    streamed."""
+    """A data set from {split: [(source, [targets])]}.
+
+    In training an example is a source and one target. In evaluation it is a source, and any of its
+    targets is right. train: replaces the training split if it is streamed.
+    """
     require_examples(split)
     source, target = vocabularies["source"], vocabularies["target"]
 
@@ -113,15 +119,16 @@ def pairs(
 def cmudict(
     *, buckets: int = 6, reverse: bool = False, train_length: int = 0, lengths: tuple[int, ...] = ()
 ) -> Dataset:
-    """Grapheme to phoneme: the 126,052 words of the CMU Pronouncing Dictionary and their phones,
-    without stress.
+    """Grapheme to phoneme: the CMU Pronouncing Dictionary's 126,052 words, phones without stress.
 
-    Words are split by a hash, about 90/5/5%, so figures are not comparable with published ones. In
-    evaluation all of a word's pronunciations are right.  buckets: by length.  reverse: of the
-    source (Sutskever et al. 2014, section 3.3). train_length: letters of the longest words trained
-    on, 0 for all.  lengths: ends of parts by letters: (6, 9) makes of the test words those of 1 to
-    6 letters the split "test_1_to_6", those of 7 to 9 "test_7_to_9" (Bahdanau et al. 2014, figure
-    2). Raises ValueError, one line, where no word is so long.
+    Words are split by a hash, about 90/5/5%, so results are not comparable with published ones. In
+    evaluation all pronunciations of a word are right.
+    buckets: by length.
+    reverse: the source (Sutskever et al. 2014, section 3.3).
+    train_length: the most letters of words for training, 0 for no limit.
+    lengths: ends of parts by letters: (6, 9) puts test words of 1 to 6 letters into the split
+      "test_1_to_6", and those of 7 to 9 into "test_7_to_9" (Bahdanau et al. 2014, figure 2).
+    Raises ValueError, one line, if no word has such a length.
     """
     lines, origin = texts.load("cmudict")
     split = {
@@ -163,11 +170,10 @@ def kjv_reina_valera(
     buckets: int = 6,
     reverse: bool = False,
 ) -> Dataset:
-    """English to Spanish: the verses of the King James Version and of Reina-Valera 1909 of at most
-    `max_length` tokens each.
+    """English to Spanish: verses of the King James Version and of Reina-Valera 1909.
 
-    vocabulary: a kind of Vocabulary for both, of `size`.  buckets: by length.  reverse: of the
-      source.
+    max_length: the most tokens of a verse in either language.
+    vocabulary: a kind of Vocabulary for both, of `size`.  buckets: by length.  reverse: the source.
     Blocks of 100 verses are split 18/1/1.
     """
     at_least(max_length=max_length)
@@ -235,9 +241,11 @@ def kjv(
 ) -> Dataset:
     """The King James Version, 31,102 verses in order, as a stream; each verse ends with EOS.
 
-    vocabulary: "word" (words with their case, and marks), "char" or "bpe", of the training verses
-    and of `size`; other words are UNK.  window: tokens to a step of training.  limit: the training
-    verses that are read, the first ones; all, if None.  Blocks of 100 verses are split 18/1/1.
+    vocabulary: "word" (words with their case, and marks), "char" or "bpe", from the training
+      verses, of `size`; other words are UNK.
+    window: tokens per training step.
+    limit: reads only so many training verses, the first ones; None for all.
+    Blocks of 100 verses are split 18/1/1.
     """
     at_least(limit=1 if limit is None else limit)
     lines, origin = texts.load("kjv")
@@ -249,7 +257,7 @@ def kjv(
 def brown(*, vocabulary: str = "word", size: int | None = 10_000, window: int = 35) -> Dataset:
     """The Brown corpus, 57,340 sentences in order, as a stream.
 
-    vocabulary, size, window: as of `kjv`, but words are the corpus's own tokens.
+    vocabulary, size, window: as in `kjv`, but words are the corpus's own tokens.
     """
     lines, origin = texts.load("brown")
     plain = [" ".join(word.rsplit("/", 1)[0] for word in line.split()) for line in lines]
@@ -263,13 +271,13 @@ TAGSETS = ("full", "universal")
 def brown_tags(*, tagset: str = "universal", least: int = 2, buckets: int = 10) -> Dataset:
     """The part of speech of each word of the Brown corpus's sentences.
 
-    tagset: "universal", 12 tags, or "full", the 472 it has.  buckets: by length.
-    least: how often a lower-cased word must occur in training to be known; others are UNK. Blocks
-    of 100 sentences are split 18/1/1. Tags of the full set that training does not have count as
-    UNK, a wrong answer.
+    tagset: "universal", 12 tags, or "full", all 472.  buckets: by length.
+    least: how often a lower-cased word must occur in training to be known; others are UNK.
+    Blocks of 100 sentences are split 18/1/1. A tag of the full set that does not occur in training
+    counts as UNK, a wrong answer.
     """
     if tagset not in TAGSETS:
-        raise ValueError(f"tagset: unknown {tagset!r}; have {', '.join(TAGSETS)}")
+        raise ValueError(f"tagset: unknown {tagset!r}; choose from {', '.join(TAGSETS)}")
     at_least(least=least)
     lines, origin = texts.load("brown")
     split = {}

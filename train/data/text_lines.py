@@ -1,4 +1,4 @@
-"""Text whose lines are records: how its bytes become lines, and how a record becomes a line."""
+"""Text whose lines are records: how bytes become lines, and how a record becomes a line."""
 
 from train.errors import BadInput
 
@@ -10,7 +10,7 @@ def split(text: str) -> list[str]:
     r"""The lines of a text. Only \n ends a line; a \r before it and a byte-order mark are dropped.
 
     str.splitlines() would also split at form feeds, U+0085, U+2028 and others, so that two files
-    that are aligned line by line would not stay so. A last line needs no \n.
+    aligned line by line would not stay aligned. The last line needs no \n.
     """
     lines = text.removeprefix(MARK).split("\n")
     if not lines[-1]:
@@ -19,8 +19,10 @@ def split(text: str) -> list[str]:
 
 
 def decode(contents: bytes, where: str) -> list[str]:
-    """The lines of a file in UTF-8. Raises BadInput, beginning with `where`, that names the line
-    that is not."""
+    """The lines of a file in UTF-8.
+
+    Raises BadInput, beginning with `where`, that names the first line that is not UTF-8.
+    """
     try:
         return split(contents.decode())
     except UnicodeDecodeError as error:
@@ -29,13 +31,15 @@ def decode(contents: bytes, where: str) -> list[str]:
 
 
 def record(*columns: str) -> str:
-    r"""One line of columns that are separated by tabs. In a column a tab is written \t, a line
-    break \n or \r, a backslash \\."""
+    r"""One line of columns separated by tabs.
+
+    In a column a tab is written \t, a line break \n or \r, a backslash \\.
+    """
     return "\t".join(column.translate(ESCAPES) for column in columns)
 
 
 def require_utf8(text: str, where: str) -> None:
-    """Raises BadInput, beginning with `where`, for text of a command line that was not UTF-8."""
+    """Raises BadInput, beginning with `where`, for command-line text that was not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,5 +1,7 @@
-"""Sets of text as lines: from prepared files, or embedded in this package. Reading never goes on
-the network."""
+"""Sets of text as lines, from prepared files or embedded in this package.
+
+Reading never uses the network.
+"""
 
 import dataclasses
 import hashlib
@@ -13,8 +15,10 @@ from train.errors import BadInput
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """lines: how many the whole set has. digest: sha256 of them, each ended by a newline. line:
-    what one is."""
+    """lines: the number in the whole set. digest: their sha256, each ended by a newline.
+
+    line: what one line is.
+    """
 
     lines: int
     digest: str
@@ -49,12 +53,14 @@ TEXTS = dict(
 
 
 def load(name: str, source: str = "auto") -> tuple[list[str], Origin]:
-    """The lines of a set in TEXTS and where they came from. Raises BadInput, one line, where the
-    source is not there."""
+    """The lines of a set in TEXTS and where they came from.
+
+    Raises BadInput, one line, if the source does not exist.
+    """
     text = TEXTS[name]
     if source not in ("auto", *text.sources):
         raise BadInput(
-            f"source: {name} has no source {source!r}; have auto, {', '.join(text.sources)}"
+            f"source: {name} has no source {source!r}; choose from auto, {', '.join(text.sources)}"
         )
     (found,) = text.sources
     path = dict(files=files.folder(), embedded=EMBEDDED)[found] / f"{name}.txt.xz"
@@ -74,8 +80,10 @@ def load(name: str, source: str = "auto") -> tuple[list[str], Origin]:
 
 
 def read(path: pathlib.Path, name: str, remedy: str) -> list[str]:
-    """The lines of a file of the set `name`. Raises DataError for one that is damaged or holds
-    anything else."""
+    """The lines of a file of the set `name`.
+
+    Raises DataError for a file that is damaged or holds anything else.
+    """
     try:
         contents = lzma.decompress(path.read_bytes())
     except (OSError, EOFError, lzma.LZMAError) as error:
@@ -87,6 +95,6 @@ def read(path: pathlib.Path, name: str, remedy: str) -> list[str]:
 
 
 def write(path: pathlib.Path, lines: list[str]) -> None:
-    """Writes a file, all of it or nothing. Raises DataError where that cannot be done."""
+    """Writes a file, all of it or nothing. Raises DataError if that is not possible."""
     contents = "".join(f"{line}\n" for line in lines).encode()
     files.store(path, lzma.compress(contents, preset=9 | lzma.PRESET_EXTREME))

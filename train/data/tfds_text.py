@@ -1,9 +1,10 @@
-"""Text of TFDS, from folders that it prepared as array_record. Reading imports no TensorFlow and
-never goes on the network.
+"""Text of TFDS, from folders that it prepared as array_record.
 
-The examples lie in memory: `limit` says how many of a training split are read. TFDS keeps examples
-in a fixed order without meaning, so that the first ones are a sample; evaluation splits are always
-whole. Training pairs may be streamed instead.
+Reading imports no TensorFlow and never uses the network.
+
+The examples are kept in memory; `limit` sets how many of a training split are read. TFDS keeps
+examples in a fixed order without meaning, so the first ones are a sample. Evaluation splits are
+always whole. Training pairs may be streamed instead.
 """
 
 import dataclasses
@@ -38,12 +39,11 @@ def load(
     features: tuple[str, ...] = (),
     splits: dict[str, str] | None = None,
 ) -> tuple[dict[str, list[tuple]], Origin]:
-    """{split: [the features of an example]} of a set, text as str and labels as int, and where they
-    came from.
+    """{split: [the features of an example]} of a set, and where they came from.
 
-    features, splits: what is read, and what TFDS calls our splits; of a set in SETS as there.
-    Raises BadInput, one line, where the set is not prepared, and DataError where its folder is
-    damaged.
+    Text is str and labels are int.
+    features, splits: what is read, and TFDS's names of our splits; for a set in SETS, those there.
+    Raises BadInput, one line, if the set is not prepared, and DataError if its folder is damaged.
     """
     directory = prepared.directory(name)
     if splits is None:
@@ -92,23 +92,24 @@ def wmt14_translate(
     workers: int = 0,
     seed: int = 0,
 ) -> Dataset:
-    """News translation of WMT 2014: trained on sentences of at most `max_length` words and marks,
-    tested on newstest2014.
+    """News translation of WMT 2014, tested on newstest2014.
 
-    languages: from which to which, one of them English.  vocabulary: a kind of Vocabulary for each,
-    of `size`; 30,000 words and 50 a sentence are those of Bahdanau et al. 2014, section 4.
-    buckets: by length.  reverse: of the source.
-    limit: training pairs that are read, before the long ones go.  Pairs with an empty side are left
-      out everywhere.
-    streamed: trained on all pairs, read as they are needed, in rows as wide as the longest of the
-    first `limit`, of which the vocabularies are made; the place in a batch of a pair that is left
-    out stays empty.
-    workers: processes that read them; 0: threads.  seed: of their order, the same for all seeds of
-      a run.
+    languages: from and to, one of them English.
+    vocabulary: a kind of Vocabulary for each language, of `size`. Bahdanau et al. 2014, section 4,
+      have 30,000 words, and 50 per sentence.
+    max_length: the most words and marks of a training sentence.
+    buckets: by length.  reverse: the source.
+    limit: training pairs that are read, before long ones are removed. Pairs with an empty side are
+      left out everywhere.
+    streamed: train on all pairs, read as they are needed. Rows are as wide as the longest of the
+      first `limit` pairs, which also make the vocabularies. The row of a pair that is left out
+      stays empty in its batch.
+    workers: processes that read pairs; 0 uses threads.
+    seed: of the order of pairs, the same for all seeds of a run.
     """
     both = [f"{a}-{b}" for other in OTHERS for a, b in (("en", other), (other, "en"))]
     if languages not in both:
-        raise ValueError(f"languages: unknown {languages!r}; have {', '.join(both)}")
+        raise ValueError(f"languages: unknown {languages!r}; choose from {', '.join(both)}")
     at_least(max_length=max_length, limit=limit)
     for key, value in dict(workers=workers, seed=seed).items():
         if value < 0 or (value and not streamed):
@@ -149,7 +150,10 @@ def wmt14_translate(
     read = Pairs(
         prepared.Records(name, folder, "train"), (start, end), of_both, widths, max_length, reverse
     )
-    note = f"TFDS {folder.name} in {folder.parent}, streamed; vocabularies of the first {min(limit, counts['train']):,} pairs"
+    note = (
+        f"TFDS {folder.name} in {folder.parent}, streamed; vocabularies of the first "
+        f"{min(limit, counts['train']):,} pairs"
+    )
     origin = dataclasses.replace(origin, note=note, examples=counts, digest=digest)
     return of_pairs(
         split,
@@ -162,11 +166,11 @@ def wmt14_translate(
 def lm1b(
     *, vocabulary: str = "word", size: int | None = 10_000, limit: int = 100_000, window: int = 35
 ) -> Dataset:
-    """The one billion word benchmark, Chelba et al. 2013: sentences in a mixed order as a stream,
-    each ended by EOS.
+    """The one billion word benchmark, Chelba et al. 2013, as a stream.
 
-    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe", of `size`.  window: tokens to
-      a step of training.
+    Its sentences are in a mixed order, each ended by EOS.
+    vocabulary: "word" (the benchmark's own tokens), "char" or "bpe", of `size`.
+    window: tokens per training step.
     limit: training sentences that are read, of 30 million.
     """
     at_least(limit=limit)
@@ -179,10 +183,10 @@ def lm1b(
 def tiny_shakespeare(
     *, vocabulary: str = "char", size: int | None = None, window: int = 50
 ) -> Dataset:
-    """40,000 lines of Shakespeare in order as a stream, Karpathy
-    2015 (github.com/karpathy/char-rnn): EOS ends each line.
+    """40,000 lines of Shakespeare in order as a stream; EOS ends each line.
 
-    vocabulary, size, window: as of text.kjv.
+    Karpathy 2015 (github.com/karpathy/char-rnn).
+    vocabulary, size, window: as in text.kjv.
     """
     rows, origin = load("tiny_shakespeare")
     split = {
@@ -204,12 +208,16 @@ def tfds_stream(
     limit: int = 100_000,
     window: int = 35,
 ) -> Dataset:
-    """Any set of TFDS with a feature of text that `python -m scripts.prepare_data NAME` has prepared:
-    its lines as a stream, each ended by EOS.
+    """Any TFDS set with a text feature, as a stream of its lines, each ended by EOS.
 
-    set: its name, with its config where it has one.  test: the split that is tested on; if "", that
-    of the name test, or else validation, or else the last tenth of train.  text: the name of the
-    feature.  vocabulary, size, window: as of text.kjv.  limit: training examples that are read.
+    `python -m scripts.prepare_data NAME` must have prepared it.
+
+    set: its name, with its config if it has one.
+    test: the split for testing; "" for the split named test, or else validation, or else the last
+      tenth of train.
+    text: the name of the feature.
+    vocabulary, size, window: as in text.kjv.
+    limit: training examples that are read.
     """
     at_least(limit=limit)
     info = prepared.opened(set, prepared.directory(set)).info
@@ -237,15 +245,19 @@ def labelled_text(
     validation: int = 0,
     buckets: int = 6,
 ) -> Dataset:
-    """Any set of TFDS of texts with a class each that `python -m scripts.prepare_data NAME` has
-    prepared.
+    """Any TFDS set of texts with one class each.
 
-    set: its name, with its config where it has one: glue/sst2.  test: the split that is tested on;
-    if "", that of the name test, or else validation, or else the last tenth of train.  text, label:
-    the names of the features.
-    Words and marks in lower case, the `size` most frequent of training; a text of more than
-    `max_length` keeps its last ones, where the judgement is.  buckets: by length.  validation:
-    training texts held out as a split of that name. Raises BadInput for a label that is none.
+    `python -m scripts.prepare_data NAME` must have prepared it.
+
+    set: its name, with its config if it has one: glue/sst2.
+    test: the split for testing; "" for the split named test, or else validation, or else the last
+      tenth of train.
+    text, label: the names of the features.
+    size: the vocabulary is the `size` most frequent words and marks of training, in lower case.
+    max_length: of a longer text only the last words and marks are kept, which hold the judgement.
+    buckets: by length.
+    validation: number of training texts held out as a split of that name.
+    Raises BadInput for a label that is not a class.
     """
     at_least(max_length=max_length)
     info = prepared.opened(set, prepared.directory(set)).info

@@ -1,9 +1,11 @@
-"""The Brown corpus's tags as the 12 universal ones of Petrov, Das & McDonald 2012 (arXiv
-1104.2086)."""
+"""Maps the Brown corpus's tags to the 12 universal tags of Petrov, Das & McDonald 2012.
+
+arXiv 1104.2086.
+"""
 
 import re
 
-UNIVERSAL = {  # what a tag begins with -> its universal tag; the longest beginning counts
+UNIVERSAL = {  # universal tag -> beginnings of tags; the longest match counts
     "ADJ": "ap jj od",
     "ADP": "cs in",
     "ADV": "* ql rb rn wql wrb",
@@ -21,10 +23,10 @@ BEGINNINGS = {start: name for name, starts in UNIVERSAL.items() for start in sta
 
 
 def universal(tag: str) -> str:
-    """The universal tag of a tag of the Brown corpus. Raises ValueError for one that is none.
+    """The universal tag of a Brown corpus tag. Raises ValueError for an unknown tag.
 
-    Of a contraction (ppss+bem) the first word counts; a title's or headline's
-    suffix (-tl, -hl, -nc) and the mark of a negation (bez*) do not; what is foreign (fw-) is X.
+    In a contraction (ppss+bem) the first word counts. The suffix of a title or headline (-tl, -hl,
+    -nc) and the mark of a negation (bez*) do not count. A foreign word (fw-) is X.
     """
     first = re.sub(r"(-(tl|hl|nc))+$", "", tag.split("+")[0].lower())
     for length in range(len(first), 0, -1):

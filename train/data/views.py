@@ -1,19 +1,19 @@
-"""What evaluation sees of one image [H, W, C]: one view or several, whose probabilities the step
-averages."""
+"""The views of one image [H, W, C] in evaluation; the step averages their probabilities."""
 
 import jax
 import jax.numpy as jnp
 
 
 def rescaled_size(height: int, width: int, shorter: int) -> tuple[int, int]:
-    """Height and width with the shorter one made `shorter`, the other rounded: isotropic to a
-    pixel."""
+    """Height and width with the shorter one set to `shorter`, and the other scaled and rounded."""
     return tuple(round(length * shorter / min(height, width)) for length in (height, width))
 
 
 def rescale(image, shorter: int):
-    """The image with its shorter side made `shorter`, bilinear and antialiased; unchanged where it
-    is that already."""
+    """The image with its shorter side scaled to `shorter`, bilinear and antialiased.
+
+    It is unchanged if it has that size already.
+    """
     height, width, channels = image.shape
     size = rescaled_size(height, width, shorter)
     return (
@@ -29,21 +29,24 @@ def whole(image, side):
 
 
 def centre(image, side: int):
-    """[1, side, side, C]: the square in the middle (up and left of it by half a pixel where it does
-    not come out even)."""
+    """[1, side, side, C]: the square in the middle, half a pixel up and left if it is not exact."""
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return image[None, top : top + side, left : left + side]
 
 
 def ten(image, side: int):
-    """[10, side, side, C]: four corners and the centre, then their mirror images. Krizhevsky et al.
-    2012, section 4.1."""
+    """[10, side, side, C]: four corners and the centre, then their mirror images.
+
+    Krizhevsky et al. 2012, section 4.1.
+    """
     return _mirrored(_corners_and_centre(image, side))
 
 
 def grid(image, side: int):
-    """[50, side, side, C]: squares at 5 x 5 even places, then their mirror images. Simonyan &
-    Zisserman 2014, section 3.2."""
+    """[50, side, side, C]: squares at 5 x 5 even places, then their mirror images.
+
+    Simonyan & Zisserman 2014, section 3.2.
+    """
     tops, lefts = ([round(i * (length - side) / 4) for i in range(5)] for length in image.shape[:2])
     return _mirrored(
         [image[top : top + side, left : left + side] for top in tops for left in lefts]
@@ -51,9 +54,11 @@ def grid(image, side: int):
 
 
 def squares(image, side: int):
-    """[36, side, side, C]: of the first, middle and last square of the image its corners, its
-    centre and, rescaled, all of it; then their mirror images. With scales 256, 288, 320, 352 the
-    144 crops of Szegedy et al. 2014, section 7."""
+    """[36, side, side, C]: views of the first, middle and last square of the image.
+
+    Each square gives its corners, its centre and all of it, rescaled; then come the mirror images.
+    With scales 256, 288, 320, 352 these are the 144 crops of Szegedy et al. 2014, section 7.
+    """
     height, width, _ = image.shape
     short = min(height, width)
     # one of the two stays 0
@@ -83,8 +88,10 @@ def _mirrored(crops: list):
 
 
 def dense(image, side):
-    """[2, H, W, C]: the whole image, for a fully convolutional network, and its mirror. Simonyan &
-    Zisserman 2014, 3.2."""
+    """[2, H, W, C]: the whole image, for a fully convolutional network, and its mirror image.
+
+    Simonyan & Zisserman 2014, section 3.2.
+    """
     return jnp.stack([image, image[:, ::-1]])
 
 
@@ -93,12 +100,13 @@ SQUARES = ("centre", "ten", "grid", "squares")  # those that need a side
 
 
 def see(image, how: str, side: int, scales: tuple[int, ...]):
-    """The views of one image: a tuple of [V, H', W', C], one for each scale, or [H', W', C] where
-    there is one view in all.
+    """The views of one image: a tuple of [V, H', W', C] per scale.
 
-    how: one of VIEWS, or several joined by +, such as "grid+dense", which weigh the same: one after
-    the other in the tuple. scales: lengths of the shorter side to rescale to; none: the image as it
-    is.
+    If there is only one view it is [H', W', C].
+
+    how: one of VIEWS, or several joined by +, such as "grid+dense", with equal weights; they follow
+    each other in the tuple. scales: lengths of the shorter side to rescale to; () for the image as
+    it is.
     """
     images = [rescale(image, shorter) for shorter in scales] if scales else [image]
     seen = tuple(VIEWS[kind](image, side) for kind in how.split("+") for image in images)

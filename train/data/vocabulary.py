@@ -1,4 +1,4 @@
-"""Vocabularies: text to numbers and back. Text is normalised (Unicode's NFC) on its way in."""
+"""Vocabularies: text to numbers and back. Text is normalised to Unicode's NFC first."""
 
 import collections
 import dataclasses
@@ -16,14 +16,14 @@ from train import documents
 from train.errors import BadInput
 from train.tasks import BOS, EOS, PAD, UNK
 
-SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # at PAD, BOS, EOS, UNK
-NAMED = 10  # unknown tokens in a warning
+SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")  # numbers PAD, BOS, EOS, UNK
+NAMED = 10  # the most unknown tokens that a warning names
 END = "</w>"  # ends a word's last piece (byte-pair encoding)
 JOINED = r"\p{M}\p{Cf}"  # accents, vowel signs and joiners: parts of a letter
 LETTER = rf"[\w\p{{N}}{JOINED}]"
 # a word with its apostrophes, or one other character with its accents
 WORD = regex.compile(rf"[{JOINED}]*[\w\p{{N}}]{LETTER}*(?:['’]{LETTER}+)*|(?=\S)\X")
-SPACED = re.compile(r"[^ \t\r\n]+")  # a no-break space is part of what it joins
+SPACED = re.compile(r"[^ \t\r\n]+")  # a no-break space does not separate
 CLUSTER = regex.compile(r"\X")  # a letter with its marks, as a reader counts letters
 
 KINDS = dict(  # name -> (text to tokens, tokens to text)
@@ -36,9 +36,11 @@ KINDS = dict(  # name -> (text to tokens, tokens to text)
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """What each number stands for. kind: one of KINDS; symbols: the first four are SPECIAL; merges:
-    of kind "bpe" alone, pairs of pieces in the order in which they were learned (Sennrich, Haddow &
-    Birch 2016, section 3.2)."""
+    """The meaning of each number.
+
+    kind: one of KINDS; symbols: the first four are SPECIAL; merges: only for kind "bpe", pairs of
+    pieces in the order in which they were learned (Sennrich, Haddow & Birch 2016, section 3.2).
+    """
 
     kind: str
     symbols: tuple[str, ...]
@@ -48,15 +50,16 @@ class Vocabulary:
     def build(
         cls, lines: Iterable[str], kind: str, *, size: int | None = None, least: int = 1
     ) -> "Vocabulary":
-        """Of the tokens of `lines` that occur at least `least` times, the `size` most frequent,
-        ties in alphabetical order.
+        """The `size` most frequent tokens of `lines` that occur at least `least` times.
 
-        For kind "bpe", size is the number of merges, 8,000 if None: of letters with their marks,
-        each time the most frequent pair becomes a piece. Every letter and every character, within a
-        word and at its end, and every merged pair is a symbol. Raises ValueError, one line.
+        Ties are in alphabetical order.
+
+        For kind "bpe", size is the number of merges, 8,000 if None. It starts from letters with
+        their marks; each merge makes the most frequent pair a piece. Symbols are every letter and
+        character, within a word and at its end, and every merged pair. Raises ValueError, one line.
         """
         if kind not in KINDS:
-            raise ValueError(f"vocabulary: unknown {kind!r}; have {', '.join(KINDS)}")
+            raise ValueError(f"vocabulary: unknown {kind!r}; choose from {', '.join(KINDS)}")
         if size is not None and size < 1:
             raise ValueError(f"size: {size} must be at least 1")
         counts = collections.Counter(
@@ -65,7 +68,7 @@ class Vocabulary:
         merges = ()
         if kind == "bpe":
             merges, counts = _learn(counts, size or 8000)
-            # a piece that the training words no longer have alone may be what a new word comes to
+            # new words may contain a piece that no longer stands alone in the training words
             least, size = 0, None
         # such as a text's own <unk>
         known = (token for token in counts if counts[token] >= least and token not in SPECIAL)
@@ -84,11 +87,11 @@ class Vocabulary:
         return {pair: rank for rank, pair in enumerate(self.merges)}
 
     def encode(self, text: str) -> list[int]:
-        """The numbers of a text's tokens, UNK for those that are not known; neither BOS nor EOS."""
+        """The numbers of a text's tokens, UNK for unknown ones; neither BOS nor EOS."""
         return [self.numbers.get(token, UNK) for token in self.tokens(text)]
 
     def tokens(self, text: str) -> list[str]:
-        """Of a text, known or not."""
+        """The tokens of a text, known or not."""
         tokens = KINDS[self.kind][0](normalised(text))
         return (
             [piece for word in tokens for piece in self.pieces(word)]
@@ -97,7 +100,7 @@ class Vocabulary:
         )
 
     def lacking(self, texts: Iterable[str]) -> str:
-        """One line that names the tokens of some texts that are not known; "" where all are."""
+        """One line that names the unknown tokens of some texts; "" if all are known."""
         unknown = dict.fromkeys(
             token.removesuffix(END)
             for text in texts
@@ -113,8 +116,10 @@ class Vocabulary:
         )
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text up to EOS, without PAD and BOS. Between words and marks stands one space,
-        whatever stood there."""
+        """The text up to EOS, without PAD and BOS.
+
+        There is one space between words and marks, whatever the original had there.
+        """
         tokens = []
         for number in numbers:
             if number == EOS:
@@ -126,7 +131,7 @@ class Vocabulary:
         return KINDS[self.kind][1](tokens)
 
     def pieces(self, word: str) -> list[str]:
-        """The word's pieces: the pairs that were learned first are merged first."""
+        """The word's pieces; pairs that were learned first are merged first."""
         parts = [part for letter in _letters(word) for part in self._divided(letter)]
         while len(parts) > 1:
             pairs = itertools.pairwise(parts)
@@ -139,7 +144,7 @@ class Vocabulary:
         return parts
 
     def _divided(self, letter: str) -> list[str]:
-        """The letter, or its characters where training never had them together."""
+        """The letter, or its characters if training never had them together."""
         if letter in self.numbers:
             return [letter]
         *characters, last = letter.removesuffix(END)
@@ -151,7 +156,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
-        """Raises BadInput, one line, where the text is no vocabulary."""
+        """Raises BadInput, one line, if the text is not a vocabulary."""
         try:
             document = documents.parse(text)
             kind, symbols = document["kind"], tuple(document["symbols"])
@@ -166,7 +171,7 @@ class Vocabulary:
 
 
 def normalised(text: str) -> str:
-    """The text in Unicode's form NFC, in which an accented letter is written in one way only."""
+    """The text in Unicode's form NFC, in which an accented letter has only one form."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -178,8 +183,10 @@ def _letters(word: str) -> list[str]:
 
 
 def _learn(words: collections.Counter, merges: int):
-    """The first so many merges, and how often each piece occurs after them. Counts of pairs are
-    kept up to date."""
+    """The first `merges` merges, and how often each piece occurs after them.
+
+    Counts of pairs are updated incrementally.
+    """
     parts = {word: _letters(word) for word in words}
     counts, places = collections.Counter(), collections.defaultdict(set)
     for word, pieces in parts.items():
@@ -191,7 +198,7 @@ def _learn(words: collections.Counter, merges: int):
     learned = []
     while heap and len(learned) < merges:
         count, pair = heapq.heappop(heap)
-        if count == 0 or counts[pair] != -count:  # an old count
+        if count == 0 or counts[pair] != -count:  # an outdated count
             continue
         learned.append(pair)
         changed = set()
@@ -220,7 +227,7 @@ def _learn(words: collections.Counter, merges: int):
     for word, of_word in parts.items():
         for piece in of_word:
             pieces[piece] += words[word]
-    # known within a word and at its end, wherever training has them
+    # known within a word and at its end, even if training has them in only one of these
     letters = {letter.removesuffix(END) for word in words for letter in _letters(word)}
     single = letters.union(*words)
     for piece in [
