@@ -184,8 +184,9 @@ TIMES = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}
 def lstm_temporal_order(*, bits: int = 2, examples: int = 2560) -> Dataset:
     """Experiment 6, section 5.6: the order of X and Y in a sequence of 100 to 110 symbols.
 
-    The symbols are a b c d X Y E B, one-hot. E comes first and B last; 2 (6a) or 3 (6b) places hold X or Y, the others a to d. The class,
-    one-hot [2^bits], is their order: XX, XY, YX, YY; XXX, XXY, ..., YYY.
+    The symbols are a b c d X Y E B, one-hot. E comes first and B last. 2 (6a) or 3 (6b) places hold
+    X or Y, the others a to d. The class, one-hot [2^bits], is their order: XX, XY, YX, YY; XXX,
+    XXY, ..., YYY.
 
     Right is within 0.3 at every output.  bits: 2 or 3.  examples: size of the test set.
     Raises ValueError, one line.
