@@ -215,9 +215,9 @@ def test_a_source_that_is_not_there_is_refused_with_where_it_was_sought_and_the_
         assert str(where) in line and line.endswith(
             f"python -m scripts.prepare_data fashion_mnist{flag}"
         )
-    assert "have auto, embedded" in refusal("japanese_vowels", "tfds")
-    assert "have auto, tfds, files, embedded" in refusal("fashion_mnist", "web")
-    assert "have cifar10, cifar100, fashion_mnist, japanese_vowels" in refusal("fashion_mnits")
+    assert "choose from auto, embedded" in refusal("japanese_vowels", "tfds")
+    assert "choose from auto, tfds, files, embedded" in refusal("fashion_mnist", "web")
+    assert "choose from cifar10, cifar100, fashion_mnist, japanese_vowels" in refusal("fashion_mnits")
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(empty, monkeypatch):

@@ -224,7 +224,7 @@ def test_a_photograph_that_cannot_be_read_is_refused_with_the_name_of_its_record
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_a_set_whose_images_are_not_of_8_bits_is_refused_by_every_scale(monkeypatch, dtype):
-    arrays = files._arrays(image=(dtype, (8, 8)), label=("uint8", ()))
+    arrays = files.split_arrays(image=(dtype, (8, 8)), label=("uint8", ()))
     odd = files.DataSet(arrays, classes=2, full=dict(train=4, test=4), sources=("files",))
     monkeypatch.setitem(files.SETS, "odd", odd)
     for scale in images.SCALES:

@@ -226,7 +226,7 @@ def test_a_folder_without_photographs_or_their_labels_is_refused(empty):
     prepare_tfds_text(
         "imagenet2012", dict(train=[dict(text="none")], validation=[dict(text="none")]), "5.1.0"
     )
-    assert "imagenet2012 has no feature 'image' of kind Image, but text (Text)" in refused()
+    assert "imagenet2012 has no feature 'image' of kind Image, only text (Text)" in refused()
 
 
 @pytest.mark.parametrize(

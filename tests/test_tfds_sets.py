@@ -117,11 +117,11 @@ def test_a_stream_is_of_the_lines_of_a_set(folders):
         (
             "images",
             dict(set="poems"),
-            "poems has no feature 'image' of kind Image, but text (Text)",
+            "poems has no feature 'image' of kind Image, only text (Text)",
         ),
         ("images", dict(set="kmnist"), "run python -m scripts.prepare_data kmnist"),
         ("photographs", dict(set="glue/sst2"), "glue/sst2 has no feature 'image' of kind Image"),
-        ("text", dict(set="glue/sst2"), "glue/sst2 has no feature 'text' of kind Text, but "),
+        ("text", dict(set="glue/sst2"), "glue/sst2 has no feature 'text' of kind Text, only "),
         ("text", dict(set="poems"), "poems has no feature 'label' of kind ClassLabel"),
         (
             "stream",
