@@ -217,7 +217,9 @@ def test_a_source_that_is_not_there_is_refused_with_where_it_was_sought_and_the_
         )
     assert "choose from auto, embedded" in refusal("japanese_vowels", "tfds")
     assert "choose from auto, tfds, files, embedded" in refusal("fashion_mnist", "web")
-    assert "choose from cifar10, cifar100, fashion_mnist, japanese_vowels" in refusal("fashion_mnits")
+    assert "choose from cifar10, cifar100, fashion_mnist, japanese_vowels" in refusal(
+        "fashion_mnits"
+    )
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(empty, monkeypatch):

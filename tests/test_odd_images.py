@@ -229,7 +229,7 @@ def test_a_set_whose_images_are_not_of_8_bits_is_refused_by_every_scale(monkeypa
     monkeypatch.setitem(files.SETS, "odd", odd)
     for scale in images.SCALES:
         with pytest.raises(ValueError, match=f"name: odd has images of {dtype}; scales are of u"):
-            images.image_set("odd", scale=scale)
+            images.image_set("odd", test="test", scale=scale)
 
 
 @pytest.mark.parametrize("level", [0, 7, 255])
