@@ -68,7 +68,7 @@ def read(
 
 
 def write(path, state: Mapping[str, np.ndarray]) -> None:
-    """Writes {name: array} to a file, chosen by its ending.
+    """Writes {name: array} to a file, chosen by its ending; all of the file or nothing of it.
 
     .h5 takes only Keras's layers, in Keras's order (as `convert.save` returns them).
     Raises ValueError, one line, for another ending, a path that cannot be written, or a package
@@ -76,7 +76,16 @@ def write(path, state: Mapping[str, np.ndarray]) -> None:
     """
     check_output(path)
     path = pathlib.Path(path)
-    _with(path, WRITERS, lambda writer: writer(path, state))
+    part = path.with_name(f"{os.getpid()}.part.{path.name}")
+
+    def whole(writer):
+        try:
+            writer(part, state)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    _with(path, WRITERS, whole)
 
 
 def check_output(path) -> None:
@@ -87,6 +96,8 @@ def check_output(path) -> None:
         raise ValueError(f"{path}: there is no folder {path.parent}; make it first")
     if os.path.isdir(path):
         raise ValueError(f"{path}: is a folder, must be a file")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path}: is a device, must be a file")
 
 
 def _ending(path: pathlib.Path, table: Mapping) -> str:

@@ -1,5 +1,6 @@
 """Links in a workdir: what they point to is neither written nor deleted."""
 
+import errno
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from etils import epath
 
+from architectures import weight_files
 from train import lock, log
 from train.board import Board
 from train.checkpoint import Checkpoints
@@ -163,6 +165,22 @@ def test_only_the_first_save_of_a_session_is_read_back(workdir, monkeypatch):
     )
     save(folder, 1, 2, 3)
     assert steps == [1]
+
+
+def test_a_disk_that_is_full_leaves_the_weights_that_were_there(tmp_path, precious, monkeypatch):
+    def full(path, **_):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.symlink(precious, tmp_path / "link.npz")
+    weight_files.write(tmp_path / "link.npz", ARRAYS)
+    assert whole(precious) and weight_files.read(tmp_path / "link.npz").keys() == ARRAYS.keys()
+    monkeypatch.setattr(np, "savez", full)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match="link.npz: .*No space left on device"):
+        weight_files.write(tmp_path / "link.npz", ARRAYS)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert weight_files.read(tmp_path / "link.npz").keys() == ARRAYS.keys()
 
 
 WRITES = re.compile(
