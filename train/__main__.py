@@ -1,5 +1,8 @@
-"""python -m train --config=FILE[:ARGUMENT] [--workdir=DIR] [--config.KEY=VALUE ...] [--eval_only]
-[--print_config]"""
+"""Trains a config, resumes its run, or evaluates a checkpoint of it.
+
+python -m train --config=FILE[:ARGUMENT] [--workdir=DIR] [--config.KEY=VALUE ...]
+    [--eval_only [--checkpoint=WHICH]] [--print_config]
+"""
 
 import time
 
@@ -20,16 +23,16 @@ from train.errors import BadInput, Parser, exit_with, writing_in  # noqa: E402
 
 
 def prepare_jax() -> None:
-    """Before jax starts: on the CPU a device for each core, up to 4; and compiled programs kept in
-    the user's cache folder.
+    """Sets up CPU devices and the cache of compiled programs, before JAX starts.
 
-    XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set;
+    On the CPU there is one device for each core, up to 4. Compiled programs are stored in the
+    user's cache folder. XLA_FLAGS and JAX_COMPILATION_CACHE_DIR win where they are set;
     JAX_ENABLE_COMPILATION_CACHE=false switches the cache off.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_force_host_platform_device_count" not in flags:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        # measured on 2 cores; beyond a few, what each device gets of a small batch is too little
+        # measured on 2 cores; with many devices each one's share of a small batch is too little
         devices = min(cores, 4)
         os.environ["XLA_FLAGS"] = (
             f"{flags} --xla_force_host_platform_device_count={devices}".strip()
@@ -37,7 +40,7 @@ def prepare_jax() -> None:
     compiled = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if compiled and "://" not in compiled:  # JAX writes to buckets too
         compiled = paths.file_of(compiled, "JAX_COMPILATION_CACHE_DIR")
-    elif compiled is None and (cache := paths.cache()):  # without a home folder there is none
+    elif compiled is None and (cache := paths.cache()):  # None without a home folder
         compiled = cache / "xla"
     if compiled:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled)
@@ -143,12 +146,12 @@ def _train(experiment, name, command, identity, notes, workdir, started) -> int:
                 report.write(workdir, document)
     if hosts.first():
         print(report.show(workdir, document))
-    hosts.share()  # nobody looks for the result before it is there
+    hosts.share()  # no process looks for the result before it is there
     return 0
 
 
 def _facts(experiment, config) -> dict[str, object]:
-    """What every host must have alike, before they train together."""
+    """What must be the same on every host before they train together."""
     import jax
 
     from configs import base

@@ -1,5 +1,7 @@
-"""A model's layers: shapes, parameters, multiply-adds, receptive fields. Nothing is computed, so
-the largest takes seconds."""
+"""A model's layers: shapes, parameters, multiply-adds, receptive fields.
+
+Nothing is computed, so even the largest model takes only seconds.
+"""
 
 import collections
 import functools
@@ -23,9 +25,9 @@ Path = tuple[str, ...]
 class Layer(NamedTuple):
     """One module with parameters, or one pool. Counts are totals over its repetitions.
 
-    times: how often it runs, in a loop over units or over time.  output: its shape, without the
-    batch; None for a layer that runs in training only.  fields: None for a model that is given no
-    image.
+    times: how often it runs, in a loop over units or over time.
+    output: its shape without the batch; None for a layer that runs in training only.
+    fields: None for a model whose input is not an image.
     """
 
     name: str
@@ -43,21 +45,21 @@ class Layer(NamedTuple):
 class Anatomy(NamedTuple):
     layers: list[Layer]
     parameters: int
-    training_only: int  # those parameters that evaluation does not need
+    training_only: int  # parameters that evaluation does not need
     multiply_adds: int
 
 
 def anatomy(model: nn.Module, shape: tuple[int, ...], levels: int = 0) -> Anatomy:
-    """Of the forward pass of one example, in evaluation; shape: (H, W, C) of an image, (T, I) of a
-    sequence, (T,) of tokens, (S, T) of a pair.
+    """The anatomy of one example's forward pass in evaluation.
 
-    levels: layers whose names begin with the same so many parts are one; 0: every layer by itself.
+    shape: (H, W, C) of an image, (T, I) of a sequence, (T,) of tokens, (S, T) of a pair.
+    levels: layers whose names share their first `levels` parts count as one; 0: each by itself.
     """
     jaxpr, own, image = _trace(model, shape)
     counts = {_path(scope): count for scope, count in flops.by_scope(jaxpr).items() if count}
     seen = receptive_field.fields(jaxpr, image) if len(shape) == 3 else {}
     levels = levels or max(map(len, own)) + 1
-    calls, order = {}, {}  # what came out of modules and pools; the names of rows
+    calls, order = {}, {}  # outputs of modules and pools; the names of rows
     for equation, times, scope in flops.equations(jaxpr):
         path, kind = _path(scope), POOLS.get(equation.primitive.name)
         made = equation.params.get("name", "") if equation.primitive.name == "name" else ""
@@ -103,8 +105,7 @@ def _path(scope: str) -> Path:
 
 
 def _trace(model, shape):
-    """(jaxpr of the forward pass, {module path: parameters}, the jaxpr's variable that holds the
-    image)."""
+    """(the forward jaxpr, {module path: parameters}, the jaxpr's variable for the image)."""
     x = jax.ShapeDtypeStruct((1, *shape), jnp.int32 if len(shape) == 1 else jnp.float32)
     if "pair" in getattr(model, "takes", ()):
         x = {
@@ -121,15 +122,17 @@ def _trace(model, shape):
             ).jaxpr
     own = collections.Counter()
     for path, leaf in traverse_util.flatten_dict(variables["params"]).items():
-        # a cell is not called; its layer is
+        # a cell is not called itself; its layer is
         part = path[:-2] if path[-2:-1] == ("cell",) else path[:-1]
         own[part] += math.prod(leaf.shape)
     return jaxpr, own, jaxpr.invars[len(jax.tree.leaves(variables))]
 
 
 def _marked(call, arguments, options, context):
-    """Traces a method of a module in the scope "[path]", and puts the equation "name" with that
-    name behind its outputs."""
+    """Traces a module's method in the scope "[path]" and marks its outputs with that name.
+
+    The mark is an equation "name" behind each output.
+    """
     if context.method_name != "__call__":
         return call(*arguments, **options)
     mark = f"[{'/'.join(context.module.path)}]"

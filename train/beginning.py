@@ -1,5 +1,7 @@
-"""Where a run begins: with a fresh state, or with what its newest sound checkpoint holds, once that
-is known to be of this config, this data and these records."""
+"""Where a run begins: with a fresh state or with its newest sound checkpoint.
+
+A checkpoint is used only if it belongs to this config, this data and these records.
+"""
 
 import math
 import os
@@ -23,9 +25,14 @@ from train.state import TrainState
 
 
 class Beginning(NamedTuple):
-    """state: [S, ...] numpy leaves; sums: those not yet logged, None for a fresh state; meta: the
-    notes of the checkpoint, with its "step" and "history"; again: whether the evaluation of that
-    step is made again; warnings: lines for the log."""
+    """What a session begins with.
+
+    state: [S, ...] numpy leaves.
+    sums: those not yet logged, None for a fresh state.
+    meta: the notes of the checkpoint, with its "step" and "history".
+    again: whether the evaluation of that step is repeated.
+    warnings: lines for the log.
+    """
 
     state: TrainState
     sums: Sums | None
@@ -35,11 +42,13 @@ class Beginning(NamedTuple):
 
 
 def fresh_state(experiment: Experiment) -> TrainState:
-    """The state of every seed before its first step, [S, ...] numpy leaves; each seed's is made
-    alone."""
+    """The state of every seed before its first step, [S, ...] numpy leaves.
+
+    Each seed's state is made alone.
+    """
     quickly = {
         "xla_backend_optimization_level": 0
-    }  # it runs once, and the draws compile in a fraction of the time, bits the same
+    }  # it runs once; the draws compile much faster this way, with the same bits
     init = jax.jit(lambda seed: step_lib.init(experiment, seed), compiler_options=quickly)
     states = [jax.device_get(init(np.int32(seed))) for seed in experiment.seeds]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)
@@ -54,8 +63,10 @@ def restored(
     *,
     eval_only: bool = False,
 ) -> tuple[tuple, dict] | None:
-    """((state, sums), meta) of the newest sound checkpoint, or of that of `step`. Raises BadInput
-    if it does not fit this code, or is of other data or of another config."""
+    """((state, sums), meta) of the newest sound checkpoint, or of the one of `step`.
+
+    Raises BadInput if it does not fit this code, or belongs to other data or another config.
+    """
     try:
         found = checkpoints.restore((experiment.state, no_sums(experiment)), warn, step)
     except ValueError as error:
@@ -68,8 +79,10 @@ def restored(
 def begin(
     experiment: Experiment, workdir: epath.Path, checkpoints: Checkpoints, identity: Identity
 ) -> Beginning:
-    """Restores the newest sound checkpoint, and deletes broken ones after it. Raises BadInput, also
-    where the processes of a run do not begin alike."""
+    """Restores the newest sound checkpoint and deletes the broken ones after it.
+
+    Raises BadInput, also where the processes of a run do not begin alike.
+    """
     warnings = []
     found = restored(experiment, checkpoints, identity, warnings.append)
     (state, sums), meta = found or (
@@ -104,14 +117,16 @@ def begin(
 
 
 def room_for(state: TrainState, workdir: epath.Path) -> None:
-    """Raises BadInput where the memory has no room for the state, or a local disk none for one
-    checkpoint more: noticed here, not after hours."""
+    """Checks that the state fits in memory, and one more checkpoint on a local disk.
+
+    Raises BadInput here, not after hours of training.
+    """
     needed = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if memory < needed:
         size = f"the state of all seeds takes {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
         raise BadInput(f"model: {size}; have a smaller model, or fewer seeds")
-    folder = workdir / "checkpoints"  # which may be a link to another disk
+    folder = workdir / "checkpoints"  # may be a link to another disk
     free = needed if "://" in str(workdir) else shutil.disk_usage(folder).free
     if free < needed:
         size = f"{free / 1e6:.1f} MB free, a checkpoint takes {needed / 1e6:.1f} MB"

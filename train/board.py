@@ -1,5 +1,7 @@
-"""TensorBoard's event files. Written at once and by no thread of its own: one that a full disk
-ended would be waited for."""
+"""TensorBoard's event files, written at once and without a thread.
+
+A thread that ended because the disk is full would be waited for.
+"""
 
 import sys
 import time
@@ -8,8 +10,7 @@ from etils import epath
 
 
 def _tensorboardx():
-    """What is needed of it, imported without torch: it would take seconds to import torch, if that
-    is there, for nothing."""
+    """Imports tensorboardX with torch hidden: importing torch takes seconds and is not needed."""
     hidden = sys.modules.setdefault("torch", None) is None
     try:
         from tensorboardX import event_file_writer, summary
@@ -21,8 +22,10 @@ def _tensorboardx():
 
 
 class Board:
-    """One event file in a local folder. `resumed_at`: what files before it say of this step and of
-    later ones is hidden."""
+    """One event file in a local folder.
+
+    resumed_at: earlier files' values of this step and of later ones are hidden.
+    """
 
     def __init__(self, folder: epath.Path, resumed_at: int):
         writer, self._proto, self._scalar = _tensorboardx()

@@ -1,7 +1,7 @@
-"""Runs on gs://: how long a server that does not answer is asked, and what its clients raise.
+"""Runs on gs://: how long requests are repeated, and which errors the clients raise.
 
-Two clients reach a bucket: gcsfs, through etils.epath, and TensorStore, through Orbax. Either
-repeats a request that fails for now after 1, 2, 4, 8 and 16 s, then raises.
+Two clients reach a bucket: gcsfs, through etils.epath, and TensorStore, through Orbax. Both
+repeat a request that fails for now after 1, 2, 4, 8 and 16 s, then raise.
 """
 
 import logging
@@ -9,41 +9,43 @@ import os
 import re
 
 RETRIES = 5  # of one request
-ANSWER = 60  # s until a request that nobody answers is given up
-CLIENTS = (  # packages whose exceptions are those of a server, or of the way to it
+ANSWER = 60  # s until an unanswered request is given up
+CLIENTS = (  # packages whose exceptions come from a server, or from the way to it
     *("aiohttp", "fsspec", "gcsfs", "google.api_core", "google.auth", "requests", "urllib3"),
     *("aiobotocore", "azure", "botocore"),  # of s3:// and az://
 )
-STATUS = re.compile(  # in a ValueError of TensorStore where the file is not to blame
+STATUS = re.compile(  # in a ValueError of TensorStore: the file is not to blame
     r"\b(ABORTED|UNAVAILABLE|DEADLINE_EXCEEDED|PERMISSION_DENIED|UNAUTHENTICATED|RESOURCE_EXHAUSTED)\b"
 )
-REFUSED = re.compile(  # and where asking again mends nothing
+REFUSED = re.compile(  # asking again does not help
     r"Forbidden|Invalid Credentials|\b40[0134]$|PERMISSION_DENIED|UNAUTHENTICATED"
 )
 
-# where TensorFlow is installed, etils would import it for gs://
+# etils would import TensorFlow for gs://, where it is installed
 os.environ.setdefault("EPATH_USE_TF", "false")
 
 
 def prepare() -> None:
-    """Before the first use of gs://. What the user has set wins."""
+    """Call it before the first use of gs://. The user's own settings win."""
     import fsspec.config
 
-    # gcsfs would ask another server, by gRPC, for the kind of each bucket
+    # otherwise gcsfs asks another server, by gRPC, for the kind of each bucket
     os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-    # TensorStore would wait for ever
+    # otherwise TensorStore waits for ever
     os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "20")
     os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints what it raises
-    # a listing that gcsfs remembers lacks what other processes write
+    # a listing in gcsfs's cache lacks what other processes write
     settings = {"requests_timeout": ANSWER, "use_listings_cache": False}
     fsspec.config.conf["gcs"] = settings | fsspec.config.conf.get("gcs", {})
 
 
 def prepare_orbax() -> None:
-    """Before Orbax opens a bucket. Its TensorStore would repeat a request for 15 minutes; and it
-    asks for the kind of the bucket, which needs a right (storage.buckets.get) that writing does
-    not."""
+    """Call it before Orbax opens a bucket.
+
+    Otherwise Orbax's TensorStore repeats a request for 15 minutes, and Orbax asks for the kind of
+    the bucket, which needs a right (storage.buckets.get) that writing does not need.
+    """
     from orbax.checkpoint._src.path import gcs_utils
     from orbax.checkpoint._src.serialization import tensorstore_utils
 
@@ -57,7 +59,7 @@ def _retries(most: int) -> dict:
 
 
 def store(folder):
-    """The key-value store of TensorStore in a folder on gs://; it knows conditional writes."""
+    """TensorStore's key-value store in a folder on gs://; it supports conditional writes."""
     import tensorstore
 
     bucket, _, path = str(folder).removeprefix("gs://").partition("/")
@@ -66,7 +68,7 @@ def store(folder):
 
 
 def raised(error: BaseException | None) -> bool:
-    """Whether a client of a bucket raised it, or what it was made from, and no file is to blame."""
+    """Whether a bucket's client raised the error or one of its causes, and no file is to blame."""
     while error is not None:
         module, text = type(error).__module__, str(error)
         if module.startswith(CLIENTS) or text.startswith("Forbidden:"):
@@ -78,5 +80,5 @@ def raised(error: BaseException | None) -> bool:
 
 
 def unavailable(error: BaseException) -> bool:
-    """Whether a client of a bucket raised it, and asking again later may help."""
+    """Whether a bucket's client raised the error, and asking again later may help."""
     return raised(error) and not REFUSED.search(str(error))

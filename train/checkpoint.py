@@ -1,5 +1,7 @@
-"""Checkpoints: Orbax, asynchronous, with a digest of the arrays that is verified on restore. Numpy
-in, numpy out."""
+"""Checkpoints: Orbax, asynchronous, numpy in and numpy out.
+
+A digest of the arrays is verified on restore.
+"""
 
 import contextlib
 import dataclasses
@@ -43,8 +45,11 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 class _Late:
-    """A sys.unraisablehook. Where one array of a checkpoint cannot be read, TensorStore answers for
-    the others when nobody waits any more, and a traceback would be printed for each."""
+    """A sys.unraisablehook that silences late answers of TensorStore.
+
+    Where one array of a checkpoint cannot be read, the answers for the others come when nothing
+    waits for them any more, and each would print a traceback.
+    """
 
     def __init__(self, before):
         self._before = before._before if isinstance(before, _Late) else before
@@ -56,7 +61,7 @@ class _Late:
 
 @dataclasses.dataclass
 class OneStep(checkpoint_managers.PreservationPolicy):
-    """Keeps the checkpoint of a step, if there is one."""
+    """Keeps the checkpoint of one step, if there is one."""
 
     step: int | None = None
 
@@ -66,7 +71,7 @@ class OneStep(checkpoint_managers.PreservationPolicy):
 
 @dataclasses.dataclass
 class Best(checkpoint_managers.PreservationPolicy):
-    """Keeps the checkpoint of the lowest of the scores, {step: score}."""
+    """Keeps the checkpoint with the lowest score, of {step: score}."""
 
     scores: dict[int, float]
 
@@ -76,7 +81,7 @@ class Best(checkpoint_managers.PreservationPolicy):
 
 
 def best(steps: Iterable[int], scores: Mapping[int, float]) -> int | None:
-    """The step with the lowest of the scores, {step: score}; what is not finite is none."""
+    """The step with the lowest score, of {step: score}; scores that are not finite do not count."""
     finite = (step for step in steps if np.isfinite(scores.get(step, np.nan)))
     return min(finite, key=scores.get, default=None)
 
@@ -84,14 +89,16 @@ def best(steps: Iterable[int], scores: Mapping[int, float]) -> int | None:
 class Checkpoints:
     """The checkpoints of one workdir. Use it in a `with`: leaving waits for the last save.
 
-    The first save of a session is read back before the one that the session began with may go.
-    The folder may be a link, to a larger disk say; a link in it is never followed to be deleted.
+    The checkpoint that a session began with stays until the session's first save has been read
+    back. The folder may be a link, for example to a larger disk; a link inside it is never followed
+    when something is deleted.
 
-    scores: {step: lower is better}, to be filled; Orbax would forget those of an earlier session.
+    scores: {step: lower is better}, filled by the caller; Orbax would forget those of an earlier
+    session.
     """
 
     def __init__(self, folder: epath.Path, keep: int):
-        """keep: the latest this many stay, and beside them the one with the lowest score."""
+        """keep: how many of the latest checkpoints stay, besides the one with the lowest score."""
         self.scores, self._keep = {}, keep
         self._sound, self._read_back = OneStep(), False
         policy = checkpoint_managers.AnyPreservationPolicy(
@@ -106,7 +113,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy,
             create=True,
-            num_deletion_threads=1,  # by shutil, which refuses links; Orbax's threads follow them
+            num_deletion_threads=1,  # shutil refuses links; Orbax's own threads follow them
         )
         self._manager = ocp.CheckpointManager(folder, options=options)
         self._folder = folder
@@ -117,7 +124,7 @@ class Checkpoints:
 
     def __exit__(self, kind, *_):
         if kind is not None and issubclass(kind, NotWritten):
-            # that it cannot be written has been said, and a bucket is not waited for again
+            # the failure has been reported, and a bucket is not waited for again
             if "://" not in str(self._folder):
                 with contextlib.suppress(Exception):
                     self._manager.close()
@@ -128,8 +135,11 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _writing(self):
-        """Orbax raises what a save met in its background, of any kind, in the next call; older ones
-        go after a good one."""
+        """Turns an error of a save into NotWritten.
+
+        Orbax raises any error of a save in the background from its next call; older checkpoints
+        are deleted after a good one.
+        """
         try:
             yield
         except Exception as error:
@@ -144,7 +154,7 @@ class Checkpoints:
         return f"the one of step {whole[-1]:,} is as it was" if whole else "there is none yet"
 
     def wait(self) -> None:
-        """Until the last save is on the disk."""
+        """Waits until the last save is on the disk."""
         with self._writing():
             self._manager.wait_until_finished()
 
@@ -152,8 +162,10 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, carry: tuple[TrainState, Sums], meta: dict) -> None:
-        """Starts to write the state and the sums not yet logged, numpy leaves. meta: plain JSON.
-        Raises NotWritten, also where the first save of the session does not read back."""
+        """Starts to write the state and the sums not yet logged, numpy leaves.
+
+        meta: plain JSON. Raises NotWritten, also where the session's first save does not read back.
+        """
         arrays = flatten(*carry)
         meta = meta | {"step": step, "digest": digest(arrays)}
         with self._writing():
@@ -164,7 +176,7 @@ class Checkpoints:
                     meta=ocp.args.JsonSave(sealed(meta)),
                 ),
             )
-        if not saved:  # Orbax says no more than this, as where a step is not newer than its newest
+        if not saved:  # Orbax says no more than this, for example where a step is not the newest
             raise RuntimeError(f"Orbax did not save step {step} in {self._folder}")
         if not self._read_back:
             self.wait()
@@ -178,14 +190,17 @@ class Checkpoints:
                 ) from error
             self._read_back, self._sound.step = True, None
             steps = self.steps()
-            with self._writing():  # what stayed for this save alone
+            with self._writing():  # deletes what stayed only for this save
                 for before in {*steps[: -self._keep]} - {best(steps, self.scores)}:
                     self._manager.delete(before)
 
     def discard_after(self, step: int) -> None:
-        """Deletes the checkpoints after `step`: broken ones, which would keep new ones from being
-        saved. Raises BadInput where one is a link."""
-        # a bucket has no links, and no folder before there is something in it
+        """Deletes the checkpoints after `step`.
+
+        They are broken and would keep new ones from being saved. Raises BadInput where one is a
+        link.
+        """
+        # a bucket has no links, and its folder exists only once something is in it
         paths = () if "://" in str(self._folder) else self._folder.iterdir()
         links = sorted(path for path in paths if os.path.islink(path))
         if links:
@@ -200,12 +215,11 @@ class Checkpoints:
     def restore(
         self, template: tuple[TrainState, Sums], warn, step: int | None = None
     ) -> tuple[tuple[TrainState, Sums], dict] | None:
-        """State and sums of the newest checkpoint whose digest is right, or of that of `step`, and
-        its meta with its "step"; None if there is none.
+        """((state, sums), meta with "step") of the newest sound checkpoint, or of `step`, or None.
 
-        A broken one is passed over and reported through `warn(text)`. Raises ValueError when all
-        are broken, or that of `step` is, and when a sound one does not have the template's names,
-        shapes and dtypes; NotRead where one cannot be read for now.
+        A checkpoint whose digest is wrong is skipped and reported through `warn(text)`. Raises
+        ValueError when all are broken, when that of `step` is broken, or when a sound one does not
+        have the template's names, shapes and dtypes; NotRead where one cannot be read for now.
         """
         found = self.arrays(warn, step)
         return found and (_fill(template, found[0]), found[1])
@@ -213,9 +227,11 @@ class Checkpoints:
     def chosen(
         self, which: str, scores: Callable[[], tuple[str, dict[int, float]]], say
     ) -> int | None:
-        """The step that --checkpoint=WHICH names: "latest" (None), "best", or a number. scores():
-        the name of a metric, and {step: lower is better}; say(text) hears which is the best. Raises
-        BadInput for one that is not there."""
+        """The step that --checkpoint=WHICH names: "latest" (None), "best", or a number.
+
+        scores(): the name of a metric, and {step: lower is better}. say(text) reports which one is
+        the best. Raises BadInput if there is no such checkpoint.
+        """
         if which == "latest":
             return None
         steps = self.steps()
@@ -236,8 +252,7 @@ class Checkpoints:
         return int(which)
 
     def arrays(self, warn, step: int | None = None) -> tuple[dict[str, np.ndarray], dict] | None:
-        """As `restore`, without a template: {'params/C1/kernel': [S, ...],
-        'model_state/batch_stats/...': ...}."""
+        """As `restore`, without a template: {'params/C1/kernel': [S, ...], ...}, and the meta."""
         wanted = step
         for step in reversed(self.steps() if wanted is None else [wanted]):
             try:
@@ -269,7 +284,7 @@ class Checkpoints:
         return None
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict]:
-        """Raises ValueError where it is not what was saved, and whatever Orbax raises."""
+        """Raises ValueError where it is not what was saved, and any error of Orbax."""
         saved = self._manager.restore(
             step,
             args=ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()),
@@ -284,11 +299,13 @@ class Checkpoints:
 
 
 def newest_notes(folder: epath.Path) -> dict:
-    """The meta of the newest checkpoint in a folder whose meta can be read, nothing of its arrays;
-    {} if there is none."""
+    """The meta of the newest checkpoint in a folder with a readable meta; {} if there is none.
+
+    Arrays are not read.
+    """
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     for step in sorted((int(name) for name in names if name.isdecimal()), reverse=True):
-        # OSError: also where the notes are not written yet
+        # OSError also where the notes are not written yet
         with contextlib.suppress(OSError, ValueError):
             return opened(documents.read(folder / str(step) / "meta" / "metadata"))
     return {}

@@ -1,5 +1,7 @@
-"""What of a config cannot work together. Every check raises BadInput, one line with the key in
-it."""
+"""Checks of which parts of a config work together.
+
+Every check raises BadInput, one line with the key in it.
+"""
 
 import inspect
 import math
@@ -15,14 +17,16 @@ from train.stop import SLIDING
 
 # of outputs [B, O] or [B, T, O], by the kind of targets
 RANK = {"class": 2, "real": 2, "classes": 3, "reals": 3}
-# names and criteria of tasks that squash outputs themselves
+# names and criteria of tasks that apply the softmax or the logistic function themselves
 OF_LOGITS = ("classify", "language_model", "cross_entropy")
 
 
 def of_outputs(outputs, batch, dataset, task) -> None:
-    """Raises ValueError where a model answers once a sequence and the targets are one a time step,
-    or the reverse; and, for a task that is `exact`, where an answer is not Dataset.outputs
-    numbers."""
+    """Compares the shape of a model's outputs with the targets of the data.
+
+    Raises ValueError where a model answers once per sequence and the targets are per time step, or
+    the reverse; and, for an `exact` task, where an answer does not have Dataset.outputs numbers.
+    """
     targets, rank = dataset.targets, jax.tree.leaves(outputs)[0].ndim
     if targets in RANK and rank != RANK[targets]:
         fits = ("'sequence_readout'", "'tagger'")[RANK[targets] - 2]
@@ -45,7 +49,7 @@ def of_outputs(outputs, batch, dataset, task) -> None:
 
 
 def of_parts(config, experiment) -> None:
-    """Views, criterion, ensemble and real_time, each with what it needs."""
+    """Checks views, criterion, ensemble and real_time, each with what it needs."""
     dataset = experiment.dataset
     averaged = any(
         isinstance(experiment.example_shapes(split)["input"], tuple) for split in dataset.evals
@@ -78,8 +82,11 @@ def of_parts(config, experiment) -> None:
 
 
 def of_metrics(config, experiment) -> None:
-    """The task's metric and the stop's are ones that the log will have, the stop's examples are
-    whole batches, and the heads that the task weighs are there."""
+    """Checks the metrics of the task and of the stop.
+
+    The log must have them, the stop's examples must be whole batches, and the heads that the task
+    weighs must exist.
+    """
     batch_size, dataset = experiment.batch_size, experiment.dataset
     if "auxiliary_weight" in config.task and not isinstance(experiment.shapes[1], tuple):
         weight, usual = (

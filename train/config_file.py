@@ -1,11 +1,12 @@
-"""The file that a run's config came from, for the commands that ask the run later: what the file
-entered in MODELS, DATASETS, ... they need too.
+"""The file that a run's config came from, for later commands that read the run.
 
-A file is a program. A later command runs the one that run.json names only where this user trained
-with that very file (path and contents) on this machine, as noted in the user's cache folder, or
-where the command line names it (--config=FILE). So a run's folder that somebody else made runs
-nothing by itself, whatever path and digest its run.json has. What the file imports is not part of
-its digest.
+They too need what the file entered in MODELS, DATASETS, ...
+
+A file is a program. A later command runs the file that run.json names only where this user
+trained with that very file (path and contents) on this machine, as noted in the user's cache
+folder, or where the command line names it (--config=FILE). So a run's folder made by somebody
+else runs nothing by itself, whatever path and digest its run.json has. The digest does not cover
+what the file imports.
 """
 
 import hashlib
@@ -17,12 +18,12 @@ from configs import base
 from train import paths, run_notes
 from train.errors import BadInput
 
-TABLES = {**base.TABLES, "cell": CELLS}  # what a file may enter something in
+TABLES = {**base.TABLES, "cell": CELLS}  # a file may enter something in these
 BUILT_IN = {kind: dict(table) for kind, table in TABLES.items()}  # before any file is run
 
 
 class NotEntered(BadInput):
-    """What a run's config names is not in the tables."""
+    """A run's config names something that is not in the tables."""
 
 
 _entered = set()  # (path, digest) of the files that this process has run
@@ -63,7 +64,7 @@ def vouch(noted: dict) -> None:
         try:
             (folder / "files").mkdir(parents=True, exist_ok=True)
             (folder / "files" / _mark(noted["path"], noted["digest"])).touch()
-        except OSError:  # later commands then want --config=FILE
+        except OSError:  # later commands then require --config=FILE
             pass
 
 
@@ -72,10 +73,10 @@ def _mark(path: str, digest: str) -> str:
 
 
 def enter(workdir, config: dict, named: str | None, warn, kinds: tuple[str, ...]) -> None:
-    """Runs the file of a run, so that what its config names is in the tables.
+    """Runs the file of a run, so that the tables have what its config names.
 
-    config: that of config.json; named: FILE[:ARGUMENT] of the command line; warn(text) hears of a
-    file that is not the one that the run was made with; kinds: the keys of TABLES that are needed.
+    config: that of config.json. named: FILE[:ARGUMENT] of the command line. warn(text) reports a
+    file that differs from the one the run was made with. kinds: the keys of TABLES that are needed.
     Raises NotEntered, one line, where the file is needed and is gone, changed, or not this user's.
     """
     from configs import load
@@ -103,7 +104,7 @@ def enter(workdir, config: dict, named: str | None, warn, kinds: tuple[str, ...]
 
 
 def _run(path: str, digest: str, argument: str, noted: dict, warn) -> None:
-    """Runs a file once in a process."""
+    """Runs a file, once per process."""
     from configs import load
 
     if (path, digest) in _entered:
@@ -118,7 +119,7 @@ def _run(path: str, digest: str, argument: str, noted: dict, warn) -> None:
 
 
 def _noted(workdir) -> dict:
-    """The entry "file" of run.json; {} for a run that was made before there was one."""
+    """The entry "file" of run.json; {} for a run from before that entry existed."""
     noted = run_notes.read(workdir).get("file", {})
     texts = isinstance(noted, dict) and [noted.get(k, "") for k in ("path", "argument", "digest")]
     defines = isinstance(noted, dict) and noted.get("defines", {})
@@ -128,7 +129,7 @@ def _noted(workdir) -> dict:
 
 
 def _unfit(path: pathlib.Path, expected: str) -> str:
-    """Says why the file that a run names is not run unasked; "" where it may be."""
+    """Why the file that a run names may not run unasked; "" where it may."""
     if not os.path.isfile(path):
         return "which is gone"
     if digest(path) != expected:

@@ -1,17 +1,17 @@
-"""Digests of what JSON files hold: a file that was changed since is noticed when it is read."""
+"""Digests of what JSON files hold: a file changed after it was written is noticed on reading."""
 
 import hashlib
 import json
 
 
 def sealed(document: dict) -> dict:
-    """With a digest of its own, of plain JSON, under "seal"."""
+    """The document, plain JSON, with its own digest under "seal"."""
     text = json.dumps(document, sort_keys=True)
     return document | {"seal": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def opened(document: dict) -> dict:
-    """Without its seal, if it has one. Raises ValueError where it is not what was sealed."""
+    """The document without its seal, if any. Raises ValueError if the seal does not match."""
     inside = {key: value for key, value in document.items() if key != "seal"}
     if "seal" in document and sealed(inside) != document:
         raise ValueError("its contents do not match its digest")
@@ -19,7 +19,7 @@ def opened(document: dict) -> dict:
 
 
 class Lines:
-    """The digest of lines, in their order."""
+    """The digest of lines in their order."""
 
     def __init__(self, lines=()):
         self._count, self._hash = 0, hashlib.sha256()

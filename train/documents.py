@@ -1,17 +1,22 @@
-"""JSON that somebody else may have written: config.json, result.json, lines of metrics.jsonl,
-vocabularies, what TFDS says of a folder."""
+"""JSON that somebody else may have written.
+
+config.json, result.json, lines of metrics.jsonl, vocabularies, and TFDS's notes on a folder.
+"""
 
 import json
 import math
 
 from train import escapes
 
-DEEPEST = 20  # levels of objects and lists in one another; ours have 4
+DEEPEST = 20  # levels of nested objects and lists; the project's own files have 4
 
 
 def parse(text: str | bytes):
-    """What the text holds. Raises ValueError, one line, for what is not JSON, is nested deeper than
-    DEEPEST, or has a number that is not finite or not within 64 bits."""
+    """The value that the text holds.
+
+    Raises ValueError, one line, where the text is not JSON, is nested deeper than DEEPEST, or has a
+    number that is not finite or not within 64 bits.
+    """
     try:
         value = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=_constant)
     except RecursionError:
@@ -25,7 +30,7 @@ def parse(text: str | bytes):
 
 
 def read(path) -> dict:
-    """The object that a file holds. Raises OSError, or ValueError as `parse` does."""
+    """The object in a file. Raises OSError, or ValueError as `parse` does."""
     value = parse(path.read_bytes())
     if not isinstance(value, dict):
         raise ValueError(f"a {type(value).__name__} where an object must be")

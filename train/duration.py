@@ -9,8 +9,7 @@ Duration = int | str
 
 
 def resolver(steps_per_epoch: float | None) -> Callable[[str, Duration], float]:
-    """A function (key, duration) -> steps, not rounded: an epoch need not be a whole number of
-    them.
+    """A function (key, duration) -> steps, not rounded: an epoch need not be whole steps.
 
     steps_per_epoch is None where data is generated without end and has no epoch. Raises BadInput,
     naming the key.
@@ -40,8 +39,7 @@ def resolver(steps_per_epoch: float | None) -> Callable[[str, Duration], float]:
 
 
 def next_due(step: int, every: float) -> int:
-    """The first step after `step` that is a multiple of `every`, each multiple rounded to a whole
-    step."""
+    """The first step after `step` that is a multiple of `every`, rounded to a whole step."""
     multiple = int(step / every)
     while round(multiple * every) <= step:
         multiple += 1
@@ -49,5 +47,5 @@ def next_due(step: int, every: float) -> int:
 
 
 def is_due(step: int, every: float) -> bool:
-    """Whether a step after the first is such a multiple."""
+    """Whether a step after the first is a multiple of `every`, rounded to a whole step."""
     return step > 0 and next_due(step - 1, every) == step

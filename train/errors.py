@@ -1,8 +1,9 @@
-"""How a command ends: the exceptions that are one line and an exit code, never a traceback.
+"""How a command ends: exceptions that become one line and an exit code, never a traceback.
 
 0 done; 2 bad input, or too little memory; 3 a number that is not finite; 69 another process is
-gone (hosts.py); 74 a file could not be written or read; 75 interrupted, the same command goes on;
-130 ended at once by Ctrl-C; 141 nobody reads its output."""
+gone (hosts.py); 74 a file could not be written or read; 75 interrupted, the same command resumes;
+130 ended at once by Ctrl-C; 141 nobody reads its output.
+"""
 
 import argparse
 import contextlib
@@ -15,7 +16,7 @@ from train import buckets, escapes
 
 
 class Ending(Exception):
-    """Ends a command with its one line and its code."""
+    """Ends a command with one line and an exit code."""
 
     code: int
     together = False  # whether each of several processes raises it
@@ -28,30 +29,30 @@ class BadInput(Ending, ValueError):
 
 
 class NonFinite(Ending):
-    """The loss or its gradient became infinite or not a number; the last good checkpoint stays."""
+    """The loss or its gradient became infinite or NaN; the last good checkpoint is kept."""
 
     code = 3
     together = True
 
 
 class NotWritten(Ending):
-    """The disk is full, gone or failing; what was written before stays."""
+    """The disk is full, gone or failing; what was written before is kept."""
 
     code = 74  # EX_IOERR of sysexits.h
 
 
 class NotRead(Ending):
-    """A file cannot be read now, which does not mean that it is damaged."""
+    """A file cannot be read for now, which does not mean that it is damaged."""
 
     code = 74
 
 
 @contextlib.contextmanager
 def writing_in(folder, after: str = "; the newest checkpoint is as it was"):
-    """What the system says within it becomes NotWritten, with what holds after it."""
+    """Turns the system's errors inside it into NotWritten; `after` says what is still there."""
     try:
         yield
-    except (Ending, BrokenPipeError):  # has its line; nobody reads what it says
+    except (Ending, BrokenPipeError):  # an Ending has its line; without a reader none is needed
         raise
     except Exception as error:
         if not isinstance(error, OSError) and not buckets.raised(error):
@@ -60,8 +61,7 @@ def writing_in(folder, after: str = "; the newest checkpoint is as it was"):
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses in one line, takes whole names of flags alone, and shows its description as it is
-    written."""
+    """A parser with one-line errors, no abbreviated flags and the description as it is written."""
 
     def __init__(self, command: str, description: str):
         form = argparse.RawDescriptionHelpFormatter
@@ -74,15 +74,17 @@ class Parser(argparse.ArgumentParser):
 
 
 class Interrupted(Ending):
-    """SIGTERM or Ctrl-C: what there was to save is saved."""
+    """SIGTERM or Ctrl-C: everything worth saving has been saved."""
 
     code = 75  # EX_TEMPFAIL of sysexits.h: try again
     together = True
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, in one short line: what the system says, where it is the system's error or
-    was made from one."""
+    """What went wrong, in one short line.
+
+    The system's own words, where the error or one of its causes is an error of the system.
+    """
     cause = error
     while cause and not (isinstance(cause, OSError) and cause.strerror):
         cause = cause.__cause__ or cause.__context__
@@ -96,8 +98,7 @@ def reason(error: BaseException) -> str:
 
 
 def exit_with(main, command: str):
-    """Ends the process with what main(arguments) returns, or as the Ending that it raises says;
-    Ctrl-C: 130."""
+    """Ends the process with the code of main(arguments) or of the Ending it raises; Ctrl-C: 130."""
     from train import hosts, streams
 
     streams.claim()
@@ -105,15 +106,15 @@ def exit_with(main, command: str):
     try:
         try:
             code = main(sys.argv[1:])
-        except SystemExit as ending:  # of --help
+        except SystemExit as ending:  # from --help
             code = ending.code or 0
-        sys.stdout.flush()  # here, where it is noticed that it cannot be written
+        sys.stdout.flush()  # here, so that a failed write is noticed
     except Ending as ending:
-        hosts.blame(ending)  # a save too may break because another process is gone
+        hosts.blame(ending)  # a save may also fail because another process is gone
         line, code, together = escapes.plain(ending), ending.code, ending.together
         bucket = buckets.raised(ending)
         print(f"{command}: {line}", file=sys.stderr)
-    except BrokenPipeError:  # the reader has seen enough; as a process that SIGPIPE ended
+    except BrokenPipeError:  # the reader has stopped reading: ends like a process killed by SIGPIPE
         line, code, together = "nobody reads its output", 141, False
     except KeyboardInterrupt:
         line, code, together = "interrupted; what training has saved stays", 130, False
@@ -124,7 +125,7 @@ def exit_with(main, command: str):
         if bucket := buckets.raised(error):
             line, code = f"a server does not answer ({reason(error)}); try again", NotRead.code
             print(f"{command}: {line}", file=sys.stderr)
-        elif isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # as XLA says it
+        elif isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # XLA's error
             line, code = (
                 f"out of memory ({said[:200]}); have a smaller batch, model, or number of seeds, "
                 "or model.remat",
@@ -136,6 +137,6 @@ def exit_with(main, command: str):
             line, code = f"{type(error).__name__}: {said[:500]}", 1
     streams.give_up()
     hosts.leave(line, code, together=together)
-    if bucket:  # the threads of its clients would still wait, and print tracebacks
+    if bucket:  # threads of its clients would still wait, and print tracebacks
         os._exit(code)
     sys.exit(code)

@@ -1,10 +1,12 @@
-"""Text that somebody chose, such as a row's name, shown as it is wherever it stands: on a terminal,
-in a page of Markdown, in a figure."""
+"""Shows text that somebody chose, such as a row's name, unchanged wherever it stands.
+
+On a terminal, in a page of Markdown, or in a figure.
+"""
 
 import re
 import urllib.parse
 
-ACTIVE = re.compile(  # what Markdown would not show as it is; most only where it means something
+ACTIVE = re.compile(  # what Markdown would not show as it is; most only where it has a meaning
     r"[\\`*|~$]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)"
 )
 
@@ -16,13 +18,13 @@ def plain(text: object) -> str:
 
 
 def shortened(text: object, most: int) -> str:
-    """`plain`, of at most so many characters."""
+    """`plain`, cut to at most `most` characters."""
     line = plain(text)
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def markdown(text: object) -> str:
-    """Within a line of a page of Markdown, such as a cell of a table."""
+    """Text within a line of a page of Markdown, such as a cell of a table."""
     return ACTIVE.sub(r"\\\g<0>", plain(text))
 
 
@@ -40,7 +42,10 @@ def link(path: object) -> str:
 
 
 def figure(text: object, most: int = 60) -> str:
-    """In a figure of matplotlib: no formulas between $ signs, and in a legend also where it begins
-    with an underscore, which hides a line. At most so many characters."""
+    """Text in a figure of matplotlib, cut to at most `most` characters.
+
+    No formulas between $ signs; and a legend also shows text that begins with an underscore, which
+    would hide its line.
+    """
     line = shortened(text, most).replace("$", r"\$")
     return f"\u200b{line}" if line.startswith("_") else line

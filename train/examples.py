@@ -1,5 +1,7 @@
-"""Examples against what their Dataset says they are: shapes and dtypes, and the numbers in them.
-Checked before training, for every split and bucket."""
+"""Checks examples against their Dataset's description: shapes, dtypes and the numbers in them.
+
+This happens before training, for every split and bucket.
+"""
 
 import functools
 
@@ -33,8 +35,11 @@ CHUNK = 4096  # examples that are looked at together
 
 
 def check_shapes(name: str, dataset) -> None:
-    """name: of the data set. Raises BadInput, one line with the split, where an example is not of
-    the kinds that the Dataset says, or its parts do not fit each other."""
+    """Checks the examples of the data set `name`.
+
+    Raises BadInput, one line with the split, where an example is not of the kinds that the Dataset
+    declares, or where its parts do not fit each other.
+    """
     for split, source in {"train": dataset.train, **dataset.evals}.items():
         where = f"data.name: {name!r}, {split}:"
         if source.examples == 0:
@@ -51,7 +56,7 @@ def check_shapes(name: str, dataset) -> None:
 
 
 def _shapes(source, bucket: int) -> dict:
-    """What `make` gives of two examples, as shapes and dtypes: nothing is computed."""
+    """What `make` returns for two examples, as shapes and dtypes; nothing is computed."""
     two = {key: np.repeat(array[:1], 2, axis=0) for key, array in source.arrays.items()}
 
     def make():
@@ -70,7 +75,7 @@ def _check_parts(where: str, dataset, batch: dict) -> None:
     if missing:
         raise BadInput(f"{where} make gives no {missing[0]!r}, but {', '.join(batch)}; add it")
     if dataset.inputs not in INPUTS or dataset.targets not in TARGETS:
-        return  # kinds that only a network and a task of the user's know
+        return  # only the user's own network and task know these kinds
     dtypes, axes = INPUTS[dataset.inputs]
     if dataset.symbols is not None and dataset.inputs in ("sequence", "stream"):
         dtypes, axes = INPUTS["tokens"]
@@ -113,7 +118,7 @@ def _check_parts(where: str, dataset, batch: dict) -> None:
 
 
 def _advice(key: str, array, dtypes, axes: str, sizes: dict) -> str:
-    """How to mend the usual mistakes, or ""."""
+    """Advice on the usual mistakes, or ""."""
     shape, more = array.shape, len(array.shape) - len(axes)
     if more == 1 and shape[-1] == 1:
         return f"; give {key}[..., 0]"
@@ -127,8 +132,11 @@ def _advice(key: str, array, dtypes, axes: str, sizes: dict) -> str:
 
 
 def outside(dataset, batch) -> dict:
-    """{part: (bool [B] or [B, T], where a valid number of it is outside [0, limit); which are
-    valid; numbers; limit)}, of the targets that are classes and of inputs that are symbols."""
+    """Where class targets and symbol inputs are outside their range.
+
+    {part: (bool [B] or [B, T], True where a valid number is outside [0, limit); which are valid;
+    numbers; limit)}.
+    """
     row, parts = batch["mask"], {}
     if dataset.inputs == "pair":
         source, target = batch["input"]["source"], batch["input"]["target"]
@@ -149,10 +157,12 @@ def outside(dataset, batch) -> dict:
 
 
 def check_numbers(name: str, dataset) -> None:
-    """Looks at every example in memory of a set of the user's own: those of train.data number by a
-    vocabulary or are looked at where they are read. Raises BadInput, one line, for a label, token
-    or symbol that is outside [0, classes or symbols). Generated and streamed ones are not read
-    ahead: a class outside makes their loss NaN, see tasks."""
+    """Looks at every example in memory of a data set of the user's own.
+
+    The sets of train.data number by a vocabulary, or are checked where they are read. Generated and
+    streamed examples are not read ahead: there a class outside makes the loss NaN, see tasks.
+    Raises BadInput, one line, for a label, token or symbol outside [0, classes or symbols).
+    """
     make = DATASETS[name]
     if getattr(make, "func", make).__module__.startswith(f"{data.__name__}."):
         return
@@ -169,7 +179,7 @@ def check_numbers(name: str, dataset) -> None:
 
 
 def _looked_at(dataset, source) -> dict:
-    """{part: (examples outside, the first of them, the lowest and the highest number, limit)}."""
+    """{part: (examples outside, the first of them, the lowest and highest number, limit)}."""
     all_of_it = np.arange(source.examples, dtype=np.int32) * (source.window or 1)
     groups = [all_of_it] if source.bucket is None else source.members
     limits = {}

@@ -29,7 +29,7 @@ CADENCES = ("eval", "log", "checkpoint")
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """Everything a run needs, resolved: durations are in steps, names are what they stand for."""
+    """Everything a run needs, resolved: durations in steps, objects instead of names."""
 
     model: object
     task: Task
@@ -42,17 +42,17 @@ class Experiment:
     steps_per_dispatch: int
     eval_batch_size: int
     ensemble: int  # seeds that are judged together
-    eval_every: float  # steps, as are the next two: the multiples, rounded, are due
+    eval_every: float  # steps, as are the next two: due at its multiples, rounded
     log_every: float
     checkpoint_every: float
     checkpoint_keep: int
-    real_time: bool  # an update a time step, not one a batch
-    # leave out an update whose loss or gradient is not finite, instead of ending the run
+    real_time: bool  # one update per time step, not per batch
+    # skip an update whose loss or gradient is not finite, instead of ending the run
     skip_nonfinite: bool
     stop: Stop  # when a seed is done before the last step
 
     def example_batch(self, split: str = "train") -> Batch:
-        """The first example of a split, [1, ...]; of training, as it is trained on."""
+        """The first example of a split, [1, ...]; a training example as training sees it."""
         source = self.dataset.train if split == "train" else self.dataset.evals[split]
         arrays = {k: jnp.asarray(v[:1]) for k, v in source.arrays.items()}
         rows, yes = jnp.arange(1), jnp.ones([1], bool)
@@ -65,16 +65,15 @@ class Experiment:
         )
 
     def example_shapes(self, split: str = "train") -> Batch:
-        """Shapes and dtypes of one example: nothing is computed."""
+        """Shapes and dtypes of one example; nothing is computed."""
         return jax.eval_shape(functools.partial(self.example_batch, split=split))
 
     @functools.cached_property
     def shapes(self):
-        """(variables, outputs, sums) of one training example, and {split: sums}, as shapes and
-        dtypes: nothing is computed.
+        """Shapes and dtypes of the network's parts; nothing is computed.
 
-        Raises ValueError, one line, where the model does not take it, or not what an evaluation
-        split gives.
+        (variables, outputs, sums) of one training example, and {split: sums}. Raises ValueError,
+        one line, where the model does not accept it, or an evaluation split's example.
         """
 
         def initialise(batch):
@@ -109,14 +108,14 @@ class Experiment:
 
     @functools.cached_property
     def state(self) -> TrainState:
-        """That of all seeds, [S, ...], as shapes and dtypes: nothing is computed."""
+        """The state of all seeds, [S, ...], as shapes and dtypes; nothing is computed."""
         return jax.eval_shape(
             lambda: jax.vmap(lambda seed: step.init(self, seed))(np.asarray(self.seeds))
         )
 
     @property
     def metrics(self) -> list[str]:
-        """What a log of it has, such as "train/error"."""
+        """The names of the metrics in the log, such as "train/error"."""
         _, _, train, evals = self.shapes
         return [
             f"{split}/{metric}"
@@ -131,36 +130,36 @@ class Experiment:
 
     @property
     def multiply_adds(self) -> int:
-        """Of one example's forward pass."""
+        """Multiply-adds of one example's forward pass."""
         batch = self.example_shapes()
         apply = functools.partial(self.model.apply, train=False)
-        with convolution.stock():  # the network's own count, whatever way this backend goes
+        with convolution.stock():  # counts the network itself, however this backend computes it
             return flops.multiply_adds(apply, self.shapes[0], batch["input"], batch["mask"])
 
 
 def _options(section, *common: str) -> dict:
-    """A section's keys without its name and without those read one by one."""
+    """A section's keys without its name and without those that are read one by one."""
     return {key: section[key] for key in section if key != "name" and key not in common}
 
 
 def _call(where: str, constructor, *arguments, **options):
-    """What the constructor makes; its ValueError is the user's, and gets the section's name."""
+    """What the constructor returns; its ValueError becomes the user's, with the section's name."""
     try:
         return constructor(*arguments, **options)
     except BadInput:
         raise
-    except (ValueError, OverflowError) as error:  # the latter of sizes that no array has
-        text = str(error).split("\n")[0]  # JAX adds lines of its own to what a module raises
+    except (ValueError, OverflowError) as error:  # OverflowError: no array can have that size
+        text = str(error).split("\n")[0]  # JAX adds its own lines to a module's error
         # "T: 7 must be ..." becomes "data.T: 7 must be ..."
         between = "." if text.split(":")[0] in options else ": "
         raise BadInput(f"{where}{between}{text}") from error
 
 
 def build(config) -> Experiment:
-    """Checks the config's parts against each other and puts them together. Compiles nothing, writes
-    nothing.
+    """Checks the config's parts against each other and puts them together.
 
-    Raises BadInput, one line with the key in it, for a combination that cannot work.
+    Compiles nothing and writes nothing. Raises BadInput, one line with the key in it, for a
+    combination that cannot work.
     """
     task = _call("task", TASKS[config.task.name], **_options(config.task))
     takes = architectures.takes(config.model.name)
@@ -231,7 +230,7 @@ def build(config) -> Experiment:
         lambda **_: checks.of_parts(config, experiment),
         **_options(config.data, "batch_size"),
     )
-    # shapes that do not fit are found here, not in the compiler
+    # finds shapes that do not fit here, not in the compiler
     _call("model", lambda **_: experiment.shapes, **_options(config.model))
     if p.devices is None and is_heavy(layout, experiment.parameters, batch_size):
         one = choose_devices(1, p.seeds, batch_size=batch_size, n_seeds=len(seeds))

@@ -1,5 +1,7 @@
-"""Multiply-adds by walking a jaxpr, so that scans count every iteration, which XLA's own count does
-not."""
+"""Multiply-adds by walking a jaxpr, so that every iteration of a scan counts.
+
+XLA's own count takes only one iteration.
+"""
 
 import collections
 import math
@@ -12,8 +14,10 @@ SCOPE = re.compile(r"\[([^\[\]]*)\]")
 
 
 def multiply_adds(function, *arguments) -> int:
-    """Multiply-adds of the convolutions and matrix products of function(*arguments), padding
-    counted as the papers do."""
+    """Multiply-adds of the convolutions and matrix products of function(*arguments).
+
+    Padding counts, as in the papers.
+    """
     return by_scope(jax.make_jaxpr(function)(*arguments).jaxpr).total()
 
 
@@ -26,11 +30,12 @@ def by_scope(jaxpr) -> collections.Counter:
 
 
 def equations(jaxpr, times: int = 1, scope: str = ""):
-    """(equation, how often it runs, scope) of all equations; for those with jaxprs inside, these
-    jaxprs' equations.
+    """(equation, how often it runs, scope) of all equations.
+
+    An equation with jaxprs inside is replaced by the equations of these.
 
     The scope is the innermost `jax.named_scope` written in brackets, "[scope]", that an equation
-    was traced in. Of a while loop one iteration is counted, and of a cond the branch with the most
+    was traced in. A while loop counts as one iteration, and a cond as the branch with the most
     multiply-adds.
     """
     for equation in jaxpr.eqns:
@@ -45,8 +50,10 @@ def equations(jaxpr, times: int = 1, scope: str = ""):
 
 
 def inner(equation) -> list[core.Jaxpr]:
-    """The jaxprs among an equation's parameters (jit, scan, custom_vjp, remat, while); of a cond's
-    branches the costliest."""
+    """The jaxprs among an equation's parameters (jit, scan, custom_vjp, remat, while).
+
+    For a cond it is the branch with the most multiply-adds.
+    """
     if equation.primitive.name == "cond":
         return [
             max(

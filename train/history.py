@@ -1,5 +1,7 @@
-"""The history of a run: which code, config file, jax and kind of device trained it, from which step
-on, and for how many steps."""
+"""The history of a run: what trained it, from which step on, and for how many steps.
+
+"What" is the code, the config file, the version of JAX and the kind of device.
+"""
 
 import hashlib
 import itertools
@@ -17,8 +19,10 @@ WORDS = {
 
 
 def git_sha() -> str | None:
-    """The commit of the code, with '+changes' where the tree differs from it; None outside a
-    checkout, also where it is installed below one of something else."""
+    """The commit of the code, with '+changes' where the working tree differs from it.
+
+    None outside a checkout, also where the code is installed below a checkout of something else.
+    """
     folder = pathlib.Path(__file__).parent.parent
     if not (folder / ".git").exists():
         return None
@@ -37,7 +41,7 @@ def git_sha() -> str | None:
 
 
 def sources() -> str:
-    """A digest of the code: what is trained, and by which table."""
+    """A digest of the code that trains, and of the tables that it uses."""
     folder, h = pathlib.Path(__file__).parent.parent, hashlib.sha256()
     for path in sorted(p for room in ROOMS for p in (folder / room).rglob("*.py")):
         h.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
@@ -51,8 +55,10 @@ def is_code(path: pathlib.Path) -> bool:
 
 
 def now(steps: int, file: str | None = None) -> dict:
-    """What this process trains with. steps: those of its config; file: the digest of a config file
-    that is not part of this code."""
+    """What this process trains with.
+
+    steps: those of its config. file: the digest of a config file that is not part of this code.
+    """
     import jax
 
     code = dict(code=sources(), git=git_sha(), file=file)
@@ -60,9 +66,10 @@ def now(steps: int, file: str | None = None) -> dict:
 
 
 def extended(history: list[dict], step: int, made_by: dict) -> list[dict]:
-    """`history` with an entry more, if `made_by` differs from its last one.
+    """`history` with one more entry if `made_by` differs from the last one.
 
-    An entry has what `now` gives, and under "from" the first step that it trained."""
+    An entry has what `now` gives, and under "from" the first step that it trained.
+    """
     if history and not _differing(history[-1], made_by):
         return history
     return [*history, {"from": step} | made_by]

@@ -1,5 +1,4 @@
-"""The flags by which processes on several hosts find each other; train/hosts.py is what they do
-then."""
+"""The flags by which processes on several hosts find each other; see train/hosts.py."""
 
 import glob
 import importlib.util
@@ -10,7 +9,7 @@ import socket
 from train.errors import BadInput
 
 HEARTBEAT, WATCHDOG = 60, 1800  # s, where the flags are not given
-MOST = 1_000_000  # processes, or seconds: C's and JAX's own numbers end
+MOST = 1_000_000  # processes or seconds: the limits of C's and JAX's numbers
 THREE = ("--coordinator", "--process_id", "--num_processes")
 
 
@@ -50,7 +49,7 @@ def add(parser) -> None:
 
 
 def of(port: int, process: int, processes: int) -> list[str]:
-    """Those of a process, where all run on this machine."""
+    """The flags of one process, where all run on this machine."""
     return [
         f"--coordinator=127.0.0.1:{port}",
         f"--process_id={process}",
@@ -65,8 +64,10 @@ def free_port() -> int:
 
 
 def alone(flags) -> bool:
-    """Whether they are of a process without others. Raises BadInput where some are missing, or
-    cannot be."""
+    """Whether the flags describe a single process.
+
+    Raises BadInput where some are missing, or have an impossible value.
+    """
     missing = [flag for flag in THREE if getattr(flags, flag[2:]) is None]
     for name in ("num_processes", "heartbeat", "watchdog"):
         value = getattr(flags, name)

@@ -1,8 +1,9 @@
-"""Several hosts: a process on each runs the same command. They meet, compare what they are about to
-run, and end together.
+"""Several hosts: a process on each runs the same command.
 
-The key-value store of jax.distributed, which process 0 holds, carries a sign of life of each
-process every second, last words, and the wish to stop. Of a process alone every function here is
+They meet, compare what they are about to run, and end together.
+
+Process 0 holds the key-value store of jax.distributed. It carries a sign of life from each process
+every second, last words, and the wish to stop. With a single process every function here is
 trivial.
 """
 
@@ -20,14 +21,16 @@ from train import host_flags, meeting
 from train.errors import BadInput
 from train.meeting import LOST, SAY, Waiting, end
 
-CONNECT = 300  # s for all processes to come
+CONNECT = 300  # s for all processes to arrive
 
 _pod = None
 
 
 def initialise(flags, command: str) -> None:
-    """Connects the processes, the first time that it is called; before JAX looks for devices.
-    Raises BadInput."""
+    """Connects the processes on its first call; call it before JAX looks for devices.
+
+    Raises BadInput.
+    """
     global _pod
     if _pod:
         return
@@ -48,7 +51,7 @@ def initialise(flags, command: str) -> None:
             flags.num_processes,
             flags.process_id,
             coordinator_bind_address=place.bind,
-            # these are JAX's own, which would end it without a line of ours
+            # JAX's own limits, which would end the process without a line of ours
             initialization_timeout=2 * CONNECT,
             heartbeat_timeout_seconds=max(120, 2 * heartbeat),
         )
@@ -58,7 +61,7 @@ def initialise(flags, command: str) -> None:
 
 
 class Pod:
-    """The processes, as one of them sees them."""
+    """The processes, as seen by one of them."""
 
     def __init__(self, command: str, heartbeat: int, watchdog: int):
         from jax._src import distributed  # the store has no public name
@@ -67,7 +70,7 @@ class Pod:
         self.client, self.me, self.count = state.client, state.process_id, state.num_processes
         self.command, self.heartbeat, self.watchdog = command, heartbeat, watchdog
         self.hosts, self.shared = [""] * self.count, 0
-        self.passed, self.step, self.answered, self.last = 0, 0, False, None  # of `requested`
+        self.passed, self.step, self.answered, self.last = 0, 0, False, None  # for `requested`
         self.lock, self.over, self.beat = threading.Lock(), threading.Event(), 0
         self.hosts = self.share(socket.gethostname())
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -77,19 +80,21 @@ class Pod:
         self.alive()
 
     def name(self, process: int) -> str:
-        host = self.hosts[process]  # unknown until all have said it
+        host = self.hosts[process]  # unknown until every process has sent its host
         return f"process {process} ({host})" if host else f"process {process}"
 
     def alive(self) -> None:
-        """Puts the watchdog off. Its thread is C's: it ends a process that hangs inside of a
-        library too."""
+        """Postpones the watchdog.
+
+        Its thread is C's, so it also ends a process that hangs inside a library.
+        """
         faulthandler.dump_traceback_later(self.watchdog, exit=True)
 
     def set(self, key: str, value: str) -> None:
         self.client.key_value_set(f"canon/{key}/{self.me}", value, allow_overwrite=True)
 
     def get(self, key: str, process: int, seconds: float = SAY) -> str | None:
-        """None if there is none after some seconds."""
+        """The value of a process; None if there is none after `seconds`."""
         try:
             return self.client.blocking_key_value_get(f"canon/{key}/{process}", int(1000 * seconds))
         except Exception as error:
@@ -116,12 +121,12 @@ class Pod:
     def _watch(self):
         try:
             self._watch_others()
-        except RuntimeError:  # of JAX: the store does not answer
+        except RuntimeError:  # from JAX: the store does not answer
             if not self.over.is_set():
                 self._lose_process_0("its connection broke")
 
     def _watch_store(self):
-        """A process 0 that stands still keeps `_watch` waiting."""
+        """Ends this process if process 0 is silent, which also blocks `_watch`."""
         before, silent = 0, 0
         while not self.over.wait(1):
             silent = silent + 1 if self.beat == before else 0
@@ -139,7 +144,7 @@ class Pod:
         before, silent, waited = {}, collections.Counter(), (0, 0)
         for self.beat in range(sys.maxsize):
             self.set("alive", json.dumps([self.beat, self.passed, self.step]))
-            # seconds are counted, not measured: what stops this process too makes no other one lost
+            # seconds are counted, not measured: a pause of this process makes no other seem lost
             if self.over.wait(1):
                 return
             now = {
@@ -189,10 +194,11 @@ class Pod:
             self.set("passed", str(self.passed))
 
     def requested(self, step: int, wanted: bool) -> bool:
-        """Every process says how far it was when it heard of the wish; all end at the first
-        question after the furthest.
+        """Whether all processes end now.
 
-        The thread answers, as the main one may be waiting for devices that wait for who is behind.
+        Each process reports how far it was when it heard of the wish; all end at the first question
+        after the furthest one. The thread reports, as the main one may be waiting for devices that
+        wait for a process that is behind.
         """
         self.alive()
         with self.lock:
@@ -210,28 +216,32 @@ class Pod:
 
 
 def requested(step: int, wanted: bool) -> bool:
-    """Whether all processes end now, as one of them `wanted`; asked by all of them equally
-    often."""
+    """Whether all processes end now, because one of them `wanted` it.
+
+    All of them must call it equally often.
+    """
     return _pod.requested(step, wanted) if _pod else wanted
 
 
 def alive() -> None:
-    """Puts the watchdog off, for long work without `requested`."""
+    """Postpones the watchdog, for long work without `requested`."""
     if _pod:
         _pod.alive()
 
 
 def share(value: str = "") -> list[str]:
-    """The value of each process, in order, once all have come here; who is missing is named every
-    few seconds."""
+    """The value of each process, in order, once all have called this.
+
+    A process that is missing is named every few seconds.
+    """
     return _pod.share(value) if _pod else [value]
 
 
 def compare(facts: Callable[[], dict[str, object]]) -> None:
-    """Raises BadInput, the same in every process, if one of them has other facts; it is named, and
-    what is other.
+    """Raises BadInput, the same in every process, if the facts of one process differ.
 
-    Two processes cannot say who of them is the odd one: then it is not process 0.
+    The message names the process and the facts. With two processes nothing shows which one is
+    wrong; the message then names process 1.
     """
     if _pod is None:
         return
@@ -254,14 +264,14 @@ def compare(facts: Callable[[], dict[str, object]]) -> None:
 
 
 def refuse(line: str):
-    """Raises BadInput in a place that every process comes to for the same reason."""
+    """Raises BadInput in a place that every process reaches for the same reason."""
     error = BadInput(line)
     error.together = True
     raise error
 
 
 def first() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is process 0, which writes."""
     return _pod is None or _pod.me == 0
 
 
@@ -270,15 +280,20 @@ def name(process: int) -> str:
 
 
 def blame(error: Exception) -> None:
-    """Where the error is that of a connection, it waits to hear whose end it was; who hears it ends
-    with that line."""
+    """After a connection error, waits to learn which process failed.
+
+    This process then exits with that process's message.
+    """
     if _pod and any(word in str(error) for word in ("Gloo", "UNAVAILABLE", "DEADLINE_EXCEEDED")):
         time.sleep(_pod.heartbeat + SAY)
 
 
 def leave(line: str, code: int, *, together: bool) -> None:
-    """The end of this process. together: all come here, and wait for each other; if not, the others
-    end too, with this line."""
+    """Shuts this process down.
+
+    together: wait until every process is here; otherwise exit now and end the others too, with
+    `line`.
+    """
     if _pod is None or _pod.over.is_set():
         return
     if together:
@@ -288,10 +303,10 @@ def leave(line: str, code: int, *, together: bool) -> None:
         _pod.set("words", json.dumps([line, code]))
         for process in range(_pod.count) if _pod.me == 0 else ():
             if process:
-                _pod.get("read", process, seconds=3)  # with process 0 ends the store
+                _pod.get("read", process, seconds=3)  # the store ends with process 0
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # JAX's own way out waits for all
+        os._exit(code)  # JAX's own exit waits for all processes
     _pod.thread.join()
     faulthandler.cancel_dump_traceback_later()
     import jax

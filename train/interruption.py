@@ -1,5 +1,7 @@
-"""SIGTERM and Ctrl-C: a training that hears one saves a checkpoint, ends with code 75, and goes on
-by the same command."""
+"""SIGTERM and Ctrl-C: training saves a checkpoint and ends with code 75.
+
+The same command then resumes it.
+"""
 
 import contextlib
 import os
@@ -15,11 +17,10 @@ _held = _listening = False
 
 
 def listen(command: str) -> None:
-    """Signals are heard from now on, by a thread: a main thread that compiles for a minute would
-    not hear them.
+    """Starts a thread that hears signals: a main thread that compiles would not hear them.
 
-    Where nothing is `held` the first ends the process at once, with code 75, as there is nothing to
-    save; a second Ctrl-C ends it at once wherever it is, with 130.
+    Where nothing is `held`, the first signal ends the process at once, with code 75, as there is
+    nothing to save. A second Ctrl-C ends it at once wherever it is, with 130.
     """
     global _listening
     streams.claim()
@@ -32,11 +33,11 @@ def listen(command: str) -> None:
 
 
 def take_signals() -> None:
-    """Again after a library has taken them, as jax.distributed.initialize does with SIGTERM."""
+    """Takes the signals back from a library: jax.distributed.initialize takes SIGTERM."""
     for number in SIGNALS if _listening else ():
-        # what nohup and a script's & leave alone stays so
+        # signals that nohup and a script's & ignore stay ignored
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)  # it wakes the thread, no more
+            signal.signal(number, lambda *_: None)  # only wakes the thread
 
 
 def _hear(read: int, command: str) -> None:
@@ -55,12 +56,12 @@ def _hear(read: int, command: str) -> None:
 
 
 def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # a terminal that is gone: signals are heard still
+    with contextlib.suppress(OSError):  # if the terminal is gone, signals are still heard
         os.write(2, f"{line}\n".encode())
 
 
 def _end(command: str, line: str, code: int) -> None:
-    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # which a progress bar has hidden
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar has hidden it
     _say(f"{show_cursor}{command}: {line}")
     hosts.leave(line, code, together=False)
     os._exit(code)
@@ -68,7 +69,7 @@ def _end(command: str, line: str, code: int) -> None:
 
 @contextlib.contextmanager
 def held():
-    """Within it a signal is only noted, for whoever asks `requested`."""
+    """Within it a signal is only noted, for the next call of `requested`."""
     global _held
     _held = True
     try:
@@ -78,6 +79,8 @@ def held():
 
 
 def requested(step: int) -> bool:
-    """Whether to save and end now, before `step` is evaluated or trained further; several processes
-    answer alike."""
+    """Whether to save and end now, before `step` is evaluated or trained further.
+
+    All processes get the same answer.
+    """
     return hosts.requested(step, bool(_heard))

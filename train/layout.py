@@ -1,4 +1,4 @@
-"""Layout: which devices train, and what they divide, the batch or the seeds."""
+"""Layout: which devices train, and whether they divide the batch or the seeds."""
 
 import dataclasses
 import os
@@ -12,43 +12,48 @@ AXIS = "devices"
 SEEDS = {  # parallel.seeds -> (what the devices divide, how the seeds of one device run)
     "map": ("batch", "map"),  # one after the other, each over all devices
     "vmap": ("batch", "vmap"),  # as one batched program over all devices
-    "devices": ("seeds", "map"),  # each device its own seeds, one after the other
-    "devices+vmap": ("seeds", "vmap"),  # each device its own seeds, as one batched program
+    "devices": ("seeds", "map"),  # each device has its own seeds, one after the other
+    "devices+vmap": ("seeds", "vmap"),  # each device has its own seeds, as one batched program
 }
-# parameters to an example of the batch, above which one CPU device was faster than two:
+# parameters per example of the batch above which one CPU device was faster than two:
 # scripts.bench cnn
 HEAVY = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What each device holds."""
+    """The devices, and what each of them holds."""
 
-    # of all processes, as many of each, in the order of the processes
+    # of all processes, equally many of each, in the order of the processes
     devices: tuple[jax.Device, ...]
     seeds: str  # one of SEEDS
 
     @property
     def own(self) -> slice:
-        """Which of the devices are this process's."""
+        """Which of the devices belong to this process."""
         each = len(self.devices) // jax.process_count()
         return slice(each * jax.process_index(), each * (jax.process_index() + 1))
 
     @property
     def axis(self) -> str | None:
-        """The axis that the batch is divided over, if it is. One device has none: a sum over one
-        costs a copy of its terms."""
+        """The name of the axis that the batch is divided over, if it is.
+
+        None for one device: a sum over one device costs a copy of its terms.
+        """
         return AXIS if SEEDS[self.seeds][0] == "batch" and len(self.devices) > 1 else None
 
 
 def available_devices() -> list[jax.Device]:
-    """Of all processes; the first to ask starts JAX. Raises BadInput where it finds none."""
+    """The devices of all processes; the first call starts JAX.
+
+    Raises BadInput where JAX finds none.
+    """
     try:
         return jax.devices()
-    # an assertion for a platform that it knows, without the package for it
+    # an assertion where JAX knows the platform but its package is missing
     except (RuntimeError, AssertionError) as error:
         hosts.blame(error)
-        # JAX's advice in brackets
+        # without JAX's advice in brackets
         why = reason(error).partition(" (")[0] if str(error) else "no package for it is installed"
         platforms = os.environ.get("JAX_PLATFORMS", "")
         names = (
@@ -64,8 +69,10 @@ def available_devices() -> list[jax.Device]:
 
 
 def choose_devices(devices: int | None, seeds: str, *, batch_size: int, n_seeds: int) -> Layout:
-    """The given number of devices, or the most that divide the work evenly, as many of each
-    process. Raises BadInput where they cannot."""
+    """The given number of devices, or the most that divide the work evenly.
+
+    Each process gives equally many. Raises BadInput where the devices cannot divide the work.
+    """
     available, processes = available_devices(), jax.process_count()
     of_process = [[d for d in available if d.process_index == p] for p in range(processes)]
     if len({len(own) for own in of_process}) > 1:
@@ -95,8 +102,10 @@ def choose_devices(devices: int | None, seeds: str, *, batch_size: int, n_seeds:
 
 
 def is_heavy(layout: Layout, parameters: int, batch_size: int) -> bool:
-    """Whether a CPU's devices that divide a batch lose more to the parameters, which each holds and
-    updates, than they gain."""
+    """Whether dividing the batch over a CPU's devices costs more than it gains.
+
+    Each device holds and updates all parameters.
+    """
     if not layout.axis or layout.devices[0].platform != "cpu" or jax.process_count() > 1:
         return False
     return parameters > HEAVY * batch_size

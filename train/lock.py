@@ -1,9 +1,9 @@
-"""One process alone trains in a workdir, and may write there.
+"""Makes sure that one process alone trains in a workdir, and that it may write there.
 
-A local workdir is locked by the system, which lets go of the lock whatever ends the process. On
-gs:// the lock is an object. Its holder writes it again every `BEAT` seconds, each time on the
-condition that its generation is still the last one that it wrote. A lock whose generation stays the
-same for `STALE` seconds is that of a dead process, and the process that watched it takes it over.
+The system locks a local workdir, and releases the lock whatever ends the process. On gs:// the
+lock is an object. Its holder writes it again every `BEAT` seconds, each time on the condition that
+its generation is still the last one that it wrote. A lock whose generation stays the same for
+`STALE` seconds belongs to a dead process, and the process that watched it takes it over.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from train.errors import BadInput, Ending, NotWritten, reason
 NAME = "lock"
 BEAT = 15  # s
 STALE = 60  # s, by the clock of the process that waits
-POLL = 2  # s between two looks at a lock that another process holds
+POLL = 2  # s between two looks at another process's lock
 ROLE = "roles/storage.objectUser"  # all rights that a run needs
 
 _held = None
@@ -30,8 +30,11 @@ _held = None
 
 @contextlib.contextmanager
 def alone_in(workdir):
-    """Makes the workdir, in process 0, and holds its lock. Raises BadInput where another process
-    holds it, or where nothing can be written; NotWritten where a bucket does not answer."""
+    """Makes the workdir, in process 0, and holds its lock.
+
+    Raises BadInput where another process holds it, or where nothing can be written; NotWritten
+    where a bucket does not answer.
+    """
     if not hosts.first():
         yield
         return
@@ -44,7 +47,7 @@ def _on_disk(workdir):
     file = workdir / NAME
     with _trying("write", workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        if os.path.islink(file):  # which would lock, or make, what it points to
+        if os.path.islink(file):  # otherwise it would lock, or create, the target of the link
             file.unlink()
         lock = (
             contextlib.nullcontext()
@@ -55,7 +58,7 @@ def _on_disk(workdir):
         try:
             if file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # of another kind on a file system without locks, which goes without
+        # another OSError: the file system has no locks, and the run goes without one
         except OSError as error:
             if isinstance(error, BlockingIOError):
                 raise _taken(workdir) from None
@@ -77,8 +80,10 @@ def _on_bucket(workdir):
 
 
 def confirm() -> None:
-    """Before a checkpoint is written: a process that was stopped for long, and whose lock another
-    one took over meanwhile, ends here."""
+    """Call it before a checkpoint is written.
+
+    It ends a process that was paused so long that another one took its lock over.
+    """
     if _held and time.monotonic() - _held.written > STALE / 2:
         _held.refresh()
 
@@ -90,13 +95,12 @@ class Lock:
         self._store, self._workdir = store, workdir
         holder = {"host": socket.gethostname(), "process": os.getpid(), "key": secrets.token_hex()}
         self._text = json.dumps(holder).encode()
-        self._generation, self.written = b"", 0.0  # of the last write; and when, as time.monotonic
+        self._generation, self.written = b"", 0.0  # of the last write; and its time.monotonic()
         self._one_at_a_time, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def take(self) -> None:
-        """Waits for as long as it is not clear that the holder is dead. Raises BadInput where it
-        lives."""
+        """Waits until it is clear whether the holder is dead. Raises BadInput if it is alive."""
         seen = since = None
         while True:
             found = self._store.read(NAME).result()
@@ -116,10 +120,10 @@ class Lock:
         self._thread.start()
 
     def _write(self, generation: bytes) -> bool:
-        """Whether the lock is written: its generation was this one."""
+        """Writes the lock if its generation is still `generation`. Returns whether it did."""
         begun = time.monotonic()
         now = self._store.write(NAME, self._text, if_equal=generation).result().generation
-        if not now:  # it is another one; by our own write, where its answer was lost
+        if not now:  # changed since, perhaps by our own write, whose answer was lost
             found = self._store.read(NAME).result()
             if found.value != self._text:
                 return False
@@ -128,14 +132,14 @@ class Lock:
         return True
 
     def refresh(self) -> None:
-        """Ends the process where another one has the lock."""
+        """Writes the lock again; ends the process if another one holds it now."""
         with self._one_at_a_time:
             if self._over.is_set():
                 return
             try:
                 if self._write(self._generation):
                     return
-            except ValueError:  # the next beat tries again; a checkpoint will say so
+            except ValueError:  # the next beat tries again; saving a checkpoint reports it
                 return
             _end(f"another process has taken over {self._workdir}; this one writes no more there")
 
@@ -146,7 +150,7 @@ class Lock:
     def release(self) -> None:
         with self._one_at_a_time:
             self._over.set()
-            if time.monotonic() - self.written < 2 * BEAT:  # else the bucket does not answer
+            if time.monotonic() - self.written < 2 * BEAT:  # otherwise the bucket does not answer
                 with contextlib.suppress(ValueError):  # it becomes stale
                     self._store.write(NAME, None, if_equal=self._generation).result()
 
@@ -164,7 +168,7 @@ def _say(line: str) -> None:
 
 
 def _end(line: str) -> None:
-    """Ends the process, from whichever thread."""
+    """Ends the process, from any thread."""
     _say(line)
     hosts.leave(line, BadInput.code, together=False)
     os._exit(BadInput.code)
@@ -178,14 +182,16 @@ def _taken(workdir, holder: str = "") -> BadInput:
 
 @contextlib.contextmanager
 def _trying(what: str, workdir):
-    """What a disk or a bucket refuses within it becomes BadInput; where a bucket does not answer,
-    NotWritten."""
+    """Turns errors of a disk or a bucket inside it into BadInput.
+
+    NotWritten where a bucket does not answer.
+    """
     try:
         yield
     except Ending:
         raise
     except Exception as error:
-        on_bucket = str(workdir).startswith("gs://")  # whose clients raise many kinds
+        on_bucket = str(workdir).startswith("gs://")  # a bucket's clients raise many kinds
         if not isinstance(error, OSError) and not on_bucket:
             raise
         line = f"cannot {what} in {workdir} ({reason(error)})"
@@ -197,15 +203,17 @@ def _trying(what: str, workdir):
 
 
 def can_write(workdir) -> None:
-    """Tries all that a run does in its workdir: noticed here, not after compiling. Raises as
-    `alone_in`."""
+    """Tries everything that a run does in its workdir, before anything is compiled.
+
+    Raises as `alone_in`.
+    """
     probe, text = workdir / "writable", secrets.token_hex()
     if hosts.first():
         with _trying("create a file", workdir):
             log.write_whole(probe, "")
         with _trying("overwrite a file", workdir):
             log.write_whole(probe, text)
-        # each may be a link to a folder elsewhere; buckets have none
+        # each may be a link to a folder elsewhere; buckets have no links
         for name in () if "://" in str(workdir) else ("checkpoints", "tensorboard"):
             with _trying(f"make the folder {name}", workdir):
                 (workdir / name).mkdir(exist_ok=True)

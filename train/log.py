@@ -1,5 +1,7 @@
-"""What a run says while it goes: the terminal, metrics.jsonl, TensorBoard. Written by process 0
-alone."""
+"""What a run reports: on the terminal, in metrics.jsonl and on TensorBoard.
+
+Only process 0 writes.
+"""
 
 import contextlib
 import errno
@@ -19,7 +21,7 @@ from train.digests import Lines
 from train.errors import BadInput, NotWritten, writing_in
 
 FILE = "metrics.jsonl"
-OF_THE_RUN = ("examples_per_s",)  # numbers that are not one of each seed
+OF_THE_RUN = ("examples_per_s",)  # numbers of the run, not one per seed
 
 
 def nan_to_none(value):
@@ -32,10 +34,9 @@ def nan_to_none(value):
 
 
 def read(workdir: epath.Path) -> list[dict]:
-    """The records of a run: {"step", "split", metric: [one value per seed], ...}. A last line cut
-    short by a kill is left out.
+    """The records of a run: {"step", "split", metric: [one value per seed], ...}.
 
-    Raises BadInput where another line is damaged.
+    A last line cut short by a kill is left out. Raises BadInput where another line is damaged.
     """
     file, records = workdir / FILE, []
     lines = file.read_bytes().split(b"\n") if file.exists() else [b""]
@@ -66,15 +67,18 @@ def _is_number(value) -> bool:
 
 
 def follow_no_link(path: str, flags: int) -> int:
-    """An `opener`: a link is an OSError, and a pipe that nobody reads too, where it would wait."""
+    """An `opener`: links, and pipes without a reader, raise OSError instead of waiting."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def write_whole(path: epath.Path, contents: str | bytes, part: str = ".part") -> None:
-    """Writes all of a file or nothing of it. A link in its place is replaced, and what it points to
-    stays as it was. part: ends the name of the file that is written first. Raises OSError."""
+    """Writes all of a file or nothing of it.
+
+    It replaces a link, and leaves the link's target as it was. part: the ending of the name of the
+    file that is written first. Raises OSError.
+    """
     contents = contents.encode() if isinstance(contents, str) else contents
-    if "://" in str(path):  # where an object is whole or not there
+    if "://" in str(path):  # an object is written whole or not at all
         path.write_bytes(contents)
         return
     first = path.parent / (path.name + part)
@@ -82,24 +86,26 @@ def write_whole(path: epath.Path, contents: str | bytes, part: str = ".part") ->
         raise OSError(errno.EINVAL, "not a plain file", str(path))
     first.unlink(missing_ok=True)
     try:
-        with open(first, "xb") as file:  # which follows no link either
+        with open(first, "xb") as file:  # does not follow a link either
             file.write(contents)
         first.replace(path)
-    except OSError:  # the room that it takes is needed
+    except OSError:  # frees the room that it takes
         first.unlink(missing_ok=True)
         raise
 
 
 class _Console(rich.console.Console):
     def on_broken_pipe(self):
-        # the BrokenPipeError, which ends the command by errors.exit_with; rich would end it with 1
-        # and no word
+        # re-raises the BrokenPipeError for errors.exit_with; rich would end with 1, silently
         raise
 
 
 class Log:
-    """Use it in a `with`. `resumed_at`: records that the run will make again are dropped from the
-    file, with `evaluates` also the evaluation of that step."""
+    """The log of a run. Use it in a `with`.
+
+    resumed_at: the file drops the records that the run will make again; with `evaluates` also the
+    evaluation of that step.
+    """
 
     def __init__(self, workdir: epath.Path, *, steps: int, resumed_at: int, evaluates: bool = True):
         self.workdir = workdir
@@ -122,7 +128,7 @@ class Log:
             self._board = Board(
                 epath.Path(self._away.name) if self._away else self._events, resumed_at
             )
-            for record in self.records:  # the board hides what older files show of this step
+            for record in self.records:  # the board hides this step in older files
                 if record["step"] == resumed_at:
                     self._show(record)
         columns = rich.progress
@@ -142,7 +148,7 @@ class Log:
 
     def __exit__(self, kind, *_):
         self._progress.stop()
-        # that a disk is full, or a bucket gone, has been noticed
+        # the full disk or missing bucket has already been reported
         with contextlib.suppress(*([OSError, NotWritten] if kind else [])):
             if kind is None or not issubclass(kind, NotWritten):
                 self.flush()
@@ -158,10 +164,9 @@ class Log:
         self._progress.update(self._bar, completed=step)
 
     def record(self, step: int, split: str, metrics: dict[str, np.ndarray], **extra: float) -> None:
-        """metrics: [S] each, one value per seed. extra: numbers of the whole run, such as
-        examples_per_s.
+        """Adds a record. metrics: [S] each, one value per seed. extra: numbers of the whole run.
 
-        A seed that is done has no training, so no lr: it counts in no mean of training.
+        A seed that is done does not train, so it has no lr and counts in no mean of training.
         """
         if not self._writes:
             return
@@ -187,7 +192,7 @@ class Log:
             self._progress.update(self._bar, now=shown)
 
     def _show(self, record: dict) -> None:
-        """On the board: the mean over the seeds that train."""
+        """Shows on the board the mean over the seeds that train."""
         step, split = record["step"], record["split"]
         values = {
             name: np.asarray(value, np.float64)  # None becomes NaN
@@ -201,7 +206,7 @@ class Log:
                 self._board.add(f"{split}/{name}", float(value.mean()), step)
 
     def _add(self, record: dict) -> str:
-        """Its line."""
+        """Adds a record and returns its line."""
         if record["split"] != "train" and record["step"] != self._evaluated[0]:
             self._evaluated = record["step"], self._digest.now()
         line = records.line(record)
@@ -210,13 +215,15 @@ class Log:
         return line
 
     def up_to(self, step: int) -> dict:
-        """What a checkpoint of `step`, the last one recorded, holds of the records: the digest of
-        all, and of those before the evaluation of that step."""
+        """What a checkpoint of `step`, the last one recorded, stores about the records.
+
+        The digest of all records, and of those before the evaluation of that step.
+        """
         now, (evaluated, unevaluated) = self._digest.now(), self._evaluated
         return {"all": now, "unevaluated": unevaluated if evaluated == step else now}
 
     def flush(self) -> None:
-        """Makes what was recorded lasting, before a checkpoint that says it is."""
+        """Makes the records durable, before a checkpoint that depends on them."""
         if self._writes:
             self._board.flush()
             if self._local:

@@ -1,5 +1,4 @@
-"""run(experiment, ...): the only loop. Its order is fixed: evaluate if due, checkpoint if due,
-step."""
+"""run(experiment, ...): the only loop. Its order: evaluate if due, checkpoint if due, step."""
 
 import collections
 import contextlib
@@ -36,8 +35,10 @@ from train.trained import VOCABULARY
 
 
 def evaluate(program: Program, carry, stopped: Callable[[], bool] = lambda: False):
-    """The carry, and {split: totals on the devices}, of each seed or ensemble; each example counted
-    once. stopped: as in Program.evaluate."""
+    """The carry, and {split: totals on the devices} of each seed or ensemble.
+
+    Each example counts once. stopped: as in Program.evaluate.
+    """
     ensembles, totals = program.experiment.ensemble > 1, {}
     judge, judged = program.ensembles(carry) if ensembles else (program, carry)
     for split in program.experiment.dataset.evals:
@@ -56,14 +57,14 @@ def run(
 ) -> dict:
     """Trains to the last step, from the newest checkpoint in `workdir` if there is one.
 
-    header: lines to say before anything is compiled. notes: what run.json is to hold.
+    header: lines to print before anything is compiled. notes: the contents of run.json.
     started: time.perf_counter() when the command began.
-    Where experiment.stop names a metric, it ends earlier: at the first checkpoint by which every
-    seed was done.
+    Where experiment.stop names a metric, the run ends earlier: at the first checkpoint by which
+    every seed is done.
     Returns {"metrics": {"test/error": [S], ...}, "seconds": of training and evaluation, over all
     sessions of the run, "steps", "stopped": the step at which each seed was done, or None,
-    "history": as of history.extended}.
-    Raises Interrupted after a signal, once what is new is saved; NonFinite; NotWritten; and
+    "history": as in history.extended}.
+    Raises Interrupted after a signal, once everything new is saved; NonFinite; NotWritten; and
     OSError.
     """
     if hosts.first():
@@ -75,7 +76,7 @@ def run(
         beginning = begin(experiment, workdir, checkpoints, identity)
         resumed_at, again = beginning.meta["step"], beginning.again
         if hosts.first():
-            if (workdir / report.RESULT).exists():  # a run that trains on is not done
+            if (workdir / report.RESULT).exists():  # a run that trains further is not done
                 (workdir / report.RESULT).unlink()
             run_notes.write(workdir, **notes)
             write_whole(workdir / "config.json", identity.config)
@@ -96,11 +97,11 @@ def _loop(program, beginning, checkpoints, log, identity, started) -> dict:
     experiment, meta = program.experiment, beginning.meta
     carry = program.start(beginning.state, beginning.sums)
     begun, waiting = time.perf_counter() - meta["seconds"], collections.deque()
-    # seconds of training since the sums were taken: until `since`
+    # seconds of training from when the sums were taken until `since`
     spent, since = meta.get("spent", 0.0), time.perf_counter()
     step = resumed_at = saved = meta["step"]
     stop = experiment.stop
-    # a checkpoint is the best: lower is better
+    # the best checkpoint has the lowest score
     judge, judged_by = next(iter(experiment.dataset.evals)), experiment.task.metric
     pending, latest = [], {}
     scores = records.scores(log.records, judge, judged_by)
@@ -114,7 +115,7 @@ def _loop(program, beginning, checkpoints, log, identity, started) -> dict:
 
     @contextlib.contextmanager
     def beside_training():
-        """What is done within is no time of training's."""
+        """Time spent inside it does not count as training."""
         nonlocal spent, since
         spent += time.perf_counter() - since
         yield
@@ -183,8 +184,11 @@ def _loop(program, beginning, checkpoints, log, identity, started) -> dict:
         saved = step
 
     def end_if_requested():
-        """The checkpoint between two regular ones holds the sums not yet logged, and is taken
-        before its step is evaluated."""
+        """Saves and ends after a signal.
+
+        A checkpoint between two regular ones holds the sums not yet logged, and is saved before its
+        step is evaluated.
+        """
         if interruption.requested(step):
             write_pending()
             if step > saved:
@@ -193,7 +197,7 @@ def _loop(program, beginning, checkpoints, log, identity, started) -> dict:
 
     def evaluate_all():
         nonlocal carry
-        jax.block_until_ready([ticket for _, ticket in waiting])  # whose time is training's
+        jax.block_until_ready([ticket for _, ticket in waiting])  # their time counts as training
         with beside_training():
             carry, totals = evaluate(program, carry, lambda: interruption.requested(step))
         end_if_requested()
@@ -248,14 +252,14 @@ def _loop(program, beginning, checkpoints, log, identity, started) -> dict:
         step += steps
         waiting.append((step, ticket))
         write_pending()
-        if len(waiting) > 1:  # at most two dispatches are under way
+        if len(waiting) > 1:  # at most two dispatches run at once
             at, ticket = waiting.popleft()
             jax.block_until_ready(ticket)
             log.progress(at)
 
 
 def _done(records: list[dict], stop: Stop, seeds: int) -> np.ndarray:
-    """Which seeds had a record that was low enough, bool [S]."""
+    """Which seeds have a record low enough to stop, bool [S]."""
     if stop.last:
         return np.zeros(seeds, bool)
     split, _, name = stop.metric.partition("/")

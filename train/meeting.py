@@ -1,6 +1,9 @@
-"""Where the processes of several hosts meet before JAX connects them. Process 0 listens at
---coordinator, or at --bind; the others say there who they are. What cannot work ends in one line
-here: JAX would end such processes, and those that run already, without one."""
+"""Where the processes of several hosts meet before JAX connects them.
+
+Process 0 listens at --coordinator, or at --bind; the others introduce themselves there. A
+combination that cannot work ends in one line here: JAX would end such processes, and those that
+already run, without one.
+"""
 
 import contextlib
 import dataclasses
@@ -16,18 +19,18 @@ import time
 
 from train.errors import BadInput
 
-GREETING = b"canon: who are you?\n"  # whatever else may listen at the port says something else
-GO = "go"  # or the line that ends all
+GREETING = b"canon: who are you?\n"  # another program that listens at the port says something else
+GO = "go"  # or the line that ends all processes
 ANSWER = 30  # s within which a process 0 greets
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another process is gone; the same command resumes
-SAY = 10  # s of waiting until it is said for whom
-STRANGER = 2  # s within which whoever comes to process 0 says who it is
-METADATA = "169.254.169.254"  # of Google Cloud, in reach of a host's first network interface
+SAY = 10  # s of waiting before it is reported
+STRANGER = 2  # s within which a connection must introduce itself
+METADATA = "169.254.169.254"  # of Google Cloud, within reach of a host's first network interface
 
 
 @dataclasses.dataclass
 class Meeting:
-    """coordinator, bind: HOST:PORT in numbers. address: by which the others reach this process."""
+    """coordinator, bind: HOST:PORT in numbers. address: where the others reach this process."""
 
     coordinator: str | None
     bind: str
@@ -35,9 +38,12 @@ class Meeting:
 
 
 def meet(flags) -> Meeting:
-    """Returns once all processes are there. Raises BadInput: no such host, a port that is in use, a
-    process id that is taken, another number of processes."""
-    if flags.coordinator is None:  # on Cloud TPU, where JAX knows the others; the port is JAX's
+    """Returns once all processes are there.
+
+    Raises BadInput: an unknown host, a port that is in use, a process id that is taken, or another
+    number of processes.
+    """
+    if flags.coordinator is None:  # on Cloud TPU JAX knows the others, and chooses the port
         address = _first_interface()
         return Meeting(None, f"{address}:8482", address)
     if flags.process_id == 0:
@@ -52,7 +58,7 @@ def _first_interface() -> str:
 
 
 def _receive(flags) -> Meeting:
-    """As process 0."""
+    """The meeting in process 0."""
     flag = "bind" if flags.bind else "coordinator"
     where = getattr(flags, flag)
     family, *_, place = _resolve(flag, where)[0]
@@ -74,14 +80,16 @@ def _receive(flags) -> Meeting:
                 raise BadInput(refusal)
     addresses = [_address(connection) for connection, _ in present.values()]
     _say_to_all(present, GO)
-    # one of this machine may have come by loopback, where the others cannot
+    # a process on this machine may use loopback, which the others cannot reach
     address = min(addresses, key=lambda text: ipaddress.ip_address(text).is_loopback)
     return Meeting(_text(address, place[1]), _text(*place[:2]), address)
 
 
 def _receive_one(connection, present: dict, processes: int) -> str:
-    """Enters who has come; a process that would take another one's place is sent away. Returns the
-    line that ends all processes, if there is one."""
+    """Enters a process that has connected; refuses one that would take another one's place.
+
+    Returns the line that ends all processes, if there is one.
+    """
     connection.settimeout(STRANGER)
     line = ""
     try:
@@ -100,17 +108,17 @@ def _receive_one(connection, present: dict, processes: int) -> str:
             connection.sendall(f"{taken}\n".encode())
         else:
             present[process] = connection, host
-    except (OSError, ValueError):  # a stranger, or one that is gone again
+    except (OSError, ValueError):  # a stranger, or a process that has gone again
         connection.close()
     return line
 
 
 def _join(flags) -> Meeting:
-    """As one of the others."""
+    """The meeting in every other process."""
     _resolve("coordinator", flags.coordinator)
     while True:
         with (
-            contextlib.suppress(OSError),  # process 0 is not there yet, or is gone again
+            contextlib.suppress(OSError),  # process 0 is not there yet, or has gone again
             socket.create_connection(_parts(flags.coordinator), timeout=ANSWER) as connection,
         ):
             if not _greets(connection):
@@ -131,7 +139,7 @@ def _join(flags) -> Meeting:
 
 
 def _greets(connection) -> bool:
-    """Whether a process 0 does. Raises OSError where the connection is closed."""
+    """Whether a process 0 greets. Raises OSError where the connection is closed."""
     text = b""
     while text != GREETING:
         try:
@@ -146,7 +154,7 @@ def _greets(connection) -> bool:
 
 
 def _resolve(flag: str, where: str) -> list[tuple]:
-    """What getaddrinfo finds, one at least."""
+    """What getaddrinfo finds, at least one. Raises BadInput for an unknown host."""
     host, port = _parts(where)
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -165,13 +173,13 @@ def _text(host: str, port: int) -> str:
 
 
 def _address(connection) -> str:
-    """Of this end."""
+    """The address of this end."""
     address = ipaddress.ip_address(connection.getsockname()[0])
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _line(connection) -> bytes:
-    """What is said up to the end of a line, or of what there is."""
+    """The bytes up to the end of a line, or up to the end of the connection."""
     text = b""
     while not text.endswith(b"\n") and len(text) < 1000 and (more := connection.recv(1)):
         text += more
@@ -179,7 +187,7 @@ def _line(connection) -> bytes:
 
 
 def _is_gone(connection) -> bool:
-    """Whether it was closed at the other end, which says nothing more once it has said who it is."""
+    """Whether the other end has closed it; a process sends nothing after its introduction."""
     return bool(select.select([connection], [], [], 0)[0])
 
 
@@ -187,13 +195,13 @@ def _say_to_all(present: dict, line: str) -> None:
     for connection, _ in present.values():
         try:
             connection.sendall(f"{line}\n".encode())
-        except OSError:  # gone; JAX waits for it, and our line says for whom
+        except OSError:  # gone; JAX waits for it, and our line names it
             pass
         connection.close()
 
 
 class Waiting:
-    """Says what is waited for, and ends the process after `limit` seconds."""
+    """Reports what it waits for, and ends the process after `limit` seconds."""
 
     def __init__(self, command, what, limit):
         self.over, self.thread = (
@@ -223,10 +231,12 @@ def end(line: str, code: int):
 
 
 def listen_at(address: str) -> None:
-    """Gloo, which carries what CPUs exchange, listens at this address alone. By itself it listens at
-    whatever the host's name stands for."""
+    """Makes Gloo, which carries what CPUs exchange, listen at this address only.
+
+    By default it listens at whatever address the host's name resolves to.
+    """
     import jax
-    from jax._src import distributed, xla_bridge  # the choice has no public name
+    from jax._src import distributed, xla_bridge  # there is no public name for this
 
     if jax.config.jax_cpu_collectives_implementation == "gloo":
         gloo = xla_bridge._jax.make_gloo_tcp_collectives(

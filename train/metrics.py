@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 Sums = dict[str, jax.Array]  # "loss": float32 [], "count": int32 [], ...: totals, never means
-KNOWN = {  # what `finish` makes its metrics of
+KNOWN = {  # the sums that `finish` makes its metrics of
     *(
         "loss",
         "count",
@@ -37,14 +37,14 @@ def merge(a: Sums, b: Sums) -> Sums:
 
 
 def finish(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Means over the counted items, for whatever leading shape (seeds).
+    """Means over the counted items, with any leading shape (seeds).
 
-    loss: mean loss; error: wrong answers in percent; top5_error: see tasks.classify; mse: mean
-    squared error in the target's units squared; mae: mean absolute error; perplexity of a token,
-    and bits a token; token_error: edits in percent of the reference's tokens; sequence_error: wrong
-    sequences in percent; cosine, rms: of outputs and likelihoods. lr, grad_norm: means over the
-    training steps; skipped, where it is not 0: how many of these changed nothing; a sum of another
-    name: its mean over the count. NaN where nothing was counted.
+    loss: mean loss. error: wrong answers in percent. top5_error: see tasks.classify.
+    mse: mean squared error in the target's units squared. mae: mean absolute error.
+    perplexity of a token, and bits a token. token_error: edits in percent of the reference's
+    tokens. sequence_error: wrong sequences in percent. cosine, rms: of outputs and likelihoods.
+    lr, grad_norm: means over the training steps. skipped: how many of these changed nothing, if
+    any. A sum of another name: its mean over the count. NaN where nothing was counted.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
 

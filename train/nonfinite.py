@@ -1,4 +1,4 @@
-"""A loss or gradient that is no finite number: which step, which seed, which layer first."""
+"""A loss or gradient that is not finite: which step, which seed, which layer first."""
 
 import json
 
@@ -15,8 +15,10 @@ from train.state import DATA, TrainState, stream
 
 
 def bad_seeds(state: TrainState | None, sums: Sums) -> np.ndarray:
-    """Whose loss, gradient, parameters or statistics are not finite, bool [S]; of host arrays [S,
-    ...]."""
+    """Which seeds have a loss, gradient, parameters or statistics that are not finite, bool [S].
+
+    The arguments are host arrays [S, ...].
+    """
     leaves = [
         sums["loss"],
         sums["grad_norm"],
@@ -31,10 +33,9 @@ def bad_seeds(state: TrainState | None, sums: Sums) -> np.ndarray:
 def explain(
     program: Program, state: TrainState, step: int, until: int, done: np.ndarray | None = None
 ) -> str:
-    """Trains again from `state`, which is good, from `step` to the first bad step up to `until`,
-    and says what went bad in it.
+    """Trains again from the good `state` to the first bad step, and reports what went bad in it.
 
-    done: bool [S], the seeds that stay as they are.
+    The steps are those from `step` to `until`. done: bool [S], the seeds that stay as they are.
     """
     e, size = program.experiment, program.experiment.steps_per_dispatch
     while step < until:
@@ -59,10 +60,9 @@ def explain(
 
 
 def _first_layer(program: Program, state: TrainState, step: int, seed: int) -> str:
-    """Where the first number of the coming step that is not finite stands: in what a layer gives,
-    or in a gradient.
+    """Where the coming step's first number that is not finite is: a layer's output or a gradient.
 
-    Layers come in the order of the forward pass; gradients in the opposite one.
+    Layers come in the order of the forward pass, gradients in the opposite order.
     """
     e, outputs, gradients, found = program.experiment, [], [], set()
 

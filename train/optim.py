@@ -1,10 +1,9 @@
-"""Optimizers and learning-rate schedules, each by name from a table, put together from optax's
-parts.
+"""Optimizers and learning-rate schedules by name, put together from optax's parts.
 
 One update is, in this order: clip; coupled weight decay (L2 in the gradient); the optimizer;
 decoupled weight decay; times the learning rate. The learning rate at step t is
-lr * warmup(t) * schedule(t), a function of the steps alone (those that optim.skip_nonfinite left
-out do not count), but for `plateau`, which looks at the training loss.
+lr * warmup(t) * schedule(t), a function of the steps alone (steps that optim.skip_nonfinite skipped
+do not count), except for `plateau`, which looks at the training loss.
 """
 
 from collections.abc import Callable
@@ -18,13 +17,12 @@ from train.duration import Duration
 
 DECAYS = ("coupled", "decoupled")
 DECAY_MASKS = ("kernels", "all")
-# ends of the names of parameters that are no kernels, whatever their shape
+# parameters whose names end in these are not kernels, whatever their shape
 UNDECAYED = ("bias", "coefficient", "scale")
 
 
 def decays(name: str) -> bool:
-    """Whether a parameter of that name is a kernel, so that optim.decay_mask="kernels" decays
-    it."""
+    """Whether a parameter of that name is a kernel, which optim.decay_mask="kernels" decays."""
     return not name.endswith(UNDECAYED)
 
 
@@ -71,8 +69,10 @@ def adagrad(*, initial: float = 0.1, eps: float = 1e-7):
 
 
 def adadelta(*, rho: float = 0.95, eps: float = 1e-6):
-    """Zeiler 2012, algorithm 1: rho is the decay of both averages, eps is added to both; its step
-    has lr = 1."""
+    """Zeiler 2012, algorithm 1: rho is the decay of both averages, eps is added to both.
+
+    Its step has lr = 1.
+    """
     _below_one(rho=rho)
     _at_least(0, eps=eps)
     return optax.scale_by_adadelta(rho, eps)
@@ -125,13 +125,13 @@ def exponential(*, duration, every: Duration = 1000, factor: float = 0.5, stairc
 
 
 def cosine(*, steps, final: float = 0.0):
-    """From 1 to `final` over the whole training along half a cosine. Loshchilov & Hutter 2017."""
+    """From 1 to `final` over the whole training, along half a cosine. Loshchilov & Hutter 2017."""
     _at_least(0, final=final)
     return optax.cosine_decay_schedule(1.0, max(1, steps), final)
 
 
 def linear(*, steps, final: float = 0.0):
-    """From 1 to `final` over the whole training along a line."""
+    """From 1 to `final` over the whole training, along a line."""
     _at_least(0, final=final)
     return optax.linear_schedule(1.0, final, max(1, steps))
 
@@ -145,10 +145,10 @@ def plateau(
     cooldown: int = 0,
     window: Duration = 100,
 ):
-    """Times `factor` when the training loss, averaged over `window` (a duration), has not fallen
-    for `patience` windows; for `cooldown` windows after that it waits.
+    """Times `factor` when the training loss has not fallen for `patience` windows.
 
-    With optim.accumulate it looks at the last batch of each update.
+    The loss is averaged over each `window` (a duration). After a fall of the rate, the schedule
+    waits for `cooldown` windows. With optim.accumulate it looks at the last batch of each update.
     """
     _below_one(factor=factor)
     _at_least(1, patience=patience, window=duration("schedule.window", window))
@@ -174,8 +174,10 @@ class ParameterAverage(NamedTuple):
 
 
 def average_parameters(decay: float) -> optax.GradientTransformation:
-    """Keeps average = decay average + (1 - decay) parameters, from the initial ones; leaves the
-    updates alone."""
+    """Tracks average = decay average + (1 - decay) parameters, from the initial parameters.
+
+    The updates stay as they are.
+    """
 
     def update(updates, state, params):
         new = optax.apply_updates(params, updates)
@@ -186,15 +188,16 @@ def average_parameters(decay: float) -> optax.GradientTransformation:
 
 
 def averaged(opt_state, params):
-    """The parameters to evaluate: their average where optim.ema keeps one, else `params`
-    themselves."""
+    """The parameters to evaluate: their average if optim.ema tracks one, else `params`."""
     kept = _states(opt_state, ParameterAverage)
     return kept[0].average if kept else params
 
 
 def _states(opt_state, kind: type) -> list:
-    """The states of a kind in an optimizer's state; never by a field's name, which a parameter may
-    have too."""
+    """The states of a kind in an optimizer's state.
+
+    They are never found by a field's name, which a parameter may have too.
+    """
     return [
         s
         for s in jax.tree.leaves(opt_state, is_leaf=lambda s: isinstance(s, kind))
@@ -204,9 +207,9 @@ def _states(opt_state, kind: type) -> list:
 
 class Optimizer(NamedTuple):
     update: optax.GradientTransformationExtraArgs  # update(grads, opt_state, params, value=loss)
-    # the learning rate at a step, before what `plateau` makes of it
+    # the learning rate at a step, before the factor of `plateau`
     lr: Callable[[jax.Array], jax.Array]
-    accumulate: int  # steps an update
+    accumulate: int  # steps per update
 
 
 def build(
@@ -224,12 +227,15 @@ def build(
     accumulate: int,
     ema: float,
 ) -> Optimizer:
-    """Puts the parts together. `rule` is what an entry of SCHEDULES returned; `warmup` is in steps,
-    in which lr is times `warmup_factor`, or rises if that is 0."""
+    """Puts the parts together.
+
+    `rule` is what an entry of SCHEDULES returned. `warmup` is in steps; during them lr is times
+    `warmup_factor`, or rises linearly if that is 0.
+    """
     watches_loss = not callable(rule)  # plateau is a transformation: it has a state
 
     def lr_at(step):
-        step = step - step % accumulate  # the rate of an update is that of the first of its batches
+        step = step - step % accumulate  # an update's rate is that of the first of its batches
         rise = (
             jnp.where(step < warmup, warmup_factor or (step + 1) / warmup, 1.0) if warmup else 1.0
         )
@@ -254,16 +260,15 @@ def build(
     update = optax.chain(*parts)
     if accumulate > 1:
         several = optax.MultiSteps(update, accumulate)
-        # its own would drop `value`
+        # its own update would drop `value`
         update = optax.GradientTransformationExtraArgs(several.init, several.update)
     return Optimizer(optax.with_extra_args_support(update), lr_at, accumulate)
 
 
 def learning_rate(optimizer: Optimizer, before, after) -> jax.Array:
-    """The learning rate of the update that led from one opt_state to another, with what `plateau`
-    made of it."""
+    """The learning rate of the update from one opt_state to the next, with `plateau`'s factor."""
     *_, updates = _states(before, optax.ScaleByScheduleState)
-    # which looks at the loss of that very step
+    # plateau looks at the loss of that very step
     plateaus = _states(after, optax.contrib.ReduceLROnPlateauState)
     return optimizer.lr(updates.count * optimizer.accumulate) * (
         plateaus[0].scale if plateaus else 1.0

@@ -1,9 +1,10 @@
-"""The only pmap (devices) and the only map over seeds. Everything inside is one seed on one
-device (step.py).
+"""The only pmap (devices) and the only map over seeds.
+
+Everything inside is one seed on one device (step.py).
 
 State and Sums have a leading seed axis on every leaf, also for one seed, and never a device axis.
 The devices divide either the batch (each holds all seeds) or the seeds (each holds whole batches of
-its own seeds). They are those of all processes, of which each feeds and reads its own.
+its own seeds). They are the devices of all processes; each process feeds and reads its own.
 
 Loops have a trip count that XLA cannot see: one program serves every number of steps, and the body
 compiles the same way whatever the count, so a seed gives the same bits alone, in a group, and after
@@ -29,18 +30,20 @@ from train.metrics import Sums, merge
 from train.state import DATA, TrainState, stream
 from train.step import eval_step, train_step
 
-# of generated evaluation examples: the same for every training seed, and none of them
+# of generated evaluation examples: the same for every training seed, and not one of them
 EVALUATION_SEED = 2**31 - 1
 
 
 def each_seed(body, how: str):
-    """body(carry, own, shared) -> carry for one seed, made to work on all seeds of a
-    device (leading axis) by map or vmap."""
+    """Makes body(carry, own, shared) -> carry, for one seed, work on all seeds of a device.
+
+    The seeds are the leading axis; `how` is map or vmap.
+    """
     if how == "vmap":
         return jax.vmap(body, in_axes=(0, 0, None))
 
     def one_after_the_other(carry, own, shared):
-        # the same loop, but nothing is copied out of the group and back
+        # the same loop, without copying out of the group and back
         if jax.tree.leaves(own)[0].shape[0] == 1:
             alone, mine = jax.tree.map(lambda x: x[0], (carry, own))
             alone = jax.lax.fori_loop(
@@ -72,8 +75,8 @@ def no_sums(experiment) -> Sums:
 class Program:
     """The compiled training and evaluation of an experiment on its layout's devices.
 
-    Its carry (state, sums) stays on the devices; `start` makes one from a state on the host,
-    `state` gives it back.
+    Its carry (state, sums) stays on the devices. `start` makes one from a state on the host;
+    `state` returns it to the host.
     """
 
     def __init__(self, experiment):
@@ -90,8 +93,7 @@ class Program:
         self._eval_zeros = _zeros(experiment.shapes[-1], len(self.seeds))
 
     def start(self, state: TrainState, sums: Sums | None = None):
-        """The carry of a state on the host, every leaf [S, ...], and of the sums that it had, if
-        any."""
+        """The carry of a state on the host, every leaf [S, ...], and of its sums, if any."""
         return self._to_devices(state), self._to_devices(sums or self._zeros)
 
     def state(self, carry) -> TrainState:
@@ -99,13 +101,15 @@ class Program:
         return self.fetch(carry[0])
 
     def take_sums(self, carry):
-        """The sums since they were last taken, still on the devices, and the carry with zeros in
-        their place."""
+        """The sums since they were last taken, and the carry with zeros in their place.
+
+        Both stay on the devices.
+        """
         state, sums = carry
         return (state, self._to_devices(self._zeros)), sums
 
     def fetch(self, tree):
-        """What a carry holds, as numpy arrays [S, ...]; all processes call it together."""
+        """A carry, or part of it, as numpy arrays [S, ...]; all processes must call it together."""
         tree = jax.device_get(tree)
         if not self.layout.axis and jax.process_count() > 1:
             tree = multihost_utils.process_allgather(tree, tiled=True)
@@ -117,8 +121,10 @@ class Program:
         return Program(dataclasses.replace(e, seeds=e.seeds[: len(e.seeds) // e.ensemble]))
 
     def ensembles(self, carry):
-        """A program whose seeds are E ensembles, and its carry: members g, g + E, ... of the S
-        seeds, [E, S/E, ...]."""
+        """A program whose seeds are E ensembles, and its carry, [E, S/E, ...].
+
+        The members of ensemble g are g, g + E, ... of the S seeds.
+        """
         program, size = self._of_ensembles, self.experiment.ensemble
         state = jax.tree.map(
             lambda x: np.swapaxes(x.reshape(size, -1, *x.shape[1:]), 0, 1), self.state(carry)
@@ -126,11 +132,12 @@ class Program:
         return program, program.start(state)
 
     def train(self, carry, step: int, steps: int, done: np.ndarray | None = None, compiled=None):
-        """Dispatches at most experiment.steps_per_dispatch training steps: the carry, and an array
-        to wait for.
+        """Dispatches at most experiment.steps_per_dispatch training steps.
+
+        Returns the carry, and an array to wait for.
 
         done: bool [S], the seeds that stay as they are, where experiment.stop names a metric.
-        compiled: what `compile` made of another body than that of training.
+        compiled: what `compile` returned for a body other than that of training.
         """
         hosts.alive()
         e = self.experiment
@@ -152,9 +159,11 @@ class Program:
         )
 
     def evaluate(self, carry, split: str, stopped: Callable[[], bool] = lambda: False):
-        """The carry, and the totals of a whole split, on the devices: each example counted once.
-        stopped(): asked before each dispatch; once it is so, the totals are those of a part, for
-          nobody."""
+        """The carry, and the totals of a whole split on the devices. Each example counts once.
+
+        stopped() is polled before each dispatch; once it is true, evaluation ends early and its
+        partial totals must be discarded.
+        """
         source, batch_size = self.experiment.dataset.evals[split], self._eval_rows
         feeds, bucket = evaluation_order(source, batch_size, self.experiment.eval_batch_size)
         (state, kept), sums, memory = (
@@ -191,7 +200,7 @@ class Program:
         return (state, kept), sums
 
     def close(self) -> None:
-        """Ends what reads streamed data ahead."""
+        """Stops the readers of streamed data."""
         for reader in self._readers.values():
             reader.close()
         if "_of_ensembles" in vars(self):
@@ -199,20 +208,23 @@ class Program:
 
     @property
     def _eval_rows(self) -> int:
-        """Rows of a batch of evaluation: eval.batch_size, or a few more where the devices divide
-        them."""
+        """Rows of an evaluation batch: eval.batch_size, rounded up to divide over the devices."""
         shares = len(self.layout.devices) if self.layout.axis else 1
         return -(-self.experiment.eval_batch_size // shares) * shares
 
     @property
     def _seed_axes(self) -> int:
-        """Leading axes of a carry's leaves on the devices: [S, ...], or [D, S/D, ...] where devices
-        divide the seeds."""
+        """Leading axes of a carry's leaves on the devices.
+
+        One for [S, ...], two for [D, S/D, ...] where devices divide the seeds.
+        """
         return 1 if self.layout.axis else 2
 
     def _memory(self) -> dict:
-        """Room for what a model that reads a stream keeps from batch to batch, [D, S or S/D, rows,
-        ...], of own devices."""
+        """Room for what a model that reads a stream keeps from batch to batch.
+
+        On the devices of this process, [D, S or S/D, rows, ...].
+        """
         rows, seeds, count = self._eval_rows, len(self.seeds), len(self.layout.devices)
         rows, seeds = (rows // count, seeds) if self.layout.axis else (rows, seeds // count)
         shapes = jax.eval_shape(lambda: step_lib.initial_memory(self.experiment.model, rows))
@@ -228,8 +240,10 @@ class Program:
         )
 
     def divide(self, **feeds: np.ndarray) -> dict[str, np.ndarray]:
-        """Each own device's part of feeds [S, K, B] over D devices: [S, K, B/D] or [S/D, K, B]; and
-        its seeds."""
+        """The part of feeds [S, K, B] of each device of this process, and its seeds.
+
+        Over D devices: [S, K, B/D] or [S/D, K, B].
+        """
         count = len(self.layout.devices)
         if self.layout.axis:
             feeds = {
@@ -254,8 +268,10 @@ class Program:
     def _stream(
         self, source: Source, step: int, steps: int, batch_size: int, length: int
     ) -> dict[str, np.ndarray]:
-        """Own devices' parts of `steps` streamed batches, [D, K, B/D, ...], or all of each, [K, B,
-        ...]; K = length."""
+        """The parts of `steps` streamed batches for the devices of this process.
+
+        [D, K, B/D, ...], or all of each batch, [K, B, ...]; K = length.
+        """
         if not source.stream:
             return {}
         own, share = self.layout.own, batch_size // len(self.layout.devices)
@@ -278,8 +294,10 @@ class Program:
         bucket: np.ndarray,
         stream: dict[str, np.ndarray] | None = None,
     ) -> dict:
-        """What every device gets: the source's resident arrays (sent once), how far to count, and
-        each step's bucket; and its part of the streamed batches, if there are any.
+        """What every device gets.
+
+        The source's resident arrays (sent once), how far to count, each step's bucket, and the
+        device's part of the streamed batches, if there are any.
         """
         if id(source) not in self._resident:
             mesh = jax.sharding.Mesh(self.layout.devices[self.layout.own], AXIS)
@@ -296,7 +314,10 @@ class Program:
         )
 
     def compile(self, body, of_devices: int = 0):
-        """of_devices: how many of a carry's parts, its last ones, each device has of its own."""
+        """The compiled body on all devices.
+
+        of_devices: how many of the carry's last parts each device has for itself.
+        """
         axis = None if self.layout.axis else 0
         parts = (axis, axis) + (0,) * of_devices
         all_seeds = each_seed(body, SEEDS[self.layout.seeds][1])
@@ -324,8 +345,7 @@ class Program:
         return first + jnp.arange(index.shape[0])
 
     def batches(self, source, k, own, shared, key, rows, step):
-        """step(batch) on the batch of turn `k`: of the lengths of its bucket, if the source has
-        buckets."""
+        """step(batch) on batch `k`, with the lengths of its bucket if the source has buckets."""
         feed = {name: x[k] for name, x in own["feeds"].items()}
         arrays = shared["arrays"] | {name: x[k] for name, x in shared["stream"].items()}
 
@@ -340,8 +360,10 @@ class Program:
         )
 
     def train_body(self, carry, own, shared):
-        """shared["steps"] training steps of one seed on one device, fewer if it is done before.
-        own: seed [], feeds [K, B/D], done []."""
+        """shared["steps"] training steps of one seed on one device, fewer if it is done earlier.
+
+        own: seed [], feeds [K, B/D], done [].
+        """
         e = self.experiment
 
         def one(k, carry):

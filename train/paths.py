@@ -1,5 +1,7 @@
-"""What a person names, by a flag or a variable of the environment: its text -> a path, local or in
-a bucket, that has been tried."""
+"""Paths that a person names by a flag or an environment variable.
+
+Each function turns the text into a path, local or in a bucket, that has been tried.
+"""
 
 import os
 import pathlib
@@ -9,19 +11,21 @@ from etils import epath
 from train import buckets
 from train.errors import BadInput, NotRead, reason
 
-INSTALL = {  # the schemes that etils knows -> what installs the package that it needs for them
+INSTALL = {  # the schemes that etils knows -> what installs the package that each of them needs
     "gs": "pip install -e '.[gcs]' -c constraints.txt",
     "s3": "pip install s3fs",
     "az": "pip install adlfs",
     "hf": "pip install huggingface_hub",
 }
-PATTERN = "[*?\\"  # Orbax takes a folder's name for a pattern, TensorStore takes \ for /
-WITHIN = 250  # bytes: no name of a file in a run is longer, from the workdir on
+PATTERN = "[*?\\"  # Orbax reads a folder's name as a pattern, TensorStore reads \ as /
+WITHIN = 250  # bytes: no file name in a run, from the workdir on, is longer
 
 
 def path_of(text: str, flag: str = "--workdir") -> epath.Path:
-    """An absolute path; a bucket is asked whether it has it, which it need not. Raises BadInput
-    where it cannot be asked."""
+    """An absolute path. A bucket is asked whether it has it, but need not have it.
+
+    Raises BadInput where the bucket cannot be asked.
+    """
     scheme, separator, rest = text.partition("://")
     if not separator:
         return epath.Path(file_of(text, flag))
@@ -52,8 +56,10 @@ def path_of(text: str, flag: str = "--workdir") -> epath.Path:
 
 
 def run_of(text: str, flag: str = "--workdir") -> epath.Path:
-    """The path of a run's folder, or of a folder of runs. Raises BadInput also where no checkpoint
-    could be saved there."""
+    """The path of a run's folder, or of a folder of runs.
+
+    Raises BadInput also where no checkpoint could be saved there.
+    """
     path = path_of(text, flag)
     wrong = [character for character in PATTERN if character in str(path)]
     if wrong:
@@ -67,7 +73,7 @@ def run_of(text: str, flag: str = "--workdir") -> epath.Path:
 
 
 def runs_of(text: str) -> list[str]:
-    """'a,b' -> ['a', 'b']; a comma in the name of a folder that is there divides nothing."""
+    """'a,b' -> ['a', 'b']; a comma in the name of an existing folder divides nothing."""
     parts, runs = text.split(","), []
     while parts:
         count = len(parts)
@@ -84,18 +90,18 @@ def file_of(text: str, flag: str) -> pathlib.Path:
         raise BadInput(f"{flag}: is empty, as a variable of the shell that is not set; name a path")
     if "://" in text:
         raise BadInput(f"{flag}: {text}: is in a bucket; copy it to a local disk, and name that")
-    path = os.path.expanduser(text)  # ~ and ~user; a user whom the system does not know stays
+    path = os.path.expanduser(text)  # ~ and ~user; the name of an unknown user stays
     if path == text and pathlib.PurePath(text).parts[:1] == ("~",):
         raise BadInput(f"{flag}: {text}: this user has no home folder; set HOME, or name it whole")
     try:
         path = pathlib.Path(path).absolute()
-    except FileNotFoundError:  # as the system answers when it is asked for the working folder
+    except FileNotFoundError:  # the system's answer when the working folder is gone
         raise BadInput(f"{flag}: {text}: the working folder is gone; cd to another one") from None
     try:
         known = os.fsencode(path).decode() == str(path)
     except UnicodeError:
         known = False
-    if not known:  # TensorStore, JSON and a terminal want that
+    if not known:  # TensorStore, JSON and a terminal need UTF-8
         shown = os.fsencode(text).decode(errors="backslashreplace")
         raise BadInput(f"{flag}: {shown}: the path is not UTF-8; rename it")
     _try(path, f"{flag}: {text}")
@@ -112,14 +118,16 @@ def _try(path: str | pathlib.Path, what: str) -> None:
 
 
 def variable(name: str) -> pathlib.Path | None:
-    """The local path that a variable of the environment names; None where it is not set, or empty.
-    Raises BadInput."""
+    """The local path in an environment variable; None where it is not set or empty.
+
+    Raises BadInput.
+    """
     text = os.environ.get(name)
     return file_of(text, name) if text else None
 
 
 def home() -> pathlib.Path | None:
-    """The user's folder; None where neither HOME nor the system names one."""
+    """The user's home folder; None where neither HOME nor the system names one."""
     path = os.path.expanduser("~")
     return None if path == "~" else pathlib.Path(path).absolute()
 
@@ -131,8 +139,10 @@ def cache() -> pathlib.Path | None:
 
 
 def folder(name: str, above: pathlib.Path | None, below: str) -> pathlib.Path:
-    """The local folder that a variable of the environment names, else above / below. Raises
-    BadInput, also where the user has no home folder, so that `above` is None."""
+    """The local folder that an environment variable names, else above / below.
+
+    Raises BadInput, also where the user has no home folder, so that `above` is None.
+    """
     if named := variable(name):
         return named
     if above is None:

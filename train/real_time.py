@@ -1,7 +1,7 @@
 """Real-time recurrent learning: an update after every time step, without going back in time.
 
-Williams & Zipser 1989; Hochreiter & Schmidhuber 1997, appendix A.1, whose truncation is the cell's
-own.
+Williams & Zipser 1989; Hochreiter & Schmidhuber 1997, appendix A.1, whose truncation is part of
+the cell.
 """
 
 import jax
@@ -14,13 +14,13 @@ from train.tasks import Batch
 
 
 def updates(state: TrainState, batch: Batch, seed: jax.Array, *, experiment):
-    """One sequence [1, T, ...] -> parameters and optimizer's state after it, the sum of the
-    gradients, the outputs [1, T, O].
+    """One sequence [1, T, ...] -> the parameters and the optimizer's state after it, the sum of
+    the gradients, the outputs [1, T, O].
 
-    The gradient at a step is that of this step's loss alone. What the carry c has in it of the
-    weights w, dc/dw [c, w], goes with it from step to step:  dc'/dw = partial c'/partial
-    w + (partial c'/partial c) dc/dw,  for weights that changed on the way. Steps outside the mask
-    change nothing.
+    The gradient at a step is that of this step's loss alone. The derivative of the carry c by the
+    weights w, dc/dw [c, w], is carried from step to step:
+    dc'/dw = partial c'/partial w + (partial c'/partial c) dc/dw,
+    for weights that change on the way. Steps outside the mask change nothing.
     """
     model, task, update = experiment.model, experiment.task, experiment.optimizer.update.update
     key = stream(seed, state.step, DROPOUT)

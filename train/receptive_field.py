@@ -16,8 +16,10 @@ ELEMENTWISE = set(
 
 
 class Field(NamedTuple):
-    """Position p of axis `axis` sees the pixels from low + p stride to high + p stride, padding
-    counted as pixels."""
+    """Position p of axis `axis` sees the pixels from low + p stride to high + p stride.
+
+    Padding counts as pixels.
+    """
 
     axis: int
     low: int
@@ -29,21 +31,21 @@ class Field(NamedTuple):
         return self.high - self.low + 1
 
     def window(self, size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> "Field":
-        """Of what a sliding window over this axis gives; padding: positions before the first."""
+        """The field of a sliding window over this axis; padding: positions before the first."""
         low = self.low - padding * self.stride
         high = self.high + ((size - 1) * dilation - padding) * self.stride
         return self._replace(low=low, high=high, stride=self.stride * stride)
 
 
-ALL = None  # sees the whole image, or nobody knows how much
+ALL = None  # sees the whole image, or an unknown part of it
 Fields = tuple[Field | None, Field | None]  # along the image's height and width
 
 
 def fields(jaxpr, image) -> dict[int, Fields]:
-    """id(equation) -> the Fields of its first output, for all equations that depend on the variable
-    `image` [B, H, W, C].
+    """id(equation) -> the Fields of its first output, for all equations that depend on the image.
 
-    In a scan every iteration is followed; the last one stays.
+    image: the jaxpr's variable for it, [B, H, W, C]. In a scan every iteration is followed; the
+    last one stays.
     """
     seen: dict[int, Fields] = {}
     _run(jaxpr, [_image() if variable is image else None for variable in jaxpr.invars], seen)
@@ -72,7 +74,7 @@ def _outputs(equation, inputs, seen) -> list[Fields | None]:
     name, bodies = equation.primitive.name, inner(equation)
     if name == "scan":
         return _scan(equation, inputs, seen)
-    # the last two's jaxpr joins two numbers
+    # the jaxpr of the last two joins two numbers
     called = name not in ("cond", "reduce", "reduce_window")
     if called and len(bodies) == 1 and len(bodies[0].invars) == len(inputs):
         return _run(bodies[0], inputs, seen)
@@ -84,7 +86,7 @@ def _outputs(equation, inputs, seen) -> list[Fields | None]:
 
 
 def _union(parts: list[Field | None]) -> Field | None:
-    # other axes or strides: no window describes it
+    # other axes or strides: a window cannot describe it
     if any(part is ALL or part[::3] != parts[0][::3] for part in parts):
         return ALL
     return parts[0]._replace(
@@ -108,16 +110,20 @@ def _scan(equation, inputs, seen):
 
 
 def _shift(both: Fields | None, by: int) -> Fields | None:
-    """Of an array with a new first axis (by = 1) or without its first one (by = -1), where a loop
-    over the image sees ALL."""
+    """The Fields of an array with a new first axis (by = 1) or without its first one (by = -1).
+
+    A loop over the image sees ALL.
+    """
     return both and tuple(
         ALL if f is ALL or f.axis + by < 0 else f._replace(axis=f.axis + by) for f in both
     )
 
 
 def _through(equation, operand: int, f: Field) -> Field | None:
-    """What an equation makes of the field of one of its operands. ALL for whatever is not known
-    here: never too small."""
+    """The field of an equation's output from that of one of its operands.
+
+    ALL for any equation that is not known here: never too small.
+    """
     name, p = equation.primitive.name, equation.params
     before, after = equation.invars[operand].aval.shape, equation.outvars[0].aval.shape
     if name in ELEMENTWISE:
@@ -160,7 +166,7 @@ def _through(equation, operand: int, f: Field) -> Field | None:
 
 
 def _axis(name: str, p, operand: int, axis: int, before, after) -> int | None:
-    """Where an equation that only moves values, or sums over other axes, puts an axis."""
+    """The axis of the output, for an equation that only moves values or sums over other axes."""
     if name == "concatenate":
         return None if p["dimension"] == axis else axis
     if name == "split":

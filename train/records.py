@@ -1,5 +1,8 @@
-"""The records of a run, as log.read gives them: which of them stay when it resumes, whether any is
-lost or changed, and the scores of its checkpoints."""
+"""The records of a run, as log.read gives them.
+
+Which of them stay when the run resumes, whether any is lost or changed, and the scores of its
+checkpoints.
+"""
 
 import json
 
@@ -19,8 +22,10 @@ def line(record: dict) -> str:
 
 
 def before(records: list[dict], step: int, evaluates: bool) -> list[dict]:
-    """The records that stay when a run resumes at `step`. evaluates: whether the evaluation of that
-    step is made again."""
+    """The records that stay when a run resumes at `step`.
+
+    evaluates: whether the evaluation of that step is repeated.
+    """
     return [
         r
         for r in records
@@ -31,7 +36,8 @@ def before(records: list[dict], step: int, evaluates: bool) -> list[dict]:
 def check(file, records: list[dict], step: int, evaluates: bool, expected: dict | None) -> None:
     """Raises BadInput where records that stay when a run resumes at `step` are lost or changed.
 
-    expected: what Log.up_to gave when the checkpoint was saved; None for an older checkpoint."""
+    expected: what Log.up_to gave when the checkpoint was saved; None for an older checkpoint.
+    """
     records = before(records, step, evaluates)
     whole = expected and expected["unevaluated" if evaluates else "all"]
     if whole and digest(records) != whole:
@@ -43,18 +49,18 @@ def check(file, records: list[dict], step: int, evaluates: bool, expected: dict 
 
 
 def counts(records: list[dict], whole: dict) -> str:
-    """How records differ from those whose `digest` is `whole`."""
+    """Describes how records differ from those whose `digest` is `whole`."""
     if len(records) == whole["count"]:
         return "a record has changed"
     return f"{len(records):,} records, {whole['count']:,} then"
 
 
 def scores(records: list[dict], split: str, metric: str) -> dict[int, float]:
-    """{step: mean over seeds} of a metric of a split; what is not finite is NaN."""
+    """{step: mean over seeds} of a split's metric; a mean that is not finite becomes NaN."""
     rows = (r for r in records if r["split"] == split and metric in r)
     return {r["step"]: mean(r[metric]) for r in rows}
 
 
 def mean(values) -> float:
-    """The mean over seeds. None, which JSON has in the place of NaN, makes it NaN."""
+    """The mean over seeds. None, which JSON has instead of NaN, makes it NaN."""
     return float(np.mean(np.asarray(values, np.float64)))

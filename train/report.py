@@ -20,11 +20,11 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def result(experiment, name: str, command: str, outcome: dict) -> dict:
-    """What result.json holds. `command` is the one that makes the run again.
+    """The contents of result.json. `command` reproduces the run.
 
     Metrics are those of the last step; std is the sample deviation over seeds, None for one seed.
-    stopped: the step at which each seed was done, None for one that never was. history: by what it
-    was trained, as of history.extended.
+    stopped: the step at which each seed was done, None for a seed that never was. history: what
+    trained the run, as in history.extended.
     """
 
     def statistics(values):
@@ -61,8 +61,10 @@ def result(experiment, name: str, command: str, outcome: dict) -> dict:
 
 
 def origin(document: dict) -> dict[str, str]:
-    """Where a result came from, as columns of a results.csv: data, device, jax, git, data_digest,
-    finished."""
+    """Where a result came from, as columns of a results.csv.
+
+    data, device, jax, git, data_digest, finished.
+    """
     data, device = document["data"], document["device"]
     examples = ", ".join(f"{count:,} {split}" for split, count in data["examples"].items())
     return dict(
@@ -77,7 +79,7 @@ def origin(document: dict) -> dict[str, str]:
 
 
 def write(workdir: epath.Path, document: dict) -> None:
-    """Writes the curves, then result.json: its presence means that the run is done."""
+    """Writes the curves, then result.json, whose presence means that the run is done."""
     made_of = log.read(workdir)
     log.write_whole(workdir / CURVES, curves(made_of))
     document = sealed(document | {"records": records.digest(made_of)})
@@ -85,12 +87,14 @@ def write(workdir: epath.Path, document: dict) -> None:
 
 
 def read(workdir: epath.Path) -> dict:
-    """What the result.json of a run that is done holds. Raises BadInput, with the file's name,
-    where it is no result."""
+    """The contents of result.json of a run that is done.
+
+    Raises BadInput, with the file's name, where it is not a result.
+    """
     file = workdir / RESULT
     try:
         document = opened(documents.read(file))
-        show(workdir, document), origin(document)  # what is read of it
+        show(workdir, document), origin(document)  # reads every value that is used later
         _check(document)
         return document
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -120,8 +124,10 @@ def _check(document: dict) -> None:
 
 
 def records_of(workdir: epath.Path, document: dict) -> list[dict]:
-    """The records of a run that is done, of which `document` is the result. Raises BadInput where
-    they are not those of which it was made."""
+    """The records of a run that is done and whose result is `document`.
+
+    Raises BadInput where they are not the records that the result was made from.
+    """
     lines, whole = log.read(workdir), document.get("records")
     if whole and records.digest(lines) != whole:
         raise BadInput(
@@ -152,7 +158,7 @@ def _show(s: dict) -> str:
 
 
 def _says_loss(records: list[dict], name: str, of_loss) -> bool:
-    """Whether the metric `name` is of_loss(loss) in every record, so that one figure says both."""
+    """Whether the metric `name` is of_loss(loss) in every record: one figure then shows both."""
     rows = [r for r in records if name in r and "loss" in r]
     pairs = [
         (x, y)
@@ -164,9 +170,11 @@ def _says_loss(records: list[dict], name: str, of_loss) -> bool:
 
 
 def curves(records: list[dict]) -> bytes:
-    """A PNG: each metric against the step, the mean over seeds as a line, from the lowest to the
-    highest seed as a band."""
-    import matplotlib.figure  # half a second that training does not pay
+    """A PNG of each metric against the step.
+
+    A line shows the mean over the seeds, a band the range from the lowest to the highest seed.
+    """
+    import matplotlib.figure  # importing it takes half a second, which training does not pay
 
     titles = dict(
         loss="loss (nats)", error="error (%)", mse="mean squared error", perplexity="perplexity"
@@ -185,7 +193,7 @@ def curves(records: list[dict]) -> bytes:
             rows = [r for r in records if r["split"] == split and metric in r]
             if not rows:
                 continue
-            # a row that goes on may judge ensembles where the one before judged seeds
+            # a run that continues another may judge ensembles where the first judged seeds
             most = max(len(r[metric]) for r in rows)
             values = [r[metric] + [None] * (most - len(r[metric])) for r in rows]
             values = np.ma.masked_invalid(np.array(values, np.float64))  # [points, S]
@@ -210,7 +218,7 @@ def curves(records: list[dict]) -> bytes:
 
 
 def png(figure, dpi: int) -> bytes:
-    """A figure of matplotlib's, the same bytes each time."""
+    """A figure of matplotlib as a PNG, with the same bytes each time."""
     contents = io.BytesIO()
     figure.savefig(contents, format="png", dpi=dpi, metadata={"Software": None})
     return contents.getvalue()

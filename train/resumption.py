@@ -1,5 +1,7 @@
-"""Whether a run may be resumed: with the config and the data that it began with. Only keys that
-change nothing in what is learned may differ, and training may become longer."""
+"""Whether a run may be resumed: only with the config and the data that it began with.
+
+Only keys that do not change what is learned may differ, and training may become longer.
+"""
 
 import inspect
 import json
@@ -16,9 +18,12 @@ RESULT_FREE = (  # may change when a run is resumed
 
 
 class Identity(NamedTuple):
-    """What a command trains. config: the text of config.json; data: the digest of the data;
-    made_by: as of history.now; handed_over: the step of the checkpoint that another run's sweep
-    gave this one to begin with, which has that run's config."""
+    """What a command trains.
+
+    config: the text of config.json. data: the digest of the data. made_by: as in history.now.
+    handed_over: the step of the checkpoint that another run of a sweep gave this one to begin with;
+    that checkpoint has the other run's config.
+    """
 
     config: str
     data: str
@@ -27,14 +32,16 @@ class Identity(NamedTuple):
 
 
 def check(meta: dict, identity: Identity, experiment, eval_only: bool = False) -> None:
-    """Raises BadInput if a checkpoint was trained on other data or with another config. meta: its
-    notes."""
+    """Raises BadInput if a checkpoint was trained on other data or with another config.
+
+    meta: the notes of the checkpoint.
+    """
     if meta["data"] != identity.data:
         raise BadInput(
             f"--workdir: this run was trained on other data (digest {meta['data'][:12]}, now "
             f"{identity.data[:12]}); name its data.source, or use a new --workdir"
         )
-    # checkpoints from before they held it have none
+    # checkpoints from before they stored their config have none
     if "config" in meta and meta["step"] != identity.handed_over:
         where = f"the checkpoint of step {meta['step']:,} is of a run"
         _refuse(where, meta["config"], json.loads(identity.config), (), eval_only, experiment)
@@ -43,12 +50,12 @@ def check(meta: dict, identity: Identity, experiment, eval_only: bool = False) -
 def same_config(
     workdir, config, but: tuple[str, ...] = (), eval_only: bool = False, experiment=None
 ) -> None:
-    """Raises BadInput if the workdir belongs to a run of another config, naming the keys that
-    differ.
+    """Raises BadInput if the workdir belongs to a run of another config, naming the keys.
 
     but: keys among those of RESULT_FREE that may not differ either. eval_only: nothing is trained,
     so no stop is looked for. experiment: the one built from `config`, which may train longer than
-    the run in the workdir; without it optim.steps may not differ."""
+    the run in the workdir; without it optim.steps may not differ.
+    """
     before = config_of(workdir)
     if before is not None:
         _refuse(
@@ -63,9 +70,9 @@ def same_config(
 
 def _refuse(where: str, before: dict, now: dict, but, eval_only: bool, experiment) -> None:
     values, differing = _flat(now), changed(before, now)
-    # a seed may be done at each record of it
+    # a seed may be done at each record of this metric
     stop = "" if values["stop.last"] or eval_only else values["stop.metric"]
-    # when there is a record
+    # these keys decide when there is a record
     bound = ("log.every", "checkpoint.every") if stop.startswith("train/") else "eval."
     free = {
         key
@@ -91,9 +98,10 @@ def _steps(before: dict, now: dict, experiment) -> int:
 
 
 def _not_longer(before: int, now: int, schedule: str) -> str:
-    """Says why a run made for `before` steps cannot be trained for `now` steps; "" where it can.
+    """Why a run made for `before` steps cannot be trained for `now` steps; "" where it can.
 
-    It can where the result is that of a run which had `now` steps from the start."""
+    It can where the result equals that of a run which had `now` steps from the start.
+    """
     from train.optim import SCHEDULES
 
     if now < before:
@@ -104,8 +112,7 @@ def _not_longer(before: int, now: int, schedule: str) -> str:
 
 
 def longer(workdir, config, experiment) -> bool:
-    """Whether the experiment, built from `config`, trains more steps than the run in the workdir
-    was made for."""
+    """Whether the experiment, built from `config`, trains longer than the run in the workdir."""
     before = config_of(workdir)
     now = json.loads(config.to_json())
     return before is not None and _steps(before, now, experiment) < experiment.steps
@@ -118,8 +125,10 @@ def differing(workdir, config) -> dict[str, str]:
 
 
 def config_of(workdir) -> dict | None:
-    """The config of the run in a workdir: config.json or, where that is gone, the config in the
-    newest checkpoint. None where there is neither. Raises BadInput."""
+    """The config of the run in a workdir; None where there is none.
+
+    It is read from config.json or, where that is gone, from the newest checkpoint. Raises BadInput.
+    """
     if (workdir / "config.json").exists():
         return read_json(workdir / "config.json")
     from train import run_notes
@@ -144,7 +153,7 @@ def _flat(config: dict) -> dict:
 
 
 def _with_defaults(before: dict, now: dict) -> dict:
-    """The config `before`, flat; a key that it does not have gets its default."""
+    """The config `before`, flat; keys that it lacks get their defaults."""
     from configs import base
 
     return _flat(json.loads(base.defaults(now).to_json())) | _flat(before)
@@ -153,8 +162,8 @@ def _with_defaults(before: dict, now: dict) -> dict:
 def changed(before: dict, now: dict) -> dict[str, str]:
     """The keys that differ between two configs, as in config.json: key -> 'KEY was A, is B'.
 
-    A key that did not exist when the run began has its default there: what was done before there
-    was a choice.
+    A key that did not exist when the run began counts as its default there: what the code did
+    before there was a choice.
     """
     before, now = _with_defaults(before, now), _flat(now)
     keys = (key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))

@@ -1,4 +1,4 @@
-"""What every command that asks a run takes: which checkpoint, and the file of its config."""
+"""The flags of every command that reads a run: which checkpoint, and the file of its config."""
 
 CHECKPOINT = dict(
     metavar="best|latest|STEP",
@@ -18,5 +18,5 @@ def add(parser) -> None:
 
 
 def chosen(flags) -> dict:
-    """As trained.load takes them."""
+    """The flags as arguments of trained.load."""
     return dict(checkpoint=flags.checkpoint or "latest", config_file=flags.config)

@@ -1,4 +1,4 @@
-"""run.json: what a run remembers for the commands that come after it."""
+"""run.json: what a run notes for later commands."""
 
 import json
 
@@ -12,8 +12,10 @@ FILE = "run.json"
 
 
 def read(workdir) -> dict:
-    """The contents; {} for an older run, which has no such file. Raises BadInput where it is
-    damaged."""
+    """The contents of run.json; {} for an older run, which has no such file.
+
+    Raises BadInput where it is damaged.
+    """
     from train.resumption import read_json
 
     return read_json(workdir / FILE) if (workdir / FILE).exists() else {}
@@ -26,8 +28,10 @@ def write(workdir, **notes) -> None:
 
 
 def network(experiment) -> dict:
-    """What it takes to build the network without the data: its sizes, the names of the classes, and
-    shape and dtype of one example."""
+    """What is needed to build the network without the data.
+
+    Its sizes, the names of the classes, and the shape and dtype of one example.
+    """
     data, example = experiment.dataset, experiment.example_shapes()
     read = {name: example[name] for name in ("input", "mask")}
     return dict(
@@ -41,7 +45,7 @@ def network(experiment) -> dict:
 
 
 def example(notes: dict):
-    """The inputs and the mask of what `network` gave, numpy zeros, [1, ...]. Raises BadInput."""
+    """The inputs and the mask that `network` noted, numpy zeros, [1, ...]. Raises BadInput."""
 
     def zeros(entry):
         if isinstance(entry, dict):
@@ -56,5 +60,5 @@ def example(notes: dict):
 
 
 def handed_over(workdir) -> int | None:
-    """The step of the checkpoint with which this run began, where it is another run's."""
+    """The step of the checkpoint that this run began with, if it came from another run."""
     return read(workdir).get("handed_over")

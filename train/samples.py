@@ -1,5 +1,4 @@
-"""A few decodes of an evaluation split, as text: perplexity can be good while decoding is
-useless."""
+"""A few decodes of an evaluation split, as text: decoding can fail while perplexity is good."""
 
 import functools
 from collections.abc import Callable
@@ -21,9 +20,11 @@ def _decode(model):
 
 
 def lines(experiment, state: Callable[[], TrainState]) -> list[str]:
-    """'source -> greedy decode (first reference)' of the first examples of the last split, by the
-    first seed; [] for data that are not pairs. state(): numpy leaves [S, ...], asked for where they
-    are needed."""
+    """'source -> greedy decode (first reference)' of the first examples of the last split.
+
+    The first seed decodes. [] for data that are not pairs. state(): numpy leaves [S, ...], called
+    only if they are needed.
+    """
     vocabularies = experiment.dataset.vocabularies
     if not {"source", "target"} <= vocabularies.keys():
         return []

@@ -10,9 +10,11 @@ INIT, DATA, DROPOUT = range(3)  # streams of random numbers of one seed
 
 @struct.dataclass
 class TrainState:
-    """step: int32 [], where a seed that is done stays behind the others; params, model_state (batch
-    statistics), opt_state: pytrees; stop: what stop.Stop keeps, if anything. Outside the step each
-    leaf is [S, ...]."""
+    """What training changes in a seed. Outside the step each leaf is [S, ...].
+
+    step: int32 [], which stays behind once the seed is done. params, model_state (batch
+    statistics), opt_state: pytrees. stop: what stop.Stop keeps, if anything.
+    """
 
     step: jax.Array
     params: Any
@@ -22,6 +24,8 @@ class TrainState:
 
 
 def stream(seed: jax.Array, step: jax.Array, name: int) -> jax.Array:
-    """The key of one stream at one step: addressed, never carried, so that resuming needs no
-    generator state."""
+    """The key of one stream at one step.
+
+    It is computed, never carried, so resuming needs no generator state.
+    """
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), name)

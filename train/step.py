@@ -1,5 +1,7 @@
-"""The step: pure functions of one replica of one seed on one device. Nothing here knows how many of
-either there are."""
+"""The step: pure functions of one replica of one seed on one device.
+
+Nothing here knows how many seeds or devices there are.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -28,20 +30,24 @@ def init(experiment, seed: int) -> TrainState:
 
 
 def initial_memory(model, rows: int) -> dict:
-    """{"memory": what a model that reads a stream knows before its first window, [rows, ...]}; {}
-    for other models."""
+    """{"memory": what a model that reads a stream knows before its first window, [rows, ...]}.
+
+    {} for other models.
+    """
     return {"memory": model.initial_memory(rows)} if hasattr(model, "initial_memory") else {}
 
 
 def _refreshed(model, memory: dict, fresh: jax.Array) -> dict:
-    """The memory, where a row's stream begins anew the initial one."""
+    """The memory, with the initial one in the rows whose stream starts again."""
     initial = initial_memory(model, len(fresh))
     return jax.tree.map(lambda new, old: jnp.where(fresh[:, None], new, old), initial, memory)
 
 
 def gradients(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None):
-    """Of the mean loss over the global batch; its sums; and the model state after it. The same on
-    every device."""
+    """The gradients of the mean loss over the global batch, its sums, and the new model state.
+
+    They are the same on every device.
+    """
     memory = {name: state.model_state[name] for name in state.model_state if name == "memory"}
     if memory:
         rows = len(batch["fresh"])
@@ -77,17 +83,18 @@ def gradients(state: TrainState, batch: Batch, seed: jax.Array, *, experiment, a
 def train_step(
     state: TrainState, batch: Batch, seed: jax.Array, *, experiment, axis: str | None
 ) -> tuple[TrainState, Sums]:
-    """One update from this device's share of the global batch; `axis` names the devices that hold
-    the other shares. With optim.real_time, an update a time step of one sequence.
+    """One update from this device's share of the global batch.
+
+    `axis` names the devices that hold the other shares. With optim.real_time there is one update
+    per time step of one sequence.
 
     The gradient is that of the loss summed over the global batch and divided by the global count of
-    valid items: shares with unequal counts weigh right, and any number of devices gives the same
-      update. The sums returned are those
-    of the global batch, and beside the task's: "steps", "lr" and "grad_norm" (of the mean loss,
-    before any clipping).
-    A memory is that of all rows of the global batch, the same on every device.
-    With optim.skip_nonfinite, a step whose loss or whole gradient is not finite changes state.step
-    and the sum "skipped" alone; for the stop its examples are wrong.
+    valid items, so shares with unequal counts have the right weight, and any number of devices
+    gives the same update. The sums returned are those of the global batch; besides the task's sums
+    they have "steps", "lr" and "grad_norm" (of the mean loss, before any clipping).
+    A memory holds all rows of the global batch, the same on every device.
+    With optim.skip_nonfinite, a step whose loss or whole gradient is not finite changes only
+    state.step and the sum "skipped"; the stop counts its examples as wrong.
     """
     if experiment.real_time:
         params, opt_state, grads, outputs = real_time.updates(
@@ -110,7 +117,7 @@ def train_step(
     )
     if experiment.skip_nonfinite:
         finite = jnp.isfinite(sums["grad_norm"]) & jnp.isfinite(value)
-        # what is no number is not right
+        # a loss that is not finite counts as wrong
         wrong = dict(wrong=experiment.batch_size, count=experiment.batch_size, correct=0)
         kept = state.replace(step=step, stop=experiment.stop.seen(state.stop, step, wrong))
         kept = (kept, jax.tree.map(jnp.zeros_like, sums) | dict(skipped=1))
@@ -121,11 +128,10 @@ def train_step(
 def eval_step(
     state: TrainState, batch: Batch, *, memory: dict, experiment, axis: str | None
 ) -> tuple[Sums, dict]:
-    """The totals of the global batch under the current parameters (or their average, with
-    optim.ema), and the new memory.
+    """The totals of the global batch under the current parameters, and the new memory.
 
-    With eval.ensemble the state is that of all members, [members, ...], which are judged by their
-    mean softmax.
+    With optim.ema the parameters are their average. With eval.ensemble the state has all members,
+    [members, ...], which are judged by their mean softmax.
     """
     if memory:
         memory = _refreshed(experiment.model, memory, batch["fresh"])
@@ -147,12 +153,15 @@ def eval_step(
 
 
 def predict(variables, batch: Batch, *, model) -> tuple[object, dict]:
-    """The model's outputs in evaluation, and its new memory. Where the input is several views, the
-    outputs are the logarithm of their mean softmax [B, classes]; of a pair they are {"logits": [B,
-    T, V] given the target, "tokens": the greedy decode}.
+    """The model's outputs in evaluation, and its new memory.
 
-    Views are a tuple of arrays [B, V, ...], one for each kind and size; those of an array weigh the
-    same, and so do the arrays."""
+    Where the input is several views, the outputs are the logarithm of their mean softmax
+    [B, classes]. For a pair they are {"logits": [B, T, V] given the target, "tokens": the greedy
+    decode}.
+
+    Views are a tuple of arrays [B, V, ...], one for each kind and size. The views of an array have
+    equal weights, and so do the arrays.
+    """
     memory = ["memory"] if "memory" in variables else []
     if isinstance(batch["input"], dict):
         logits = model.apply(variables, batch["input"], batch["mask"], train=False)

@@ -1,4 +1,4 @@
-"""When a seed is done: it is frozen at that step, and the others of its run go on."""
+"""When a seed is done: it is frozen at that step, and the other seeds of its run continue."""
 
 import dataclasses
 
@@ -12,12 +12,12 @@ SLIDING = ("train/error", "train/sequence_error")  # metrics of single training 
 
 @dataclasses.dataclass(frozen=True)
 class Stop:
-    """A seed is done once `metric` is at most `at_most`, "" for never.
+    """A seed is done once `metric` is at most `at_most`; "" means never.
 
-    last: 0, or over how many of the last training examples the metric is taken, whatever the log's
-      intervals are: a window that slides by a batch (Hochreiter & Schmidhuber 1997: "the last 2000
-      sequences"), looked at on the device after each step. With 0 it is a record of the log, looked
-      at by the host, in the step of the record.
+    last: how many of the last training examples the metric covers, whatever the log's intervals
+    are: a window that slides by a batch (Hochreiter & Schmidhuber 1997: "the last 2000
+    sequences"), checked on the device after each step. With 0 the metric is that of a record of the
+    log, checked by the host in the step of the record.
     """
 
     metric: str = ""
@@ -26,9 +26,11 @@ class Stop:
     batch_size: int = 1
 
     def start(self) -> tuple | jax.Array:
-        """What a seed's state holds of it, nothing where it does not slide: the steps of its last
-        K + 1 wrong examples, newest first, K the most that may be wrong. The last n examples are
-        good enough when the oldest of these came before them."""
+        """The steps of the last K + 1 wrong examples, newest first, where K may be wrong.
+
+        Empty unless the window slides. The last n examples are good enough when the oldest of these
+        steps came before them.
+        """
         return (
             jnp.zeros([int(self.at_most / 100 * self.last + 1e-9) + 1], jnp.int32)
             if self.last
@@ -48,6 +50,8 @@ class Stop:
         return jnp.where(places < wrong, step, recent[jnp.maximum(places - wrong, 0)])
 
     def met(self, recent, step):
-        """Whether a seed is done, bool [...]; recent int32 [..., K + 1] and step int32 [...], numpy
-        or jax."""
+        """Whether a seed is done, bool [...].
+
+        recent: int32 [..., K + 1]; step: int32 [...]; numpy or jax.
+        """
         return recent[..., -1] <= step - self.last // self.batch_size

@@ -1,4 +1,4 @@
-"""Standard input, output and error, of which each may be closed, full or broken."""
+"""Standard input, output and error, each of which may be closed, full or broken."""
 
 import os
 import sys
@@ -7,11 +7,11 @@ from train.errors import NotWritten, reason
 
 
 class _Written:
-    """A text stream. What cannot be written there ends the command, or is left unsaid."""
+    """A text stream. If writing fails, the command ends if `needed`; else the text is dropped."""
 
     def __init__(self, stream, needed: bool):
         self._stream, self._needed = stream, needed
-        if hasattr(stream, "reconfigure"):  # a character that a terminal does not have is no error
+        if hasattr(stream, "reconfigure"):  # a terminal may lack a character
             stream.reconfigure(errors="backslashreplace")
 
     def __getattr__(self, name):
@@ -29,18 +29,21 @@ class _Written:
         except OSError as error:
             if not self._needed:
                 return None
-            if isinstance(error, BrokenPipeError):  # has a code of its own
+            if isinstance(error, BrokenPipeError):  # has its own exit code
                 raise
             raise NotWritten(f"cannot write to standard output ({reason(error)})") from error
 
 
 def claim() -> None:
-    """Before any file is opened: one would take the number of a stream that is closed, and what is
-    said would be written into it. A closed stream stays one that cannot be read or written."""
+    """Call it before any file is opened.
+
+    Otherwise a file would take the number of a closed stream, and messages would be written into
+    it. A closed stream stays one that cannot be read or written.
+    """
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # the lowest free number is this one
+        except OSError:  # this is the lowest free number
             os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)
             os.set_inheritable(number, True)
     sys.stdin = sys.stdin or open(0, closefd=False)
@@ -50,11 +53,13 @@ def claim() -> None:
 
 
 def give_up() -> None:
-    """At the end: what standard output did not take is dropped, which Python would try once more,
-    and end with 120."""
+    """Drops, at the end, what standard output did not take.
+
+    Otherwise Python would try once more, and end with 120.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-            stream.buffer.flush()  # and fails again
+            stream.buffer.flush()  # fails again
         except (OSError, NotWritten):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

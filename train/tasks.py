@@ -1,4 +1,4 @@
-"""Tasks: what the outputs are compared with, as totals over valid items."""
+"""Tasks: how outputs are compared with targets, as totals over valid items."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,14 +16,17 @@ from train.metrics import Sums
 # with the mask of the source. Some data sets add, [B, T, ...]: "scored" (the steps that count as
 # right or wrong), "legal" and "likelihood" (see regress), "references" (see transduce)
 Batch = dict[str, jax.Array]
-UNK = 3  # of every vocabulary of text, after PAD, BOS and EOS
+UNK = 3  # the number of UNK in every vocabulary of text, after PAD, BOS and EOS
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A loss. `targets` are the kinds of target it can be given, see data.source.Dataset; `metric`
-    is what it is judged by. `exact`: a network must answer each target with Dataset.outputs
-    numbers; False for a loss that takes others, as of a mixture of densities."""
+    """A loss.
+
+    targets: the kinds of target it accepts, see data.source.Dataset. metric: what it is judged by.
+    exact: a network must answer each target with Dataset.outputs numbers; False for a loss that
+    takes others, as that of a mixture of densities does.
+    """
 
     targets: tuple[str, ...]
     metric: str
@@ -32,32 +35,37 @@ class Task:
 
 
 def valid(mask: jax.Array, items: jax.Array) -> jax.Array:
-    """The mask of the items that `items` [B] or [B, T] holds: an example of a [B, T] mask is valid
-    if any step of it is."""
+    """The mask of the items in `items`, [B] or [B, T].
+
+    An example of a [B, T] mask is valid if any of its steps is.
+    """
     return mask.any(axis=-1) if mask.ndim > items.ndim else mask
 
 
 def _only_valid(mask, *trees):
-    """The trees with 0 in the items where the mask is False, so that nothing there, NaN or -100,
-    gets into a loss or its gradient."""
+    """The trees with 0 where the mask is False.
+
+    So nothing there, NaN or -100, gets into a loss or its gradient.
+    """
     return jax.tree.map(lambda x: masked(x, mask), trees)
 
 
 def _log_loss(scores, target):
-    """-scores[..., target]. NaN for a target that is not among them: not the last one for -1."""
+    """-scores[..., target]. NaN for a target outside the classes; -1 is not the last class."""
     places = jnp.where(target < 0, scores.shape[-1], target)[..., None]
     return -jnp.take_along_axis(scores, places, axis=-1, mode="fill")[..., 0]
 
 
 def classify(*, label_smoothing: float = 0.0, auxiliary_weight: float = 0.3) -> Task:
-    """Cross-entropy of logits [B, C] or [B, T, C] and integer targets [B] or [B, T], in float32, in
-    nats.
+    """Cross-entropy, in nats, of class logits and integer targets.
+
+    Logits [B, C] or [B, T, C], targets [B] or [B, T]; computed in float32.
 
     label_smoothing: the share of the target's probability that is spread evenly over all classes,
-      in [0, 1);
-    Szegedy et al. 2015, section 7.  auxiliary_weight: where the model gives a tuple, of its logits
-    and of those of auxiliary heads, each head's loss is added times this; Szegedy et al. 2014,
-    section 5. The error is the first's.
+      in [0, 1); Szegedy et al. 2015, section 7.
+    auxiliary_weight: where the model returns a tuple, its logits and those of auxiliary heads, each
+      head's loss is added times this; Szegedy et al. 2014, section 5. The error is that of the
+      first.
     Where there are 100 classes or more, top5_error too: the target is not among the five most
     probable.
     """
@@ -89,19 +97,19 @@ def _top5(logits, target, mask) -> Sums:
         return {}
     target = target[..., None]
     own = jnp.take_along_axis(logits, target, axis=-1)
-    # the first of equals is above, as argmax has it
+    # of equal logits the first counts as above, as argmax has it
     ties = (logits == own) & (jnp.arange(logits.shape[-1]) < target)
-    above = (~(logits <= own) | ties).sum(axis=-1)  # and so is what is no number
+    above = (~(logits <= own) | ties).sum(axis=-1)  # NaN counts as above too
     return dict(among5=((above < 5) & mask).sum())
 
 
 def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
     """The losses of LeCun et al. 1998, section II-C, on penalties y = -logits [B, C].
 
-    criterion: "mle", eq. 8:  E = y_D;   "map", eq. 9:  E = y_D + log(exp(-j) + sum_i exp(-y_i)), j that of a rubbish class.
+    criterion: "mle", eq. 8:  E = y_D;
+      "map", eq. 9:  E = y_D + log(exp(-j) + sum_i exp(-y_i)), where j is that of a rubbish class.
     The paper gives no value for j; 0.1 is what re-implementations use. "mle" needs penalties that
-    are bounded below, as
-    RBF outputs are; dense logits run away.
+    are bounded below, as RBF outputs are; dense logits diverge.
     """
     if criterion not in ("map", "mle"):
         raise ValueError(f"criterion: unknown {criterion!r}; have map, mle")
@@ -129,8 +137,9 @@ def _class_sums(loss, logits, target, mask, batch) -> Sums:
 
 
 def language_model(*, per: str = "token") -> Task:
-    """Cross-entropy of logits [B, T, V] and the next items [B, T], in nats; judged by
-    perplexity = exp(mean over items).
+    """Cross-entropy, in nats, of logits [B, T, V] and the next items [B, T].
+
+    It is judged by perplexity = exp(mean over items).
 
     per: what the loss, and so its gradient, is a mean over: "token", or "row": summed over a
     window's items, as in the code of Zaremba et al. 2014.
@@ -153,12 +162,11 @@ def _token_losses(logits, target):
 
 
 def transduce(*, per: str = "token") -> Task:
-    """Cross-entropy of logits [B, T, V] and a target that ends with EOS and is padded with PAD, in
-    nats.
+    """Cross-entropy, in nats, of logits [B, T, V] and a target that ends with EOS and PAD.
 
-    In evaluation judged by the greedy decode: token_error, the edits to the nearest of "references"
-    int32 [B, R, T] in percent of its length (phone or word error rate), and sequence_error, the
-    share of decodes that equal none of them.
+    In evaluation it is judged by the greedy decode: token_error, the edits to the nearest of
+    "references" int32 [B, R, T] in percent of its length (phone or word error rate), and
+    sequence_error, the share of decodes that equal none of them.
     per: what the loss is a mean over, "token", or "sequence", as in Sutskever et al. 2014 and
       Bahdanau et al. 2014.
     """
@@ -191,12 +199,13 @@ def transduce(*, per: str = "token") -> Task:
 
 
 def nearest_reference(tokens, references):
-    """Levenshtein distance from tokens [B, T] to the nearest of references [B, R, L], and that
-    one's length, int32 [B] each.
+    """Levenshtein distance from tokens [B, T] to the nearest of references [B, R, L].
 
-    Both end before their first EOS or PAD. An empty reference is none, unless it is the first. UNK
-    said for a word that the vocabulary does not have is right, so errors of vocabularies of unequal
-    size are not to be compared.
+    Returns the distance and the length of that reference, int32 [B] each.
+
+    Both end before their first EOS or PAD. An empty reference does not count, unless it is the
+    first. UNK is right for a word that the vocabulary lacks, so errors of vocabularies of unequal
+    size cannot be compared.
     """
     ended = (references == EOS) | (references == PAD)
     lengths = jnp.where(ended.any(axis=-1), ended.argmax(axis=-1), references.shape[-1])  # [B, R]
@@ -225,20 +234,24 @@ def nearest_reference(tokens, references):
 
 
 def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
-    """Squared error of outputs and real targets, [B, O] or [B, T, O], averaged over the O outputs
-    of an example or step.
+    """Squared error of outputs and real targets, averaged over the outputs of an example or step.
 
-    criterion: the loss. "mean": that; "half_sum": half of the squared error summed over outputs and
-    steps, a sequence, as in papers of the 1990s, whose learning rates go with it; "cross_entropy":
-    that of logistic units, summed likewise, of which the model's outputs are the logits: the
-    derivative is  output - target,  without the squared error's  output (1 - output).  The metrics
-    are those of the units in any case, and mse is the mean, of "scored" steps.
+    Outputs and targets are [B, O] or [B, T, O].
+
+    criterion: the loss.
+      "mean": that squared error.
+      "half_sum": half of the squared error summed over the outputs and steps of a sequence, as in
+      papers of the 1990s, whose learning rates assume it.
+      "cross_entropy": that of logistic units, summed likewise, where the model's outputs are the
+      logits: the derivative is  output - target,  without the squared error's
+      output (1 - output).
+    The metrics are those of the units in any case, and mse is the mean, of "scored" steps.
     tolerance: if set, also the mean absolute error, mae, and the share of wrong sequences, those
     where any output (of a "scored" step) is off by that or more.
     Where the batch has "legal" bool [B, T, O], a sequence is wrong if at any step a legal output is
     not above all others (Hochreiter & Schmidhuber 1997, experiment 1). Where it has "likelihood"
-    [B, T, O], the mean cosine between the outputs and these, and the root mean square of their
-    distance an output (Elman 1990).
+    [B, T, O], also the mean cosine between the outputs and these, and the root mean square of their
+    distance per output (Elman 1990).
     """
     if tolerance is not None and tolerance <= 0:
         raise ValueError(f"tolerance: {tolerance} must be above 0")

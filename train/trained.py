@@ -1,5 +1,7 @@
-"""What a run has learned, read from its workdir alone: the hyper-parameters, each seed's variables,
-the vocabularies."""
+"""What a run has learned, read from its workdir alone.
+
+The hyper-parameters, each seed's variables and the vocabularies.
+"""
 
 import functools
 import sys
@@ -23,12 +25,15 @@ VOCABULARY = ".vocabulary.json"
 
 
 class Trained(NamedTuple):
-    """config: as in config.json; config_file: FILE[:ARGUMENT] that the user named, or None. model:
-    the name in architectures.MODELS; options: its hyper-parameters and dtype; data: those
-    of the data; variables: one dict for each seed, the parameters averaged where the run evaluates
-    averages; vocabularies: by name; step: of the checkpoint; data_digest: that of the data it was
-    trained on; notes: what run.json holds of the network, as run_notes.network gives it, {} for a
-    run from before there was one."""
+    """A network that a run has trained, and what is needed to use it.
+
+    config: as in config.json. config_file: FILE[:ARGUMENT] that the user named, or None.
+    model: the name in architectures.MODELS. options: its hyper-parameters and dtype. data: those of
+    the data. variables: one dict for each seed, the parameters averaged where the run evaluates
+    averages. vocabularies: by name. step: of the checkpoint. data_digest: of the data that trained
+    it. notes: what run.json has about the network, as run_notes.network gives it, {} for a run from
+    before there was such a file.
+    """
 
     workdir: epath.Path
     config: dict
@@ -48,7 +53,7 @@ class Trained(NamedTuple):
         return self.notes.get("classes", [])
 
     def is_a(self, module: type) -> bool:
-        """Whether the network is of this class of Flax modules."""
+        """Whether the network is an instance of this class of Flax modules."""
         constructor = architectures.MODELS[self.model]
         while isinstance(constructor, functools.partial):
             constructor = constructor.func
@@ -66,9 +71,12 @@ def load(
     checkpoint: str = "latest",
     config_file: str | None = None,
 ) -> Trained:
-    """Of the newest sound checkpoint, or the one that `checkpoint` names, as --checkpoint does; one
-    passed over is reported through warn(text). config_file: FILE[:ARGUMENT] that the user
-    named, as of config_file.enter. Raises BadInput if there is none."""
+    """The network of the newest sound checkpoint, or of the one that `checkpoint` names.
+
+    `checkpoint` is as in --checkpoint. warn(text) reports a checkpoint that is skipped.
+    config_file: FILE[:ARGUMENT] that the user named, as in config_file.enter. Raises BadInput if
+    there is no sound checkpoint.
+    """
     from train import config_file as files
     from train import paths
     from train.checkpoint import Checkpoints, newest_notes  # Orbax takes a second to import
@@ -124,7 +132,7 @@ def load(
 
 
 def _same_network(workdir, config: dict, meta: dict, warn) -> None:
-    """Says so where config.json was changed by hand after the checkpoint was saved."""
+    """Warns where config.json was changed by hand after the checkpoint was saved."""
     before = meta.get("config", config)
     differing = [
         key for key in ("model", "data", "dtype", "seeds") if before.get(key) != config.get(key)
@@ -137,8 +145,10 @@ def _same_network(workdir, config: dict, meta: dict, warn) -> None:
 
 
 def scores(workdir: epath.Path, metric: str) -> tuple[str, dict[int, float]]:
-    """("test/error", {step: mean over seeds}) of the first split that a run evaluates. Raises
-    BadInput where records are lost or changed."""
+    """("test/error", {step: mean over seeds}) of the first split that a run evaluates.
+
+    Raises BadInput where records are lost or changed.
+    """
     from train import log, records
     from train.checkpoint import newest_notes
 
@@ -150,7 +160,7 @@ def scores(workdir: epath.Path, metric: str) -> tuple[str, dict[int, float]]:
 
 
 def _metric(config: dict) -> str:
-    """Raises ValueError for a section `task` that is of no task."""
+    """Raises ValueError where the section `task` does not name a task."""
     try:
         task = {key: value for key, value in config["task"].items() if key != "name"}
         return TASKS[config["task"]["name"]](**task).metric
@@ -159,8 +169,10 @@ def _metric(config: dict) -> str:
 
 
 def dataset(run: Trained):
-    """The data of a run, a train.data.source.Dataset. Raises BadInput where they cannot be had, or
-    are not those that the run was trained on."""
+    """The data of a run, a train.data.source.Dataset.
+
+    Raises BadInput where they are missing, or are not those that the run was trained on.
+    """
     from train import config_file
     from train.data import DATASETS
 
@@ -186,11 +198,11 @@ def dataset(run: Trained):
 
 
 def network(run: Trained, inputs=None, **sizes):
-    """The network of a run, a Flax module, with `sizes` as architectures.build takes them, those of
-    run.json if there are none here.
+    """The network of a run, a Flax module.
 
-    inputs: an example of what it is called with, axes [1, 1, ...]; None: as run.json has it. Raises
-    BadInput where config.json, the vocabularies and the checkpoint are not of one network.
+    sizes: as in architectures.build; by default those of run.json.
+    inputs: an example of its inputs, axes [1, 1, ...]; None: as run.json has it. Raises BadInput
+    where config.json, the vocabularies and the checkpoint are not of the same network.
     """
     workdir, mask = run.workdir, np.ones([1, 1], bool)
     if inputs is None:
@@ -218,8 +230,10 @@ def network(run: Trained, inputs=None, **sizes):
 
 
 def _options(model: dict, dtype: str) -> dict:
-    """The hyper-parameters of the section `model` of a config.json, with those that did not exist
-    when it was written. Raises BadInput as the config's own reader does."""
+    """The hyper-parameters of the section `model` of a config.json, with later ones at defaults.
+
+    Raises BadInput as the config's own reader does.
+    """
     from configs import base
 
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in model.items()}
@@ -250,7 +264,7 @@ def _variables(arrays: dict[str, np.ndarray], seed: int) -> dict:
         kind, _, rest = name.partition("/")
         if kind == "params":
             variables[name] = averages.get(rest, value)[seed]
-        # what was read last is not learned
+        # the last batch's memory is not learned
         elif kind == "model_state" and not rest.startswith("memory/"):
             variables[rest] = value[seed]
     return unflatten_dict(variables, sep="/")
