@@ -1,6 +1,9 @@
-"""AlexNet. Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
-networks", NIPS 2012; Krizhevsky, "One weird trick for parallelizing convolutional neural networks",
-arXiv 1404.5997, 2014."""
+"""AlexNet.
+
+Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks",
+NIPS 2012; Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv
+1404.5997, 2014.
+"""
 
 from typing import ClassVar
 

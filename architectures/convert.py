@@ -38,7 +38,9 @@ def load(
     reset: str | None = None,
     say: Callable[[str], None] = weight_choice.to_stderr,
 ) -> tuple[nn.Module, dict]:
-    """(module, variables) of the network `source`, one of SOURCES or of convert_recurrent.SOURCES.
+    """(module, variables) of the network `source`.
+
+    source: one of SOURCES or of convert_recurrent.SOURCES.
     variables: {"params": ..., "batch_stats": ...} in float32.
 
     state: {name: array} with the library's names ("layer1.0.conv1.weight"; for Keras
@@ -167,8 +169,10 @@ def _library(source: str) -> str:
 
 
 def known(source: str) -> None:
-    """Raises ValueError, one line with the choices, unless `source` is one of SOURCES or of
-    convert_recurrent.SOURCES."""
+    """Raises ValueError, one line with the choices, for an unknown `source`.
+
+    Known are SOURCES and convert_recurrent.SOURCES.
+    """
     if source not in SOURCES and source not in convert_recurrent.SOURCES:
         raise ValueError(
             f"unknown network {source!r}; choose from "

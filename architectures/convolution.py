@@ -201,8 +201,10 @@ def _product_gradient(x, dy, window, strides, padding):
 
 
 def _windows(x, axis, window, stride, low, count):
-    """The first, second, ... elements of `count` windows along an axis, concatenated as channels;
-    low: padding at its start."""
+    """The first, second, ... elements of `count` windows along an axis, concatenated as channels.
+
+    low: padding at the start of the axis.
+    """
     seen = (count - 1) * stride + 1  # from a window's first element to that of the last window
     pads = [
         (low, seen + window - 1 - x.shape[axis] - low, 0) if i == axis else (0, 0, 0)

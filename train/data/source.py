@@ -128,7 +128,7 @@ class Dataset:
 
     @property
     def examples(self) -> dict[str, int]:
-        """Split -> its number of examples; generated training data have none."""
+        """Split -> its number of examples, without generated training data."""
         splits = {"train": self.train} | dict(self.evals)
         return {
             name: source.examples for name, source in splits.items() if source.examples is not None
@@ -151,10 +151,10 @@ _permutation = functools.lru_cache(maxsize=256)(permutation)
 def _bucketed(
     source: Source, batch_size: int, seed: int | None, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Index [n, B], -1 for an empty row, and bucket [n] of one epoch, or for no seed in order: each
-    example once.
+    """Index [n, B], with -1 for an empty row, and bucket [n], of one epoch; each example once.
 
-    The order of the buckets is the same for every seed, so that seeds can go through them together.
+    With seed None they are in order. The order of the buckets is the same for every seed, so that
+    seeds can go through them together.
     """
     batches, which = [], []
     for k, rows in enumerate(source.members):
@@ -176,9 +176,10 @@ def _bucketed(
 def training_order(source: Source, seed: int, step: int, steps: int, batch_size: int) -> Order:
     """The examples of some steps of one seed; each epoch takes each example once.
 
-    A batch may lie across the end of an epoch, but not one of a bucket or of a stream: there the
-    last rows are not valid, or a last part is left out. For generated and streamed data the numbers
-    are zeros: the keys, or the host, make the examples."""
+    A batch may span two epochs, with two exceptions. With buckets, the last rows of a bucket's last
+    batch are not valid. With windows of one long sequence, a last part is left out. For generated
+    and streamed data the numbers are zeros: the keys, or the host, make the examples.
+    """
     first, shape = np.zeros(steps, np.int32), (steps, batch_size)
     if source.examples is None or source.stream:
         return dict(index=np.zeros(shape, np.int32), valid=np.ones(shape, bool)), first
@@ -203,8 +204,8 @@ def training_order(source: Source, seed: int, step: int, steps: int, batch_size:
 def evaluation_order(source: Source, batch_size: int, parts: int) -> Order:
     """Each example once, the last batch padded with invalid ones.
 
-    parts: of a stream, at most batch_size: how many rows of a batch are read side by side; the
-      others are not valid.
+    parts: for windows of one long sequence, at most batch_size: how many rows of a batch are read
+      side by side; the others are not valid.
     """
     if source.bucket is not None:
         index, bucket = _bucketed(source, batch_size, None, 0)
@@ -227,8 +228,10 @@ def evaluation_order(source: Source, batch_size: int, parts: int) -> Order:
 def _windows(
     source: Source, step: np.ndarray, steps: int, batch_size: int
 ) -> dict[str, np.ndarray]:
-    """Row b of step k is window k of the b-th of B parts, of so many windows each; "fresh" where a
-    part begins."""
+    """Row b of step k is window k of the b-th of B parts, with `steps` windows each.
+
+    "fresh" marks the beginning of a part.
+    """
     within = (step % steps)[:, None]  # [K, 1]
     window = np.arange(batch_size) * steps + within  # [K, B]
     valid = window < source.examples
@@ -237,8 +240,7 @@ def _windows(
 
 
 def hold_out(examples: int, validation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the validation examples: a fixed random choice, the same for
-    every seed."""
+    """Indices of the training and the validation examples: a fixed random choice for all seeds."""
     if not 0 <= validation < examples:
         raise ValueError(f"validation: {validation} is outside [0, {examples})")
     order = np.random.default_rng(0).permutation(examples)
