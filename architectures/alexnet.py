@@ -134,7 +134,7 @@ class AlexNet(nn.Module):
         for name, count in dict(maps=5, conv1_padding=2).items():
             numbers = getattr(self, name)
             if len(numbers) != count or not all(isinstance(n, int) and n >= 0 for n in numbers):
-                raise ValueError(f"{name}: {numbers} must be {count} whole numbers from 0 up")
+                raise ValueError(f"{name}: {numbers} must be {count} whole numbers of at least 0")
         widths = [maps and scaled(maps, self.width) for maps in self.maps]
         if not widths[0] or any(maps % self.groups for maps in widths):
             raise ValueError(

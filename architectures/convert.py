@@ -70,7 +70,7 @@ def load(
         return convert_recurrent.load(source, state, **options)
     for name, value in options.items():
         if value is not None:
-            raise ValueError(f"{name}: {source} has its own")
+            raise ValueError(f"{name}: {source} fixes it; leave it out")
     state = {
         name: value for name, value in state.items() if not name.endswith(".num_batches_tracked")
     }

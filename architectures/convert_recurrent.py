@@ -61,11 +61,11 @@ def load(
     options = dict(activation=(activation, 1), reset=(reset, 3))
     for name, (value, needs) in options.items():
         if value is not None and (gates != needs or (library == "torch.nn" and name == "reset")):
-            raise ValueError(f"{name}: {source} has its own")
+            raise ValueError(f"{name}: {source} fixes it; leave it out")
         if value is not None and config.get(name) not in (None, value):
             raise ValueError(f"{name}: the file says {config[name]!r}, not {value!r}")
     if recurrent_activation is not None and (library == "torch.nn" or gates == 1):
-        raise ValueError(f"recurrent_activation: {source} has its own")
+        raise ValueError(f"recurrent_activation: {source} fixes it; leave it out")
     activation = activation or config.get("activation") or "tanh"
     choose("activation", activation, ACTIVATIONS)
     if gates == 3:

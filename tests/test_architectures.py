@@ -81,11 +81,11 @@ def test_a_wrong_choice_is_answered_in_one_line_with_the_valid_ones(name, choice
             dict(groups=3),
             "maps: (96, 256, 384, 384, 256) must be multiples of groups=3, the first above 0",
         ),
-        ("alexnet", dict(maps=(96, 256, -3, 384, 256)), "must be 5 whole numbers from 0 up"),
+        ("alexnet", dict(maps=(96, 256, -3, 384, 256)), "must be 5 whole numbers of at least 0"),
         (
             "alexnet",
             dict(conv1_padding=(0, -3)),
-            "conv1_padding: (0, -3) must be 2 whole numbers from 0 up",
+            "conv1_padding: (0, -3) must be 2 whole numbers of at least 0",
         ),
         ("alexnet_cifar", dict(width=0.0), "width: 0.0 must be above 0"),
         (

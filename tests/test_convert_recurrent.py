@@ -28,7 +28,7 @@ def test_a_reset_gate_is_not_placed_in_a_layer_that_has_its_own(source):
     state = dict(kernel=w, recurrent_kernel=u)
     if source == "torch.nn/GRU":
         state = dict(weight_ih_l0=w.T, weight_hh_l0=u.T)
-    with pytest.raises(ValueError, match=f"reset: {source} has its own"):
+    with pytest.raises(ValueError, match=f"reset: {source} fixes it; leave it out"):
         convert.load(source, state, reset="after")
 
 
