@@ -1,14 +1,21 @@
-"""Speed, as ratios of medians over alternating rounds; each figure with its command's name, on the
-device it names.
+"""Measures speed, as ratios of medians over alternating rounds, on the device that it names.
 
-python -m scripts.bench startup     seconds from the command to the first step, cold and warm compile cache
-python -m scripts.bench loop        replicated dispatch against plain jit; the loop against back-to-back dispatches
-python -m scripts.bench cnn         training steps of the convolutional networks against PyTorch's (extra `parity`)
-python -m scripts.bench rnn         the same of recurrent layers
-python -m scripts.bench decode      greedy and beam-5 decoding against a loop in PyTorch
-python -m scripts.bench depth       CIFAR ResNets with units in a loop against unrolled: init, compilation, step
-python -m scripts.bench seeds       N seeds in one program, by each layout, against N trainings in PyTorch
-python -m scripts.bench input       streamed photographs against a bare loop that decodes them (extra `images`)
+Each figure is printed with its command's name.
+
+python -m scripts.bench startup   seconds from the command to the first step, with a cold and a
+                                  warm compile cache
+python -m scripts.bench loop      replicated dispatch against plain jit; the loop against
+                                  back-to-back dispatches
+python -m scripts.bench cnn       training steps of the convolutional networks against PyTorch's
+                                  (extra `parity`)
+python -m scripts.bench rnn       the same for recurrent layers
+python -m scripts.bench decode    greedy and beam-5 decoding against a loop in PyTorch
+python -m scripts.bench depth     CIFAR ResNets with units in a loop against unrolled: init,
+                                  compilation, step
+python -m scripts.bench seeds     N seeds in one program, by each layout, against N trainings in
+                                  PyTorch
+python -m scripts.bench input     streamed photographs against a bare loop that decodes them
+                                  (extra `images`)
 """
 
 import importlib.util
@@ -32,8 +39,10 @@ CONFIGS = (
 
 
 def startup(rounds: int) -> None:
-    """A real process each time. Cold: an empty compile cache. Warm: the median of the runs after
-    it."""
+    """Times the start of a real process.
+
+    Cold: with an empty compile cache. Warm: the median of the later runs.
+    """
     from configs import load
 
     for config in CONFIGS:
@@ -69,7 +78,7 @@ def startup(rounds: int) -> None:
 
 
 def loop(rounds: int) -> None:
-    """One seed on one device, so that nothing but the machinery differs."""
+    """One seed on one device, so that only the machinery differs."""
     from train.__main__ import prepare_jax
 
     prepare_jax()
@@ -87,8 +96,10 @@ def loop(rounds: int) -> None:
 
 
 def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float], float]:
-    """Medians over rounds of the time of 100 steps, so many a dispatch, as ratios; and the seconds
-    of one step."""
+    """Ratios of the times of 100 steps, medians over rounds, and the seconds of one step.
+
+    steps: those of one dispatch.
+    """
     import jax
 
     from configs import load
@@ -100,7 +111,7 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
     )
     e = experiment.build(load.load(config, changes)[1])
     program = parallel.Program(e)
-    # the same body with no axis over devices, and no pmap around it
+    # the same body without an axis over devices and without pmap
     alone = parallel.Program(
         experiment.build(load.load(config, changes | {"parallel.seeds": "devices"})[1])
     )
@@ -118,7 +129,7 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
     )
     carries = {way: program.start(fresh_state(e)) for way in ways}
     times = {way: [] for way in ways}
-    for _ in range(rounds + 1):  # the first compiles, and is left out
+    for _ in range(rounds + 1):  # the first round compiles, and is left out
         for way, dispatch in ways.items():
             start = time.perf_counter()
             for step in range(0, 100, steps):
@@ -134,7 +145,7 @@ def _loop_ratios(config: str, rounds: int, steps: int) -> tuple[dict[str, float]
     ), statistics.median(times["pmap"][1:]) / 100
 
 
-OF = dict(models="cnn", variants="cnn", depths="depth", cells="rnn")  # flag -> what alone has it
+OF = dict(models="cnn", variants="cnn", depths="depth", cells="rnn")  # flag -> its only benchmark
 
 
 def main(arguments: list[str]) -> int:
@@ -191,8 +202,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _some(flag: str, given: str | None, between: str, have) -> list[str]:
-    """The names in a flag, all of `have` without it. Raises BadInput for one that is not among
-    them."""
+    """The names in a flag; all of `have` without it. Raises BadInput for an unknown one."""
     names = [*have] if given is None else [name.strip() for name in given.split(between)]
     for unknown in sorted(set(names) - set(have)):
         raise BadInput(f"{flag}: unknown {unknown!r}; have {(between + ' ').join(have)}")

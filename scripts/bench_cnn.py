@@ -1,5 +1,7 @@
-"""A training step of the convolutional networks, ours against PyTorch's, alternating in rounds.
-Used by scripts.bench."""
+"""A training step of the convolutional networks, Canon's against PyTorch's, in alternating rounds.
+
+Used by scripts.bench.
+"""
 
 import contextlib
 import ctypes
@@ -12,7 +14,7 @@ import numpy as np
 
 from scripts import rounds
 
-MODELS = {  # name -> (our model and hyper-parameters, batch, image)
+MODELS = {  # name -> (Canon's model and hyper-parameters, batch, image)
     "lenet5": (dict(name="lenet5", activation="relu", subsampling="max"), 128, (32, 32, 1)),
     "resnet50": (dict(name="resnet", stride_in="3x3", pool="padded"), 8, (128, 128, 3)),
     "vgg11": (dict(name="vgg", configuration="A", image_size=64), 16, (64, 64, 3)),
@@ -20,14 +22,16 @@ MODELS = {  # name -> (our model and hyper-parameters, batch, image)
     "resnet20": (dict(name="resnet_cifar"), 128, (32, 32, 3)),
 }
 KEEP = {-1: 2**31 - 1, -4: 0}  # of mallopt in glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
-# in a dispatch of ours, the default of a config: the memory of a step is new at each dispatch, at
-# some cost
+# steps per dispatch of Canon, a config's default; each dispatch allocates the memory of a step
+# again, at some cost
 STEPS = 10
 
 
 def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
-    """A function that trains `steps` steps in one dispatch and waits for them; devices: as
-    parallel.devices."""
+    """A function that trains `steps` steps in one dispatch and waits for them.
+
+    devices: as in parallel.devices.
+    """
     from train.loop import fresh_state
 
     e = experiment(*MODELS[name], {"steps_per_dispatch": steps, "parallel.devices": devices})
@@ -35,7 +39,10 @@ def ours(name: str, *, steps: int, devices: int | None, stock: bool = False):
 
 
 def experiment(model: dict, batch: int, image: tuple[int, int, int], changes: dict[str, object]):
-    """The training of a model by momentum on one batch of noise; changes: of its config."""
+    """The training of a model by momentum on one batch of noise.
+
+    changes: of its config.
+    """
     import architectures
     from configs import base
     from train import experiment
@@ -62,7 +69,7 @@ def experiment(model: dict, batch: int, image: tuple[int, int, int], changes: di
 
 
 def trainer(e, state, *, stock: bool = False):
-    """A function that takes the steps of one dispatch from `state` on, and waits for them."""
+    """A function that trains the steps of one dispatch, from `state` on, and waits for them."""
     import jax
 
     from architectures import convolution
@@ -88,7 +95,7 @@ def trainer(e, state, *, stock: bool = False):
 
 
 def theirs(name: str, *, channels_last: bool, compiled: bool):
-    """A function that takes one step in PyTorch and waits for it."""
+    """A function that trains one step in PyTorch and waits for it."""
     import torch
 
     from scripts import bench_torch
@@ -110,8 +117,10 @@ def batch_of(batch: int, image) -> tuple[np.ndarray, np.ndarray]:
 
 
 def keeping_memory(make, name: str):
-    """What `make` makes, in a process whose glibc keeps what is freed; else the kernel clears new
-    pages in each step."""
+    """What `make` returns, in a process whose glibc keeps freed memory.
+
+    Otherwise the kernel clears new pages in each step.
+    """
     for parameter, value in KEEP.items():
         ctypes.CDLL(None).mallopt(parameter, value)
     return make(name)
@@ -134,8 +143,10 @@ VARIANTS |= {
 
 
 def compare(names, count: int, variants) -> None:
-    """Prints, for each network, each variant's median milliseconds a step, its median ratio to
-    PyTorch's best, its peak."""
+    """Prints the speed and memory of each variant of each network.
+
+    Its median milliseconds per step, their median ratio to PyTorch's best, and its peak memory.
+    """
     from train.__main__ import prepare_jax
 
     prepare_jax()

@@ -1,5 +1,7 @@
-"""Greedy and beam-5 decoding, ours against a straightforward batched loop in PyTorch. Used by
-scripts.bench."""
+"""Greedy and beam-5 decoding, Canon's against a straightforward batched loop in PyTorch.
+
+Used by scripts.bench.
+"""
 
 import functools
 import os
@@ -13,10 +15,10 @@ BATCH, SOURCE, LENGTH, HIDDEN, EMBEDDING, SYMBOLS, PHONES, BEAMS = 64, 12, 20, 2
 
 
 def ours(beams: int, *, devices: int):
-    """A function that decodes a batch to LENGTH tokens, its rows divided over devices, as an
-    evaluation in training does.
+    """A function that decodes a batch to LENGTH tokens, its rows divided over devices.
 
-    An additive-attention LSTM network, both directions in the encoder.
+    So does an evaluation in training. The network is an LSTM with additive attention, and its
+    encoder reads in both directions.
     """
     import jax
     import jax.numpy as jnp
@@ -30,7 +32,7 @@ def ours(beams: int, *, devices: int):
     mask = np.ones(source.shape, bool)
     variables = model.init(jax.random.key(0), dict(source=source, target=source), mask, train=False)
     said = variables["params"]["logits"]
-    # nothing ends: the work is the same
+    # no output ends early: the work is the same
     said["bias"] = jnp.asarray(said["bias"]).at[decoding.EOS].set(-100.0)
 
     def decode(variables, source, mask):
@@ -49,8 +51,10 @@ def ours(beams: int, *, devices: int):
 
 
 def theirs(beams: int):
-    """The same in PyTorch: nn.LSTM encoder, nn.LSTMCell decoder, attention by matmuls, topk over
-    the beams."""
+    """The same in PyTorch.
+
+    nn.LSTM encoder, nn.LSTMCell decoder, attention by matmuls, topk over the beams.
+    """
     import torch
     from torch import nn
 
@@ -104,7 +108,7 @@ def theirs(beams: int):
 
 
 def compare(count: int) -> None:
-    """Prints milliseconds of a batch of 64 words and the median ratio of PyTorch's time to ours."""
+    """Prints milliseconds per batch of 64 words and PyTorch's median ratio to Canon's."""
     from train.__main__ import prepare_jax
 
     prepare_jax()

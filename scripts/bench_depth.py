@@ -1,5 +1,7 @@
-"""What depth costs: CIFAR ResNets whose units are a loop, against the same unrolled. Used by
-scripts.bench."""
+"""What depth costs: CIFAR ResNets with their units in a loop, against the same unrolled.
+
+Used by scripts.bench.
+"""
 
 import functools
 import json
@@ -19,7 +21,7 @@ LONGEST_UNROLLED = 110  # layers; compiling 1202 takes many minutes
 
 
 def prepared(depth: int, scan_from: int):
-    """(a function that takes a step, seconds of init, seconds of compilation)."""
+    """(a function that trains one step, seconds of init, seconds of compilation)."""
     from train.loop import fresh_state
 
     model = dict(name="resnet_cifar", depth=depth, scan_from=scan_from)
@@ -36,8 +38,10 @@ def stepper(depth: int, scan_from: int):
 
 
 def compare(count: int, depths) -> None:
-    """Prints, for each depth and way, seconds of init and compilation in processes of their own,
-    and the ratio of the steps."""
+    """Prints seconds of init and compilation for each depth and way, and the ratio of the steps.
+
+    Each pair is timed in a process of its own.
+    """
     from train.__main__ import prepare_jax
 
     for depth in depths:
@@ -76,7 +80,7 @@ def compare(count: int, depths) -> None:
 
 
 def _seconds(depth: int, scan_from: int, cache: str) -> list[float]:
-    """Those of init and of compilation, in a process of its own."""
+    """Seconds of init and of compilation, in a process of its own."""
     command = [sys.executable, "-m", "scripts.bench_depth", str(depth), str(scan_from)]
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
     return json.loads(

@@ -1,5 +1,7 @@
-"""Streamed photographs against a bare loop that decodes, cuts and rescales the same JPEGs. Used by
-scripts.bench."""
+"""Streamed photographs against a bare loop that decodes, cuts and rescales the same JPEGs.
+
+Used by scripts.bench.
+"""
 
 import io
 import os
@@ -12,7 +14,7 @@ import numpy as np
 from train.data import crops
 
 PHOTOGRAPHS = 256
-SIZE = (375, 500)  # height and width; about 135 kB each, ImageNet's 110
+SIZE = (375, 500)  # height and width; about 135 kB each, ImageNet's have 110 kB
 BATCH, BATCHES = 128, 4  # a round reads this much
 SIDE, AREA, ASPECT = 224, (0.08, 1.0), (3 / 4, 4 / 3)
 
@@ -40,7 +42,7 @@ def jpegs() -> list[bytes]:
 
 
 def prepare(photographs: list[bytes]) -> None:
-    """A folder of the name and the features of TFDS's imagenet2012, in TFDS_DATA_DIR."""
+    """A folder with the name and the features of TFDS's imagenet2012, in TFDS_DATA_DIR."""
     import types
 
     import tensorflow_datasets as tfds
@@ -48,7 +50,7 @@ def prepare(photographs: list[bytes]) -> None:
     class Imagenet2012(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         __module__ = "scripts.bench_input"
         VERSION = tfds.core.Version("5.1.0")
-        # else TFDS 4.9.10 imports the undeclared importlib_resources
+        # otherwise TFDS 4.9.10 imports the undeclared importlib_resources
         url_infos = types.MappingProxyType({})
 
         def _info(self):
@@ -77,8 +79,10 @@ def prepare(photographs: list[bytes]) -> None:
 
 
 def bare(photographs: list[bytes]) -> float:
-    """Photographs per second of CPU, as straight as it goes: they lie in memory and the rectangles
-    are drawn before."""
+    """Photographs per second of CPU time of a bare loop.
+
+    The photographs are in memory, and the rectangles are drawn beforehand.
+    """
     import cv2
 
     cv2.setNumThreads(0)
@@ -97,10 +101,10 @@ def bare(photographs: list[bytes]) -> float:
 
 
 def streamed(workers: int):
-    """A streamed.Reader, and a function that takes BATCHES more batches and gives the photographs
-    per second of CPU.
+    """A streamed.Reader, and a function that takes BATCHES more batches.
 
-    What is read ahead is so before and after: the reader is left alone until it rests.
+    The function returns the photographs per second of CPU time. As many batches are read ahead
+    before as after: the reader is left alone until it rests.
     """
     from train.data import DATASETS
     from train.data.streamed import Reader
@@ -121,7 +125,7 @@ def streamed(workers: int):
 
 
 def cpu_seconds() -> float:
-    """Of this process and of its worker processes that are alive."""
+    """CPU seconds of this process and of its worker processes that are alive."""
     import multiprocessing
 
     total, tick = time.process_time(), os.sysconf("SC_CLK_TCK")
@@ -142,8 +146,10 @@ def at_rest() -> float:
 
 
 def compare(rounds: int) -> None:
-    """Prints photographs per second of CPU of the bare loop and of the stream by threads and by
-    processes, and their ratio."""
+    """Prints photographs per second of CPU time, and their ratio.
+
+    Of the bare loop, and of the stream by threads and by processes.
+    """
     photographs = jpegs()
     size = statistics.mean(map(len, photographs)) / 1000
     print(

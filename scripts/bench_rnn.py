@@ -1,5 +1,7 @@
-"""A training step of recurrent layers, ours against PyTorch's; alternating in rounds. Used by
-scripts.bench."""
+"""A training step of recurrent layers, Canon's against PyTorch's, in alternating rounds.
+
+Used by scripts.bench.
+"""
 
 import functools
 import os
@@ -12,12 +14,14 @@ from scripts import rounds
 CELLS = dict(elman="RNN", gru="GRU", lstm="LSTM")
 # batch, hidden and input size, time steps
 SHAPES = ((64, 256, 100), (32, 128, 400), (32, 650, 35), (128, 128, 35))
-STEPS = 10  # of ours in one dispatch
+STEPS = 10  # of Canon in one dispatch
 
 
 def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices: int = 2):
-    """A function that takes STEPS steps of SGD on sum of squares of a layer's outputs, and
-    waits."""
+    """A function that trains STEPS steps of SGD on the sum of squares of a layer's outputs.
+
+    It waits for them.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -58,7 +62,7 @@ def ours(cell: str, shape: tuple[int, int, int], *, scan: str = "fused", devices
 
 
 def theirs(cell: str, shape: tuple[int, int, int]):
-    """A function that takes one such step in PyTorch."""
+    """A function that trains one such step in PyTorch."""
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -78,8 +82,7 @@ def theirs(cell: str, shape: tuple[int, int, int]):
 
 
 def compare(cells, count: int) -> None:
-    """Prints, for each cell and shape, PyTorch's milliseconds and the median ratio of ours to
-    them."""
+    """Prints, for each cell and shape, PyTorch's milliseconds and Canon's median ratio to them."""
     from train.__main__ import prepare_jax
 
     prepare_jax()

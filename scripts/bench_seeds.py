@@ -1,5 +1,7 @@
-"""N seeds in one program against N trainings one after the other in PyTorch. Used by
-scripts.bench."""
+"""N seeds in one program against N trainings one after the other in PyTorch.
+
+Used by scripts.bench.
+"""
 
 import functools
 import os
@@ -11,16 +13,18 @@ from scripts import bench_cnn, rounds
 
 COUNTS = (1, 4, 16, 64)
 WAYS = ("map", "vmap", "devices", "devices+vmap")
-STEPS = 5  # in one dispatch of ours
+STEPS = 5  # in one dispatch of Canon
 TABLE = "configs/papers/lstm1997/embedded_reber.py:small/3 blocks of 2 at 0.5"
 ADDING = "configs/lstm_adding.py:T=100"
-# the adding problem by an LSTM of 32 units, batch 64; two of bench_cnn.MODELS
+# an LSTM of 32 units on the adding problem, batch 64; two of bench_cnn.MODELS
 CASES = ("lstm", "lenet5", "resnet20")
 
 
 def ours(case: str, seeds: int, way: str, steps: int = STEPS):
-    """A function that takes `steps` steps of every seed and waits. case: one of CASES, or a
-    config."""
+    """A function that trains `steps` steps of every seed and waits.
+
+    case: one of CASES, or a config.
+    """
     import jax
 
     from configs import load
@@ -45,7 +49,7 @@ def ours(case: str, seeds: int, way: str, steps: int = STEPS):
 
 
 def theirs(case: str):
-    """A function that takes one step of one training in PyTorch."""
+    """A function that trains one step of one training in PyTorch."""
     import torch
     from torch import nn
 
@@ -69,15 +73,17 @@ def theirs(case: str):
 
 
 def compare(count: int) -> None:
-    """Prints milliseconds for a step of one seed, by each way and number of seeds, and PyTorch's
-    for a step of one training."""
+    """Prints milliseconds per step of one seed, by each way and number of seeds.
+
+    Also PyTorch's milliseconds per step of one training.
+    """
     from train.__main__ import prepare_jax
 
     prepare_jax()
     import jax
 
     for case in CASES:
-        # 16 of ResNet-20 take minutes a round
+        # a round of 16 ResNet-20s takes minutes
         for seeds in COUNTS if case != "resnet20" else COUNTS[:2]:
             ways = [
                 way for way in WAYS if seeds >= len(jax.devices()) or not way.startswith("devices")
@@ -104,7 +110,7 @@ def compare(count: int) -> None:
 
 
 def population(count: int) -> None:
-    """30 trials of LSTM 1997, experiment 1, together, against one that is run 30 times."""
+    """30 trials of LSTM 1997, experiment 1, together, against one trial run 30 times."""
     ways = (("30", 30, "devices+vmap"), ("1", 1, "map"))
     makers = {name: functools.partial(ours, TABLE, n, way, 500) for name, n, way in ways}
     times, skipped, _ = rounds.quiet(makers, count)

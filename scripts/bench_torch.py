@@ -1,5 +1,4 @@
-"""The networks of `scripts.bench cnn` in PyTorch, to time ours against. Needs the extra
-`parity`."""
+"""The networks of `scripts.bench cnn` in PyTorch, for comparison. Needs the extra `parity`."""
 
 import torch
 from torch import nn
@@ -129,8 +128,10 @@ def _stages(stages, inputs: int, width: int, bottleneck: bool, option: str) -> l
 
 
 def trainer(network: nn.Module, images, labels, *, channels_last: bool, compiled: bool):
-    """A function that takes one step of SGD with momentum on the batch and waits for it. images [B,
-    H, W, C]."""
+    """A function that trains one step of SGD with momentum on the batch and waits for it.
+
+    images: [B, H, W, C].
+    """
     form = torch.channels_last if channels_last else torch.contiguous_format
     x = torch.tensor(images).permute(0, 3, 1, 2).contiguous(memory_format=form)
     y = torch.tensor(labels, dtype=torch.long)

@@ -1,8 +1,8 @@
-"""canon COMMAND [FLAGS ...]: each command of this project by one name, from any folder.
+"""canon COMMAND [FLAGS ...]: every command of this project by one name, from any folder.
 
 canon COMMAND is python -m scripts.COMMAND, and canon train is python -m train, with the same flags
-and exit codes. It runs what is installed also where the current folder has a train.py or a folder
-configs of its own. canon COMMAND --help shows the flags.
+and exit codes. It runs the installed code even if the current folder has its own train.py or
+configs folder. canon COMMAND --help shows the flags.
 """
 
 import ast
@@ -25,13 +25,13 @@ def module(command: str) -> str:
 
 
 def says(command: str) -> str:
-    """The first paragraph of a command's docstring; nothing of it is imported."""
+    """The first paragraph of a command's docstring; the command is not imported."""
     source = pathlib.Path(importlib.util.find_spec(module(command)).origin).read_text()
     return " ".join(ast.get_docstring(ast.parse(source)).split("\n\n")[0].split())
 
 
 def refuse(arguments: list[str]) -> int:
-    """Shows the commands, where none of them is given. Raises BadInput for an unknown one."""
+    """Shows the commands if none of them is given. Raises BadInput for an unknown one."""
     if arguments and arguments[0] not in ("-h", "--help"):
         raise BadInput(f"unknown command {arguments[0]!r}; {nearest(arguments[0], COMMANDS)}")
     width = max(map(len, COMMANDS))

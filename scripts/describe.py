@@ -1,12 +1,11 @@
-"""A model's layers: output shapes, parameters, multiply-adds, receptive fields, beside the counts
-known from elsewhere.
+"""A model's layers: output shapes, parameters, multiply-adds, receptive fields, and known counts.
 
-python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N] [--image=HxWxC | --sequence=TxI | --tokens=TxV |
-    --pair=SxT] [--levels=N] [--csv]
+python -m scripts.describe MODEL [--KEY=VALUE ...] [--outputs=N]
+    [--image=HxWxC | --sequence=TxI | --tokens=TxV | --pair=SxT] [--levels=N] [--csv]
 
 KEY is a hyper-parameter of MODEL, one of architectures.MODELS. Multiply-adds are those of one
-example's evaluation, receptive fields in pixels a side (height x width where they differ), padding
-counted in both. Nothing is computed, only traced.
+example's evaluation. Receptive fields are in pixels a side (height x width where they differ).
+Padding counts in both. Nothing is computed, only traced.
 """
 
 import csv
@@ -42,8 +41,10 @@ NEUTRAL = (  # hyper-parameters that no count depends on
 
 
 def hyperparameters(name: str, changes: dict[str, str]) -> dict:
-    """All of the model `name`, some changed by text as on the command line. Raises BadInput, naming
-    the key."""
+    """All hyper-parameters of the model `name`, some changed by text as on the command line.
+
+    Raises BadInput, naming the key.
+    """
     section = base.section("model", name)
     have = [key for key in section if key != "name"]
     for key in changes:
@@ -56,8 +57,7 @@ def hyperparameters(name: str, changes: dict[str, str]) -> dict:
 
 
 def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
-    """`anatomy.anatomy`. Raises BadInput, one line, for a model that refuses its hyper-parameters
-    or the shape."""
+    """`anatomy.anatomy`, with BadInput, one line, for refused hyper-parameters or shapes."""
     try:
         return anatomy.anatomy(model, shape, levels)
     except (ValueError, OverflowError) as error:
@@ -65,8 +65,11 @@ def describe(model, shape: tuple[int, ...], levels: int = 0) -> anatomy.Anatomy:
 
 
 def default_outputs(name: str, options: dict, symbols: int | None) -> int:
-    """1000, as in ImageNet, where the model takes large images; 30,000, as Bahdanau et al. 2014, of
-    pairs; the symbols of a stream of tokens, whose next one is asked for; else 10."""
+    """The number of outputs that a model gets without --outputs.
+
+    1000, as in ImageNet, where the model takes large images; 30,000, as in Bahdanau et al. 2014,
+    for pairs; for a stream of tokens, where the next one is predicted, its symbols; else 10.
+    """
     shown = kind(architectures.takes(name))
     if shown == "pair":
         return 30_000
@@ -76,8 +79,7 @@ def default_outputs(name: str, options: dict, symbols: int | None) -> int:
 
 
 def build(name: str, outputs: int, options: dict, symbols: int | None = None):
-    """The model, of tokens out of so many symbols, if any are given; of pairs, both vocabularies
-    are of one size."""
+    """The model, for `symbols` tokens if given; for pairs, both vocabularies have one size."""
     symbols = outputs if "pair" in architectures.takes(name) else symbols
     return architectures.build(
         name, outputs=outputs, **options, **({} if symbols is None else {"symbols": symbols})
@@ -85,12 +87,14 @@ def build(name: str, outputs: int, options: dict, symbols: int | None = None):
 
 
 def kind(takes: tuple[str, ...]) -> str:
-    """What a model is shown that takes these: "image", "pair" or "sequence", the last real vectors
-    or tokens."""
+    """The kind of input for a model that takes these: "image", "pair" or "sequence".
+
+    A sequence has real vectors or tokens.
+    """
     return next((kind for kind in ("image", "pair") if kind in takes), "sequence")
 
 
-NUMBERS = dict(image=3, sequence=2, tokens=2, pair=2)  # of a flag's value
+NUMBERS = dict(image=3, sequence=2, tokens=2, pair=2)  # in a flag's value
 
 
 def default_shape(model) -> tuple[int, ...]:
@@ -105,7 +109,7 @@ def counts() -> list[dict[str, str]]:
 
 
 def same(row: dict[str, str], name: str, options: dict, outputs: int) -> bool:
-    """Whether a row of `counts` is of this model."""
+    """Whether a row of `counts` describes this model."""
     if (row["model"], row["outputs"]) != (name, str(outputs)):
         return False
     theirs = hyperparameters(name, dict(word.split("=") for word in row["hyperparameters"].split()))
@@ -141,8 +145,10 @@ def _sides(sides: list[str]) -> str:
 
 
 def text(found: anatomy.Anatomy, row: dict[str, str] | None, comparable: bool) -> str:
-    """The table, the totals, and a line of what `row` of `counts` has for them; comparable:
-    multiply-adds too."""
+    """The table, the totals, and a line of what `row` of `counts` has for them.
+
+    comparable: whether the line includes multiply-adds.
+    """
     lines = [COLUMNS, *map(cells, found.layers)]
     lines.append(("total", "", "", f"{found.parameters:,}", f"{found.multiply_adds:,}", "", ""))
     if found.training_only:
@@ -282,6 +288,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as others behave when `head` has seen enough
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as other programs do for `head`
     jax.config.update("jax_platforms", "cpu")  # tracing needs no accelerator
     exit_with(main, "python -m scripts.describe")

@@ -1,5 +1,7 @@
-"""Figures 3, 4, 6 and 7 of Elman 1990, of the first seed of a finished run. Used by
-scripts.table_figure."""
+"""Figures 3, 4, 6 and 7 of Elman 1990, from the first seed of a finished run.
+
+Used by scripts.table_figure.
+"""
 
 import pathlib
 
@@ -17,12 +19,14 @@ CYCLE = 12  # bits
 
 
 def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(symbols [n], their codes [n, O], hidden states [n, H], outputs [n, O]) of the network of a
-    run along its test stream."""
+    """The network of a run along its test stream.
+
+    (symbols [n], their codes [n, O], hidden states [n, H], outputs [n, O]).
+    """
     found = trained.load(epath.Path(run), print)
     source = trained.dataset(found).evals["test"]
     symbols = source.arrays["symbol"].astype(np.int32)
-    # of windows of one
+    # as windows of one symbol
     codes = np.asarray(source.make({"symbol": symbols}, np.arange(len(symbols)), None)["input"])[
         :, 0
     ]
@@ -41,7 +45,7 @@ def pass_over(run: pathlib.Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
 
 
 def _squared_errors(codes: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """[n - 1]: of the symbols from the second on, mean over the outputs."""
+    """[n - 1]: for the symbols from the second on, the mean over the outputs."""
     return np.square(outputs[:-1] - codes[1:]).mean(axis=1)
 
 
@@ -60,15 +64,18 @@ def _along_the_text(axes, errors: np.ndarray, letters: str) -> None:
 
 
 def streams(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
-    """Figures 3 and 4: the error of temporal XOR by place in cycles of 12 bits, of which every
-    third can be told, and that of each letter of ba, dii, guuu, where vowels can."""
+    """Figures 3 and 4: the error along the stream.
+
+    The error of temporal XOR by place in cycles of 12 bits, where every third bit can be predicted;
+    and the error of each letter of ba, dii, guuu, where the vowels can be predicted.
+    """
     figure = matplotlib.figure.Figure(figsize=(13, 3.4), layout="constrained")
     bits, text = figure.subplots(1, 2, width_ratios=(1, 2))
     for name, run in runs.items():
         symbols, codes, _, outputs = pass_over(run)
         errors = _squared_errors(codes, outputs)
         if codes.shape[1] > 1:
-            # not the first letters, which follow a context of 0.5
+            # without the first letters, which follow a context of 0.5
             shown = slice(CYCLE, CYCLE + SHOWN // 2)
             _along_the_text(
                 text,
@@ -98,8 +105,10 @@ def streams(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
 
 
 def segmentation(file: pathlib.Path, run: pathlib.Path) -> None:
-    """Figure 6: the error of each letter, root mean square over the outputs, along the text; words
-    begin at its peaks."""
+    """Figure 6: the error of each letter along the text; words begin at its peaks.
+
+    The error is the root mean square over the outputs.
+    """
     symbols, codes, _, outputs = pass_over(run)
     figure = matplotlib.figure.Figure(figsize=(13, 3.2), layout="constrained")
     letters = "".join(chr(ord("a") + symbol) for symbol in symbols[1 : SHOWN + 1])
@@ -108,8 +117,7 @@ def segmentation(file: pathlib.Path, run: pathlib.Path) -> None:
 
 
 def dendrogram(file: pathlib.Path, run: pathlib.Path) -> None:
-    """Figure 7: the mean hidden state of each word, clustered by the distance between
-    means (average linkage)."""
+    """Figure 7: the mean hidden states of the words, clustered by distance (average linkage)."""
     symbols, _, states, _ = pass_over(run)
     words = [word for word in BITS if (symbols == BITS[word]).any()]
     means = np.array([states[symbols == BITS[word]].mean(axis=0) for word in words])

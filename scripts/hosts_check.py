@@ -1,10 +1,12 @@
-"""Whether hosts change what is learned: 1 process of 4 devices, 2 of 2 and 4 of 1 train the same
-networks on this machine.
+"""Checks that hosts do not change what is learned: 1, 2 and 4 processes train the same networks.
+
+1 process has 4 devices, 2 have 2 each and 4 have 1 each, all on this machine.
 
 python -m scripts.hosts_check [--networks=LeNet-5,LSTM,Seq2Seq,...] [--steps=N]
-2 x 2 and 4 x 1 must end with the same bits, and within 1e-6 of 1 x 4; exit code 1 where they do
-not. They are judged after 50 steps, ResNet-20 after one: 50 make 1e-2 of a difference of 1e-8, in
-one process too.
+
+2 x 2 and 4 x 1 must end with the same bits, and within 1e-6 of 1 x 4; the exit code is 1 where they
+do not. They are compared after 50 steps, ResNet-20 after one: within one process too, 50 steps turn
+a difference of 1e-8 into 1e-2.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from train import __main__ as command
 from train import host_flags, hosts
 from train.errors import BadInput, Parser, exit_with
 
-# of the largest difference of a parameter; momentum and no Adam, which makes steps of last bits
+# for the largest difference of a parameter; momentum, as Adam turns last bits into whole steps
 TOLERANCE = 1e-6
 COMMON = {"optim.name": "momentum", "optim.lr": 0.01, "seeds": (0,), "steps_per_dispatch": 10}
 NETWORKS = {  # name -> config, changes
@@ -29,7 +31,7 @@ NETWORKS = {  # name -> config, changes
         "configs/lenet_fashion_mnist.py",
         {"data.batch_size": 32, "data.source": "embedded"},
     ),
-    "LeNet-5 with batch norm": (  # of the batch over all devices
+    "LeNet-5 with batch norm": (  # over all devices
         "configs/lenet_fashion_mnist.py",
         {"data.batch_size": 32, "data.source": "embedded", "model.batch_norm": "synchronised"},
     ),
@@ -65,7 +67,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--networks", default=",".join(NETWORKS), metavar="NAME,...", help="only these"
     )
-    parser.add_argument("--into", help=argparse.SUPPRESS)  # of the processes that this one starts
+    parser.add_argument("--into", help=argparse.SUPPRESS)  # for the processes that this one starts
     host_flags.add(parser)
     flags = parser.parse_args(arguments)
     names = flags.networks.split(",")
@@ -94,7 +96,7 @@ def main(arguments: list[str]) -> int:
 def _launch(
     arguments: list[str], folder: pathlib.Path, processes: int, devices: int
 ) -> dict[str, list[np.ndarray]]:
-    """The parameters of each network after training so."""
+    """The parameters of each network after training with this many processes and devices."""
     into, port = folder / f"{processes}x{devices}", host_flags.free_port()
     into.mkdir()
     flags = os.environ.get("XLA_FLAGS", "").split()

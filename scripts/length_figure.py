@@ -1,4 +1,4 @@
-"""Draws token error against the length of the source, from what `scripts.transduce --errors` wrote.
+"""Draws token error against the length of the source, from files of `scripts.transduce --errors`.
 
 python -m scripts.length_figure OUT.png LABEL=FILE.csv [LABEL=FILE.csv ...]
 """
@@ -12,13 +12,15 @@ from train.errors import BadInput, Parser, exit_with, writing_in
 from train.log import write_whole
 from train.report import png
 
-LEAST = 50  # sources to a point: longer lengths are pooled until there are so many
+LEAST = 50  # sources per point: longer lengths are pooled until there are this many
 COLUMNS = ("length", "sources", "edits", "tokens")
 
 
 def points(path: str) -> tuple[list[float], list[float], list[float]]:
-    """(mean length, token error in percent, its standard error over sources as if each token were
-    independent)."""
+    """(mean length, token error in percent, its standard error over sources).
+
+    The standard error assumes that tokens are independent.
+    """
     path = paths.file_of(path, "FILE.csv")
     try:
         with open(path) as file:

@@ -1,6 +1,8 @@
-"""What there is to train: configs, tables, and what each section of a config can name.
+"""Lists the configs, the tables, and what each section of a config can name.
 
-python -m scripts.list [KIND ...]    of these kinds: configs, tables, models, cells, data, tasks, optimizers, schedules
+python -m scripts.list [KIND ...]
+
+KIND is one of configs, tables, models, cells, data, tasks, optimizers, schedules.
 """
 
 import ast
@@ -24,11 +26,11 @@ ENTRIES = dict(
     schedules=base.TABLES["schedule"],
 )
 FILES = dict(configs=load.CONFIG_FILES, tables=load.TABLE_FILES)
-WIDTH = 120  # characters of what is said of an entry
+WIDTH = 120  # characters of an entry's line
 
 
 def listed(kind: str) -> dict[str, str]:
-    """{name: what its docstring says of it}, one line each."""
+    """{name: the first sentence of its docstring}, one line each."""
     if kind in FILES:
         files = sorted(load.ROOT.glob(FILES[kind]))
         return {str(file.relative_to(load.ROOT)): _line(_docstring(file)) for file in files}
@@ -40,12 +42,12 @@ def _docstring(file: pathlib.Path) -> str:
 
 
 def _doc(entry) -> str:
-    """A partial may have a docstring of its own."""
+    """The docstring of an entry; a partial may have its own."""
     return vars(entry).get("__doc__") or inspect.getdoc(getattr(entry, "func", entry)) or ""
 
 
 def _bound(entry) -> str:
-    """What a partial sets."""
+    """The parameters that a partial sets."""
     changes = ", ".join(f"{key}={value}" for key, value in getattr(entry, "keywords", {}).items())
     return f" ({changes})" if changes else ""
 

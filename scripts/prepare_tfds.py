@@ -1,7 +1,6 @@
-"""Folders of TFDS as array_record: prepared by TFDS itself, or converted from its TFRecord files
-without TensorFlow.
+"""Folders of TFDS as array_record, prepared by TFDS itself or converted from its TFRecord files.
 
-Used by scripts.prepare_data.
+The conversion needs no TensorFlow. Used by scripts.prepare_data.
 """
 
 import json
@@ -19,11 +18,11 @@ from train.data.files import DataError
 from train.errors import BadInput, reason
 from train.log import write_whole
 
-SAMPLE = 100  # records of a split that a check reads
+SAMPLE = 100  # records per split that a check reads
 
 
 def known(name: str, ours: list[str]) -> None:
-    """Raises BadInput, with the nearest name, where neither TFDS nor we have such a set."""
+    """Raises BadInput, with the nearest name, where neither TFDS nor Canon has such a set."""
     if name in ours:
         return
     import tensorflow_datasets as tfds
@@ -35,8 +34,10 @@ def known(name: str, ours: list[str]) -> None:
 
 
 def prepare(name: str, manual_dir: str | None = None) -> pathlib.Path:
-    """The folder of a set, which TFDS downloads and prepares, or which is converted where it has it
-    as TFRecord."""
+    """The folder of a set, which TFDS downloads and prepares.
+
+    A set that is there as TFRecord is converted instead.
+    """
     there = files.tfds_version(name)
     if there:
         print(f"already prepared: {there}")
@@ -58,7 +59,7 @@ def prepare(name: str, manual_dir: str | None = None) -> pathlib.Path:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
-    except (Exception, AssertionError) as error:  # TFDS raises whatever its downloader does
+    except (Exception, AssertionError) as error:  # TFDS raises whatever its downloader raises
         reason = " ".join(str(error).split())[:300]
         raise BadInput(
             f"TFDS could not prepare {name} ({type(error).__name__}: {reason})"
@@ -67,12 +68,12 @@ def prepare(name: str, manual_dir: str | None = None) -> pathlib.Path:
 
 
 def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-    """Writes the records of a TFRecord folder NAME/VERSION as array_record into `target`, which may
-    be the same folder.
+    """Writes the records of a TFRecord folder NAME/VERSION as array_record into `target`.
 
-    The bytes of each record stay as they are. Shards that are there are not written again, so a
-    second call goes on; the folder counts as prepared once dataset_info.json, written last, says
-    so. The TFRecord files stay. Raises BadInput.
+    `target` may be the same folder. The bytes of each record stay as they are. Shards that are
+    there are not written again, so a second call resumes the conversion. The folder counts as
+    prepared once dataset_info.json, written last, is there. The TFRecord files stay. Raises
+    BadInput.
     """
     try:
         info = documents.read(source / "dataset_info.json")
@@ -125,8 +126,10 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
 
 
 def _convert_shard(source: pathlib.Path, path: pathlib.Path, length: int) -> None:
-    """One file, all of it or nothing; `length` records. Raises DataError where it has not so
-    many."""
+    """Writes one file, all of it or nothing.
+
+    Raises DataError where it does not have `length` records.
+    """
     from array_record.python.array_record_module import ArrayRecordWriter
 
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -134,7 +137,7 @@ def _convert_shard(source: pathlib.Path, path: pathlib.Path, length: int) -> Non
     try:
         count = 0
         with source.open("rb") as file:
-            while header := file.read(12):  # length, its crc; then the record, its crc
+            while header := file.read(12):  # length, its crc; then the record and its crc
                 size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else 0
                 record = file.read(size + 4) if size <= source.stat().st_size else b""
                 if len(header) < 12 or len(record) < size + 4:
@@ -152,7 +155,7 @@ def _convert_shard(source: pathlib.Path, path: pathlib.Path, length: int) -> Non
 
 
 def _progress(done: int, of: int, what: pathlib.Path) -> None:
-    """A line that stays one on a terminal; else one for each tenth."""
+    """One line that is rewritten on a terminal; elsewhere a line for each tenth."""
     if sys.stdout.isatty():
         print(f"\r{what}: {done:,} of {of:,} shards", end="\n" if done == of else "", flush=True)
     elif done == of or done * 10 // of > (done - 1) * 10 // of:
@@ -160,10 +163,10 @@ def _progress(done: int, of: int, what: pathlib.Path) -> None:
 
 
 def check(name: str) -> str:
-    """One line on a prepared folder: its records are as many as it says, and a sample of each split
-    can be read.
+    """One line about a prepared folder.
 
-    Raises BadInput where it is not there, not whole, or a record of the sample is damaged.
+    It counts the records and reads a sample of each split. Raises BadInput where the folder is
+    missing or incomplete, or where a record of the sample is damaged.
     """
     import tensorflow_datasets as tfds
 
@@ -188,7 +191,7 @@ def check(name: str) -> str:
                     _look_at(example[key], f"{folder}: record {i} of {split}")
     except BadInput:
         raise
-    except Exception as error:  # of whatever type
+    except Exception as error:  # of any type
         raise prepared.damaged(name, folder, error) from None
     examples = ", ".join(f"{count:,} {split}" for split, count in counts.items())
     return f"{name}: {folder}: {examples}; {SAMPLE} records of each read"

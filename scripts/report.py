@@ -28,7 +28,7 @@ from train.report import RESULT, origin, read, show
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS, PAGE, FRONT = (ROOT / p for p in ("configs/results.csv", "configs/README.md", "README.md"))
-SHOWN = {  # in README.md, by their names
+SHOWN = {  # in README.md, under these names
     "LeNet-5, Fashion-MNIST": "lenet_fashion_mnist.py",
     "VGG-D with batch norm, narrow, Fashion-MNIST": "cnn_fashion_mnist.py:model=vgg_bn",
     "ResNet-18, narrow, Fashion-MNIST": "cnn_fashion_mnist.py:model=resnet",
@@ -45,7 +45,7 @@ COLUMNS = (
 
 
 def result_of(run: str) -> tuple[epath.Path, dict]:
-    """The workdir and the result of a run. Raises BadInput if it has none."""
+    """The workdir and the result of a run. Raises BadInput if it has no result."""
     workdir = paths.path_of(run, "RUN")
     if not (workdir / RESULT).exists():
         raise BadInput(
@@ -124,7 +124,7 @@ def block(rows: list[dict[str, str]]) -> str:
 
 
 def pages(rows: list[dict[str, str]]) -> dict[pathlib.Path, str]:
-    """The pages with a block that is made from configs/results.csv, as they must be."""
+    """The pages with a block that is made from configs/results.csv, as they should be."""
     blocks = {PAGE: block(rows), FRONT: front(rows)}
     return {page: with_block(page.read_text(), text) for page, text in blocks.items()}
 

@@ -1,5 +1,7 @@
-"""Timing that alternates between variants and counts only rounds in which other processes leave the
-machine alone."""
+"""Timing that alternates between variants and counts only quiet rounds.
+
+In a quiet round other processes leave the machine alone.
+"""
 
 import concurrent.futures
 import contextlib
@@ -7,14 +9,14 @@ import multiprocessing
 import os
 import time
 
-SECONDS = 0.5  # the least that a variant runs in a round
+SECONDS = 0.5  # the shortest time that a variant runs in a round
 QUIET = 0.06  # of a core: the most that other processes may use in a round that counts
 
 _run = None  # what a variant's process times
 
 
 def cpu_seconds(processes) -> tuple[float, float]:
-    """(of the whole machine, of these processes) since their starts."""
+    """CPU seconds (of the whole machine, of these processes) since their starts."""
     with open("/proc/stat") as file:
         user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
     own = 0
@@ -27,12 +29,13 @@ def cpu_seconds(processes) -> tuple[float, float]:
 
 
 def quiet(makers: dict, rounds: int) -> tuple[dict[str, list[float]], int, dict[str, int]]:
-    """Seconds of a call of each variant in each quiet round, how many rounds were not quiet, and MB
-    each held at most.
+    """(seconds per call of each variant in each quiet round, how many rounds were not quiet, MB).
 
-    makers: variant -> a function that spawn can send, which makes what is timed. Each is made in a
-    process of its own, as it would be used: side by side, one's allocator and threads would change
-      the other's times. The first call compiles.
+    MB is the most memory that each variant held.
+
+    makers: variant -> a function that spawn can send, which makes what is timed. Each variant runs
+    in a process of its own, as in real use: side by side, one variant's allocator and threads would
+    change the other's times. The first call compiles.
     """
     times, skipped = {name: [] for name in makers}, 0
     with contextlib.ExitStack() as stack:
@@ -70,7 +73,7 @@ def _start(make) -> None:
 
 
 def _call(repeats: int) -> float:
-    """Seconds of a call, of so many."""
+    """Seconds per call, over `repeats` calls."""
     start = time.perf_counter()
     for _ in range(repeats):
         _run()
@@ -78,6 +81,6 @@ def _call(repeats: int) -> float:
 
 
 def _peak() -> int:
-    """The most MB that this process held so far, compilation included."""
+    """The most MB that this process has held so far, compilation included."""
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) // 1024

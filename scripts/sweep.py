@@ -1,9 +1,11 @@
 """Runs the rows of a paper's table that are not done yet; all seeds of a row train together.
 
-python -m scripts.sweep configs/papers/resnet/depth.py [--scale=small] [--rows=NAME,...] [--seeds=N] [--workdir=DIR]
-    [--shard=i/n] [--dry_run]
-Kill it whenever you like: the same command goes on. --shard=0/2 and --shard=1/2 on two machines
-that share DIR take every second row each, with the rows that go on from it. Then: python -m scripts.report TABLE.py
+python -m scripts.sweep configs/papers/resnet/depth.py [--scale=small] [--rows=NAME,...]
+    [--seeds=N] [--workdir=DIR] [--shard=i/n] [--dry_run]
+
+You can stop it at any time: the same command resumes it. With --shard=0/2 and --shard=1/2, two
+machines that share DIR each run every second row, with the rows that continue it. Afterwards run
+python -m scripts.report TABLE.py.
 """
 
 from train import host_flags, hosts, interruption
@@ -29,10 +31,9 @@ MOST_SEEDS = 10_000  # of a row: all train in one program
 
 
 def chosen(table: Table, scale: str, rows: str | None, shard: str) -> list[str]:
-    """The rows by --rows and --shard, and those that they go on from, in the order of the table.
-    Raises BadInput.
+    """The rows by --rows and --shard, and the rows that they continue, in the order of the table.
 
-    A shard has whole lines of rows that go on from one another.
+    A shard holds a row together with all rows that continue it. Raises BadInput.
     """
     if rows is not None and not rows.strip():
         raise BadInput(
@@ -57,10 +58,12 @@ def plan(
     seeds: tuple[int, ...],
     runs: pathlib.Path,
 ) -> tuple[str, list[BadInput]]:
-    """What a sweep will do, with the time that the same rows took, a seed, when results.csv was
-    made; and what stands in its way: rows that were run with other seeds, or before their config
-    changed."""
-    seconds = table_runs.seconds_a_seed(path, scale)  # or of an ensemble
+    """What a sweep will do, and what stands in its way.
+
+    The first has the time per seed that the same rows took when results.csv was made. The second
+    lists rows that were run with other seeds, or before their config changed.
+    """
+    seconds = table_runs.seconds_a_seed(path, scale)  # or per ensemble
     lines, total, unknown, refused = (
         [escapes.plain(f"{table.title}; scale {scale}: {table.scale(scale).about}")],
         0.0,
@@ -136,7 +139,7 @@ def main(arguments: list[str]) -> int:
         raise refused[0]
     if flags.dry_run:
         return 0
-    from scripts import table_figure  # matplotlib is half a second that a plan does not pay
+    from scripts import table_figure  # half a second, which a plan does not pay
 
     table_figure.check(path, table)
     for name in rows:
@@ -160,7 +163,7 @@ def main(arguments: list[str]) -> int:
                 hand_over(runs / folder_of(before), where)
             if not done:
                 run(path, flags.scale, name, count, where)
-        except NonFinite as error:  # the other rows are worth having
+        except NonFinite as error:  # the other rows are still worth running
             outcomes[name] = str(error)
             failed.append(name)
         else:
@@ -190,8 +193,10 @@ def _about(row: str, function, *arguments):
 
 
 def check(path: pathlib.Path, table: Table, name: str, config) -> None:
-    """Raises BadInput for a row that cannot be built, or whose log will lack what the table reads:
-    before any row trains."""
+    """Raises BadInput, before any row trains, for a row that cannot be built.
+
+    Also for a row whose log will lack what the table reads.
+    """
     have = _about(name, experiment.build, config).metrics
     # as table_runs reads it
     judged = "test" if any(metric.startswith("test/") for metric in have) else "validation"
@@ -201,9 +206,11 @@ def check(path: pathlib.Path, table: Table, name: str, config) -> None:
 
 
 def hand_over(before: epath.Path, where: epath.Path) -> None:
-    """Lets the run in `where`, unless it has begun, begin with the last checkpoint and the log of
-    the finished run `before`."""
-    # written last here, and when a run begins; a copy that was cut short is made again
+    """Gives the run in `where` the last checkpoint and the log of the finished run `before`.
+
+    Unless that run has begun already.
+    """
+    # both here and in a run it is written last; a copy that was cut short is made again
     if (where / run_notes.FILE).exists() or (where / "config.json").exists():
         return
     folders = (
@@ -234,7 +241,7 @@ def copy(folder: epath.Path, to: epath.Path) -> None:
 
 
 def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Path) -> None:
-    """Trains a row, or goes on with it, in this process: what kills the sweep kills the run too."""
+    """Trains or resumes a row in this process: what kills the sweep kills the run too."""
     try:
         shown = path.relative_to(load.ROOT)
     except ValueError:
@@ -245,7 +252,7 @@ def run(path: pathlib.Path, scale: str, name: str, seeds: int, where: pathlib.Pa
     )
     import jax
 
-    jax.clear_caches()  # the next row has programs of its own
+    jax.clear_caches()  # the next row has its own programs
 
 
 def outcome(table: Table, where: pathlib.Path) -> str:

@@ -1,4 +1,7 @@
-"""The figure of a paper's table that was run at a scale. Used by scripts.report."""
+"""The figure of a paper's table that was run at a scale.
+
+Used by scripts.report.
+"""
 
 import itertools
 import pathlib
@@ -17,14 +20,16 @@ from train.errors import BadInput
 
 
 def _records(run: pathlib.Path) -> list[dict]:
-    """Of a run that is done."""
+    """The records of a run that is done."""
     return report.records_of(epath.Path(run), report.read(epath.Path(run)))
 
 
 def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
-    """Bahdanau et al. 2014, figure 2: the error of each row in the splits "test_A_to_B" against the
-    length of the source; lines are means over seeds, bands reach from the lowest to the highest
-    seed."""
+    """Bahdanau et al. 2014, figure 2: the error against the length of the source.
+
+    It shows each row's error in the splits "test_A_to_B". Lines are means over seeds; bands reach
+    from the lowest to the highest seed.
+    """
     figure = matplotlib.figure.Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
     for name, run in runs.items():
@@ -48,7 +53,7 @@ def length(file: pathlib.Path, runs: dict[str, pathlib.Path]) -> None:
     log.write_whole(file, report.png(figure, dpi=110))
 
 
-FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows which were run
+FIGURES = dict(  # name -> a function of (file, {row: run}) that draws the rows that were run
     dendrogram=lambda file, runs: elman_figure.dendrogram(file, next(iter(runs.values()))),
     length=length,
     segmentation=lambda file, runs: elman_figure.segmentation(file, next(iter(runs.values()))),
@@ -57,7 +62,7 @@ FIGURES = dict(  # name -> a function of (file, {row: run}) that draws rows whic
 
 
 def check(path: pathlib.Path, table: Table) -> None:
-    """Raises BadInput for a figure that is none of FIGURES."""
+    """Raises BadInput for a figure that is not one of FIGURES."""
     for kind in table.figures:
         if kind not in FIGURES:
             raise BadInput(f"{path}: figures: unknown {kind!r}; have {', '.join(FIGURES)}")
@@ -66,12 +71,13 @@ def check(path: pathlib.Path, table: Table) -> None:
 def draw(
     file: pathlib.Path, table: Table, scale: str, ours: dict, runs: dict[str, pathlib.Path]
 ) -> None:
-    """Writes a PNG. ours: row -> {seed: value}; runs: row -> the workdir of its run, where that is
-    at hand.
+    """Writes a PNG of a table's curves and values.
 
-    The curves of every row, each seed and the median, and beside them the rows' values with their
-    intervals. A seed that was done goes on as it was then; one that never came to the level is an
-    arrow head.
+    ours: row -> {seed: value}. runs: row -> the workdir of its run, where that is available.
+
+    The left part has the curves of every row, each seed and the median; the right part has the
+    rows' values with their intervals. A seed that is done keeps its last value; one that never
+    reached the level is an arrow head.
     """
     names = [row.name for row in table.rows if row.name in ours]
     curve = table.curve or (
@@ -82,13 +88,13 @@ def draw(
         figsize=(11, max(3.4, 0.32 * len(names) + 1.2)), layout="constrained"
     )
     left, right = figure.subplots(1, 2)
-    # of the curves: the latter is the highest of what the medians nearly always are
+    # of the curves; `usual` is the highest value that medians nearly always stay below
     lowest, usual = np.inf, 0.0
     for k, name in enumerate(names):
         log_of_it = _records(runs[name]) if name in runs else []
         of = split if split in {r["split"] for r in log_of_it} else "validation"  # ImageNet's
         records = [r for r in log_of_it if r["split"] == of and metric in r]
-        # where ensembles were judged at the end, not seeds
+        # where ensembles were judged at the end instead of seeds
         fewest = min((len(r[metric]) for r in records), default=0)
         points = _held(np.array([r[metric][:fewest] for r in records], np.float64))
         steps, color, style = (
@@ -120,7 +126,7 @@ def draw(
             )
         right.plot(interval.mean, k, "o", color=color)
     drawn = len(runs.keys() & set(names))
-    # the others ran elsewhere
+    # the other rows ran elsewhere
     of_rows = f"; {drawn} of {len(names)} rows" if drawn < len(names) else ""
     spikes = left.get_ylim()[1] > 10 * usual > 0
     if spikes:
@@ -131,7 +137,7 @@ def draw(
         title=f"{escapes.figure(curve)}: median, seeds{of_rows}{'; spikes cut' if spikes else ''}",
     )
     right.set_yticks(range(len(names)), map(escapes.figure, names))
-    for k, label in enumerate(right.get_yticklabels()):  # which are the legend of both
+    for k, label in enumerate(right.get_yticklabels()):  # they are the legend of both parts
         label.set_color(f"C{k % 10}")
     right.invert_yaxis()
     right.set(title="mean, 95% interval, seeds", xlabel=escapes.figure(table.measure))
@@ -147,7 +153,7 @@ def draw(
 
 
 def _held(points: np.ndarray) -> np.ma.MaskedArray:
-    """points [records, S] in which a seed that has no more values keeps its last one."""
+    """points [records, S]; a seed without further values keeps its last one."""
     for before, now in itertools.pairwise(points):
         np.copyto(now, before, where=np.isnan(now))
     return np.ma.masked_invalid(points)

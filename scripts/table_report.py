@@ -1,4 +1,4 @@
-"""Finished runs of a table -> results.csv, the figures and the page beside it."""
+"""Turns finished runs of a table into results.csv, the figures and the page beside it."""
 
 import pathlib
 
@@ -12,15 +12,14 @@ from train.errors import BadInput
 
 
 def report(table_file: str, workdir: str | None) -> None:
-    """Enters the finished runs of every scale of a table, draws, and writes the paper's README and
-    the index.
+    """Enters the finished runs of every scale of a table and writes its figures and pages.
 
-    Raises BadInput where no run is finished, another README.md is there, or the table is that of an
-    installed copy.
+    The pages are the paper's README and the index. Raises BadInput where no run is finished, where
+    another README.md is there, or where the table belongs to an installed copy.
     """
     path, table = load.load_table(table_file)
     load.refuse_installed(path)
-    from scripts import table_figure  # matplotlib is half a second that a sweep's plan does not pay
+    from scripts import table_figure  # half a second, which a sweep's plan does not pay
 
     table_figure.check(path, table)
     readme, entered = path.parent / "README.md", 0
@@ -58,7 +57,7 @@ def report(table_file: str, workdir: str | None) -> None:
 
 
 def write_pages(folder: pathlib.Path) -> None:
-    """The page of a folder, and the index where it is one of the papers."""
+    """Writes the page of a folder, and the index if the folder is one of the papers'."""
     log.write_whole(folder / "README.md", paper_pages.page(folder))
     if folder.parent == paper_pages.PAPERS:
         write_index(folder.parent)
@@ -69,7 +68,7 @@ def write_index(papers: pathlib.Path) -> None:
 
 
 def write_all() -> None:
-    """Every paper's page and the index, from what results.csv says."""
+    """Writes every paper's page and the index from results.csv."""
     for folder in paper_index.folders(paper_pages.PAPERS):
         log.write_whole(folder / "README.md", paper_pages.page(folder))
     write_index(paper_pages.PAPERS)

@@ -1,4 +1,4 @@
-"""The runs of a paper's table -> lines of results.csv beside it, one a seed and measure."""
+"""The runs of a paper's table as lines of results.csv beside it, one per seed and measure."""
 
 import csv
 import io
@@ -19,16 +19,20 @@ COLUMNS = (
 
 
 def workdir_of(path: pathlib.Path, scale: str, parent: str | None) -> epath.Path:
-    """Where the runs of a table lie: runs/PAPER/TABLE/SCALE unless `parent` takes the place of
-    runs/PAPER/TABLE."""
+    """The folder of a table's runs: runs/PAPER/TABLE/SCALE.
+
+    `parent`, if given, replaces runs/PAPER/TABLE.
+    """
     return (
         paths.run_of(f"runs/{path.parent.name}/{path.stem}" if parent is None else parent) / scale
     )
 
 
 def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float]:
-    """{seed: value} of a finished run; an ensemble has the number of its first seed. Raises
-    BadInput for a metric that its log does not have, or not where the best step is looked for."""
+    """{seed: value} of a finished run; an ensemble has the number of its first seed.
+
+    Raises BadInput for a metric that the log lacks, or lacks where the best step is looked for.
+    """
     seeds = result["seeds"]
     stopped = result.get("stopped", [None] * len(seeds))
     trained = [result["steps"] if step is None else step for step in stopped]
@@ -36,7 +40,7 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
         return _in_examples(measure, seeds, stopped, trained)
     records = report.records_of(epath.Path(run), result)
     found = _curve(run, records, measure if isinstance(measure, str) else measure.metric)
-    judged = len(found[max(found)])  # seeds, or ensembles where the last evaluation is of these
+    judged = len(found[max(found)])  # seeds, or ensembles where the last evaluation judges these
     found = {step: of for step, of in sorted(found.items()) if len(of) == judged}
     seeds = seeds[:judged]
     if isinstance(measure, AtBest):
@@ -55,7 +59,7 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
             for i in range(judged)
         ]
         return _in_examples(measure, seeds, first, trained)
-    # and has no more values
+    # such a seed has no further values
     done = [measure.startswith("train/") and step is not None for step in stopped[:judged]]
     last = (
         (of[i] for of in reversed(found.values()) if of[i] == of[i] or not done[i])
@@ -67,7 +71,7 @@ def values(measure: Measure, run: pathlib.Path, result: dict) -> dict[int, float
 def _in_examples(
     measure: Steps, seeds: list[int], steps: list[int | None], trained: list[int]
 ) -> dict[int, float]:
-    """{seed: value}, AtLeast all that it was trained where its step is None."""
+    """{seed: value}; a seed whose step is None gets AtLeast of everything it was trained."""
     of_seeds = zip(seeds, steps, trained, strict=False)
     return {
         s: measure.examples * float(step) if step is not None else AtLeast(measure.examples * n)
@@ -76,11 +80,10 @@ def _in_examples(
 
 
 def _curve(run: pathlib.Path, records: list[dict], name: str) -> dict[int, list[float]]:
-    """{step: [value of each seed]} of a metric such as "test/error"; what training had is since the
-    record before.
+    """{step: [value of each seed]} of a metric such as "test/error".
 
-    "test" is the split that a run is judged on, also where the data set calls it "validation", as
-    ImageNet does.
+    A value of training covers the steps since the record before. "test" is the split that a run is
+    judged on, also where the data set calls it "validation", as ImageNet does.
     """
     split, _, metric = name.partition("/")
     if split == "test" and split not in {r["split"] for r in records}:
@@ -99,8 +102,10 @@ def _or_inf(x: float) -> float:
 
 
 def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) -> list[dict]:
-    """The lines of results.csv of the rows whose runs are done. Raises BadInput where a row has
-    changed since it was run."""
+    """The lines of results.csv of the rows whose runs are done.
+
+    Raises BadInput where a row has changed since it was run.
+    """
     lines, where = [], {name: runs / folder_of(name) for name in table.names(scale)}
     results = {
         name: report.read(run) for name, run in where.items() if (run / report.RESULT).exists()
@@ -112,7 +117,7 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
             run,
             base.override(table.config(row.name, scale), {"seeds": tuple(result["seeds"])}),
         )
-        # what the run went on from took that
+        # the time of the run that this one continued
         before = results[row.of]["seconds"] if row.of in results else 0
         for measure in table.measures:
             for seed, value in values(measure, run, result).items():
@@ -135,7 +140,7 @@ def collect(path: pathlib.Path, table: Table, scale: str, runs: pathlib.Path) ->
 
 
 def same_row(table: Table, run: pathlib.Path, config) -> None:
-    """Raises BadInput where a run is of another config than the row's, or was judged otherwise."""
+    """Raises BadInput where a run has another config than the row, or was judged differently."""
     when = (
         ["eval.every", "log.every"]
         if any(isinstance(m, AtBest | Until) for m in table.measures)
@@ -145,7 +150,7 @@ def same_row(table: Table, run: pathlib.Path, config) -> None:
 
 
 def _written(measure: Measure, value: float) -> str:
-    """A value in results.csv: of a seed that never came there, ">" and the bound."""
+    """A value in results.csv; ">" and the bound for a seed that never reached the level."""
     return (
         f"{'>' * isinstance(value, AtLeast)}{value:.0f}"
         if isinstance(measure, Steps)
@@ -154,7 +159,7 @@ def _written(measure: Measure, value: float) -> str:
 
 
 def cell(values: dict[int, float]) -> str:
-    """A row's mean, interval, number of seeds, and how many of these never came there."""
+    """A row's mean, interval, number of seeds, and how many of these never reached the level."""
     interval, n = statistics.mean(list(values.values())), statistics.number
     never = sum(isinstance(value, AtLeast) for value in values.values())
     spread = f" [{n(interval.low)}, {n(interval.high)}]" if interval.count > 1 else ""
@@ -162,7 +167,7 @@ def cell(values: dict[int, float]) -> str:
 
 
 def read(folder: pathlib.Path) -> list[dict]:
-    """The lines of results.csv. Raises BadInput where it is no such file."""
+    """The lines of results.csv. Raises BadInput where the file is not one."""
     file = folder / "results.csv"
     if not file.exists():
         return []
@@ -187,7 +192,7 @@ def read(folder: pathlib.Path) -> list[dict]:
 
 
 def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:
-    """Row -> the training time in results.csv."""
+    """Row -> the training time per seed in results.csv."""
     lines = [
         line for line in read(path.parent) if (line["table"], line["scale"]) == (path.stem, scale)
     ]
@@ -199,8 +204,10 @@ def seconds_a_seed(path: pathlib.Path, scale: str) -> dict[str, float]:
 
 
 def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
-    """Writes results.csv, in which new lines take the place of older ones of the same row, scale
-    and table; those of rows and scales that the table no longer has go."""
+    """Writes results.csv with new lines in place of older ones of the same row, scale and table.
+
+    Lines of rows and scales that the table no longer has are dropped.
+    """
     new = {(line["table"], line["scale"], line["row"]) for line in lines}
     order = {row.name: k for k, row in enumerate(table.rows)}
     have = {(scale, row) for scale in table.scales for row in table.names(scale)}
@@ -223,7 +230,7 @@ def enter(path: pathlib.Path, table: Table, lines: list[dict]) -> None:
 def measured(
     lines: list[dict], path: pathlib.Path, scale: str, measure: Measure
 ) -> dict[str, dict[int, float]]:
-    """Row -> {seed: value} from results.csv, AtLeast(value) where it says >value."""
+    """Row -> {seed: value} from results.csv; AtLeast(value) where the file has >value."""
     found = {}
     for line in lines:
         if (line["table"], line["scale"], line["measure"]) == (path.stem, scale, str(measure)):

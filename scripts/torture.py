@@ -1,22 +1,23 @@
-"""Kills runs, damages their checkpoints and fills their disk, and sees whether anything is lost.
+"""Kills runs, damages their checkpoints and fills their disk, and checks that nothing is lost.
 
-python -m scripts.torture [--runs=lenet,lstm] [--kills=100] [--corruptions=50] [--faults=20] [--seed=0]
+python -m scripts.torture [--runs=lenet,lstm] [--kills=100] [--corruptions=50] [--faults=20]
+    [--seed=0]
 
-kills: so many kill -9 and so many SIGTERM, over the runs, each at a random moment of a start or
-resumption of a tiny run; every run ends with the arrays and records of one that was left alone.
+kills: this many kill -9 and this many SIGTERM, over the runs, each at a random moment of a start or
+resumption of a tiny run. Every run must end with the arrays and records of an undisturbed run.
 corruptions: of files of the newest checkpoint.
 disk: a workdir that fills up (a small tmpfs; needs root), and one that is read-only.
-faults: so many of each kind, over the runs, each put before a run that was interrupted, which the
-  same command then resumes: it ends with the arrays and records of one that was left alone, or is
-  refused in one line, and what it points to or held before stays. Kinds (--kinds=NAME,...):
-  links     links in the place of files, of checkpoints and of folders, as on a machine of 8 cores
+faults: this many of each kind, over the runs. Each is set up before an interrupted run, which the
+  same command then resumes. The run must end with the arrays and records of an undisturbed run, or
+  be refused in one line; what it points to or held before must stay. Kinds (--kinds=NAME,...):
+  links     links in place of files, of checkpoints and of folders, as on a machine of 8 cores
   paths     a workdir below a folder with odd characters in its name
   logs      metrics.jsonl cut short, a line lost, twice, or changed
   code      another sign of the gradient, other code, another config, config.json gone
   rights    a right that is missing on gs://
-  server    a server of gs:// that stops, or refuses all requests, in mid-run; then it is back
-  Of the last two a fifth as many; they need the extra test-services.
-Exit code 1 where anything differed.
+  server    a server of gs:// that stops, or refuses all requests, in mid-run, and then returns
+  The last two run a fifth as many; they need the extra test-services.
+The exit code is 1 where anything differed.
 """
 
 import os
@@ -32,7 +33,7 @@ from scripts import torture_bucket, torture_faults
 from scripts.torture_runs import RUNS, arrays_of, records_of, same, start
 from train.errors import BadInput, Parser, exit_with
 
-KINDS = {  # of faults -> what puts them
+KINDS = {  # of faults -> the function that sets them up
     **dict.fromkeys(torture_faults.KINDS, torture_faults.torture),
     **dict.fromkeys(torture_bucket.KINDS, torture_bucket.torture),
 }
@@ -41,8 +42,10 @@ KINDS = {  # of faults -> what puts them
 def kill(
     name: str, number: signal.Signals, count: int, whole: pathlib.Path, folder: pathlib.Path, draw
 ) -> bool:
-    """`count` signals to runs that are resumed after each, and begun anew when they are done;
-    compares each that is."""
+    """Sends `count` signals to runs that are resumed after each, and compares each finished run.
+
+    A run that is done is followed by a new one.
+    """
     expected, records = arrays_of(whole)[1], records_of(whole)
     sent, runs, codes, good = 0, 0, {}, True
     seconds, begun = 6.0, time.time()
@@ -55,7 +58,7 @@ def kill(
                 out, _ = process.communicate(timeout=None if last else draw.uniform(0, seconds))
                 seconds = max(
                     1.0, 0.9 * seconds + 0.1 * (time.time() - since)
-                )  # that of a whole start, as busy as the machine is
+                )  # of a whole start, on a machine as busy as now
                 last = True
             except subprocess.TimeoutExpired:
                 process.send_signal(number)
@@ -89,7 +92,7 @@ def kill(
 
 
 def damage(folder: pathlib.Path, draw) -> str:
-    """Damages one file of a checkpoint; says how."""
+    """Damages one file of a checkpoint; describes how."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     file = draw.choice(files)
     contents, how = (
@@ -108,8 +111,10 @@ def damage(folder: pathlib.Path, draw) -> str:
 
 
 def corrupt(name: str, count: int, whole: pathlib.Path, folder: pathlib.Path, draw) -> bool:
-    """Each time one damage to the newest of two checkpoints of a copy: what is restored is the one
-    or the other, whole."""
+    """Damages the newest of two checkpoints of a copy, `count` times.
+
+    Each time one of the two must be restored, whole.
+    """
     newest, expected = arrays_of(whole)
     steps = sorted(
         int(path.name) for path in (whole / "checkpoints").iterdir() if path.name.isdigit()
@@ -150,7 +155,7 @@ def corrupt(name: str, count: int, whole: pathlib.Path, folder: pathlib.Path, dr
 
 
 def disk(folder: pathlib.Path) -> bool:
-    """A tmpfs with room for a few checkpoints; and the same, read-only."""
+    """A tmpfs with room for a few checkpoints, and then a read-only one."""
     small = folder / "small"
     small.mkdir()
     if subprocess.run(

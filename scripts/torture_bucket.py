@@ -1,5 +1,7 @@
-"""Faults of gs://, for scripts.torture: a right that is missing, a server that stops. The server is
-that of the tests, on loopback."""
+"""Faults of gs://, for scripts.torture: a right that is missing, a server that stops.
+
+The server is that of the tests, on loopback.
+"""
 
 import collections
 import contextlib
@@ -22,8 +24,8 @@ RIGHTS = (
 )
 FAILURES = (503, 401, "stopped")
 KINDS = ("rights", "server")
-PAUSE = 0.05  # s before each answer, so that a run can be met on its way
-SHARE = 5  # one trial for so many faults of the other kinds: a server is asked again for minutes
+PAUSE = 0.05  # s before each answer, so that a run can be interrupted midway
+SHARE = 5  # one trial for this many faults of the other kinds: a server is retried for minutes
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
@@ -51,8 +53,11 @@ def as_whole(server, run: str, whole: pathlib.Path, folder: pathlib.Path) -> boo
 
 
 def trial(kind: str, server, name: str, run: str, whole: pathlib.Path, folder, draw) -> str:
-    """What came of it: "same" where the run ends well; "refused" where it ends in one line and, once the fault is
-    over, the same command goes on to the same end; else what is wrong."""
+    """The outcome of one trial: "same", "refused", or what is wrong.
+
+    "same": the run ends well. "refused": it ends in one line and, once the fault is over, the same
+    command resumes it to the same end.
+    """
     steps = range(40, 321, 40) if name == "lstm" else range(40, 201, 40)
     at = draw.choice((0, *steps)) if kind == "rights" else draw.choice(steps)
     denied = draw.choice(RIGHTS) if kind == "rights" else None
@@ -87,7 +92,7 @@ def trial(kind: str, server, name: str, run: str, whole: pathlib.Path, folder, d
 
 @contextlib.contextmanager
 def service():
-    """The server, or None, with a word, where it cannot run."""
+    """The server, or None, with a message, where it cannot run."""
     sys.path.append(str(ROOT / "tests"))
     try:
         import pytest
@@ -108,7 +113,7 @@ def service():
 def torture(
     kind: str, name: str, count: int, whole: pathlib.Path, folder: pathlib.Path, draw
 ) -> bool:
-    """As torture_faults.torture; of so many faults a fifth, at least one."""
+    """As torture_faults.torture, with a fifth of the faults, at least one."""
     came, begun = collections.Counter(), time.time()
     with service() as server:
         for number in range(max(1, count // SHARE) if server else 0):

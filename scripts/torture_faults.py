@@ -1,5 +1,7 @@
-"""Faults about a workdir, for scripts.torture: each is put before a run that was interrupted, and
-the same command resumes it."""
+"""Faults of a workdir, for scripts.torture.
+
+Each is set up before an interrupted run, which the same command then resumes.
+"""
 
 import collections
 import dataclasses
@@ -18,14 +20,17 @@ from train.errors import Ending
 ROOT = pathlib.Path(__file__).parent.parent
 ODD = [*"[]*?\\{}()$&;|<>'\"!#%~,:=+@^` \t\n", "é", "日本", "-", "..", "a", "x" * 120, "\udce9"]
 REFUSED = (2, 74)  # the codes of a refusal
-LIMIT = 600  # s until a run is said to hang
+LIMIT = 600  # s until a run counts as hanging
 
 
 @dataclasses.dataclass
 class Fault:
-    """how: in words. workdir: where the run lies now. harmless: whether what is none of the run's
-    is as it was. says: what a run that ends well must say, where it need not end with the same
-    bits. refused: whether it must not end well. options: of the process that resumes it."""
+    """A fault, and what must come of it.
+
+    how: in words. workdir: where the run is now. harmless: whether everything that does not belong
+    to the run is unchanged. says: what a run that ends well must print, where it need not end with
+    the same bits. refused: whether it must not end well. options: for the process that resumes it.
+    """
 
     how: str
     workdir: pathlib.Path
@@ -42,8 +47,10 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def links(workdir: pathlib.Path, draw) -> Fault:
-    """A link in the place of something of the run's: to what is somebody else's, to nothing, to
-    itself, or to where the thing was moved."""
+    """A link in place of something that belongs to the run.
+
+    It points to somebody else's file, to nothing, to itself, or to where the thing was moved.
+    """
     precious = workdir.parent / "precious"
     (precious / "sub").mkdir(parents=True)
     for name in ("thesis.tex", "sub/data.csv"):
@@ -81,7 +88,7 @@ def links(workdir: pathlib.Path, draw) -> Fault:
 
 
 def paths(workdir: pathlib.Path, draw) -> Fault:
-    """The run lies below a folder with an odd name."""
+    """The run is below a folder with an odd name."""
     name = ""
     while name in ("", ".", "..") or len(os.fsencode(name)) > 255:
         name = "".join(draw.choices(ODD, k=draw.randint(1, 4)))
@@ -156,8 +163,10 @@ def interrupted(whole: pathlib.Path, workdir: pathlib.Path) -> pathlib.Path:
 
 
 def judge(fault: Fault, code: int, out: str, before: dict, arrays: dict, records: list) -> str:
-    """What came of it: "same", "said" or "refused", or what is wrong. before: the contents of the
-    checkpoints before it resumed."""
+    """The outcome: "same", "said" or "refused", or what is wrong.
+
+    before: the contents of the checkpoints before the run resumed.
+    """
     if not fault.harmless():
         return "what is none of the run's was changed"
     if "Traceback" in out:
@@ -176,7 +185,7 @@ def judge(fault: Fault, code: int, out: str, before: dict, arrays: dict, records
 def torture(
     kind: str, name: str, count: int, whole: pathlib.Path, folder: pathlib.Path, draw
 ) -> bool:
-    """`count` faults of a kind; says what came of them, and whether none went wrong."""
+    """Sets up `count` faults of a kind; prints the outcomes. Returns whether none went wrong."""
     arrays, records = arrays_of(whole)[1], records_of(whole)
     came, begun = collections.Counter(), time.time()
     for number in range(count):
@@ -201,7 +210,7 @@ def torture(
 
 
 def report(kind: str, name: str, came: collections.Counter, seconds: float, then: str = "") -> bool:
-    """Says it, with what the runs that were refused did `then`."""
+    """Prints the outcomes, and what the refused runs did `then`. Returns whether all is well."""
     changed = f", {came['said']} said what had changed" if came["said"] else ""
     print(
         f"{name}: {kind}: {came.total()} faults: {came['same']} runs ended with the arrays and "

@@ -1,4 +1,4 @@
-"""The tiny runs that scripts.torture treats badly, and what is compared of them."""
+"""The tiny runs that scripts.torture disturbs, and what it compares of them."""
 
 import pathlib
 import subprocess
@@ -33,7 +33,7 @@ RUNS = {
 
 def start(*arguments, program=("-m", "train"), **options) -> subprocess.Popen:
     command = [sys.executable, *program, *map(str, arguments)]
-    options = {"cwd": load.ROOT} | options  # a train.py of the current folder is not ours
+    options = {"cwd": load.ROOT} | options  # a train.py in the current folder is not Canon's
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
     )

@@ -1,5 +1,4 @@
-"""What a trained Seq2Seq makes of a text: the best outputs, their log-probabilities, and where it
-looked.
+"""What a trained Seq2Seq makes of a text: the best outputs, their log-probabilities, alignments.
 
 python -m scripts.transduce --workdir=DIR "canon" [MORE ...]
 python -m scripts.transduce --workdir=DIR < words.txt          one a line; also --file=words.txt
@@ -8,11 +7,13 @@ python -m scripts.transduce --workdir=DIR --alignment=canon.png "canon"
 python -m scripts.transduce --workdir=DIR --evaluate=test      error rates and BLEU of a split
     --errors=FILE.csv writes the errors of each length with it; --against=1 compares the scores with
     those of greedy decodes
+
 Each output is a line of columns separated by tabs: the number of its text, the text, the output,
 and its log-probability unless it was drawn. An empty text has an empty output, so with --best=1
 line n of the output belongs to line n of the file. Inside a column a tab is written \\t.
-All seeds of a run, and of several workdirs by commas, are asked together (an ensemble of one kind
-of network and vocabulary)."""
+All seeds of a run, and of several workdirs separated by commas, decode together (an ensemble of one
+kind of network and vocabulary).
+"""
 
 import csv
 import io
@@ -28,13 +29,15 @@ from train.errors import BadInput, Parser, exit_with, reason, writing_in
 from train.log import write_whole
 from train.report import png
 
-COLDEST = 1e-6  # temperature: what logits are divided by must leave them finite
-ROUNDING = 1e-4  # nats: the same output scores so much apart in searches of other sizes
+COLDEST = 1e-6  # temperature: logits divided by it must stay finite
+ROUNDING = 1e-4  # nats by which an output's scores differ between searches of different sizes
 
 
 def draw(weights: np.ndarray, source: list[str], target: list[str]) -> bytes:
-    """A PNG of an alignment as in figure 3 of Bahdanau et al. 2014: the source across, the output
-    down, white is 1."""
+    """A PNG of an alignment, as in figure 3 of Bahdanau et al. 2014.
+
+    The source runs across, the output down; white is 1.
+    """
     import matplotlib.figure
 
     figure = matplotlib.figure.Figure(
@@ -57,8 +60,9 @@ def evaluate(
     length_norm: float,
     against=None,
 ):
-    """(lines to print, rows for a CSV of the error by length). Raises BadInput for an unknown
-    split.
+    """(lines to print, rows for a CSV of the error by length).
+
+    Raises BadInput for an unknown split.
 
     against: beams of a second search, or None; a line says on which share of the sources the first
     one scores at least as high, up to rounding.
@@ -89,7 +93,7 @@ def evaluate(
     references = arrays["references"][: len(rows)]
     edits, lengths = map(np.asarray, jax.jit(nearest_reference)(padded(outputs), references))
     texts = [transducer.target.decode(output) for output in outputs]
-    # a word of a reference that the vocabulary does not have is never right
+    # a reference's word outside the vocabulary is never right
     unknown = SPECIAL[UNK], "<other>"
     answers = [
         [transducer.target.decode(row).replace(*unknown) for row in of if row.any()]
@@ -97,7 +101,7 @@ def evaluate(
     ]
     most = max(map(len, answers))
     columns = [[of[i] if i < len(of) else None for of in answers] for i in range(most)]
-    # force: no warning of tokens, which these are
+    # force: no warning about tokenized text, which this is
     bleu = sacrebleu.metrics.BLEU(tokenize="none", force=True)
     score = bleu.corpus_score(texts, columns)
     error = 100 * edits.sum() / max(lengths.sum(), 1)
@@ -130,8 +134,10 @@ def evaluate(
 
 
 def _texts(flags) -> list[str]:
-    """The texts of the command line, or the lines of --file or of standard input. Raises
-    BadInput."""
+    """The texts of the command line, or the lines of --file or of standard input.
+
+    Raises BadInput.
+    """
     for text in flags.texts:
         text_lines.require_utf8(text, "TEXT")
     if flags.texts:
@@ -247,9 +253,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-# flag -> the one it needs
+# flag -> the flag it needs
 OF = {"seed": "temperature", "limit": "evaluate", "errors": "evaluate", "against": "evaluate"}
-APART = {  # flag -> those that mean nothing beside it
+APART = {  # flag -> the flags that mean nothing beside it
     # a draw follows no hypotheses and is not the best output
     "temperature": ("beams", "length_norm", "evaluate", "alignment"),
     "evaluate": ("texts", "file", "best", "alignment"),

@@ -1,4 +1,4 @@
-"""The Seq2Seqs of finished runs, asked for outputs. Used by scripts.transduce."""
+"""The Seq2Seqs of finished runs, ready to decode. Used by scripts.transduce."""
 
 import functools
 import sys
@@ -11,13 +11,15 @@ BATCH = 64  # texts decoded together
 
 
 class Transducer:
-    """The networks of some runs, ready to be asked. Raises BadInput where they are not Seq2Seqs of
-    one vocabulary."""
+    """The networks of some runs, ready to decode.
+
+    Raises BadInput where they are not Seq2Seqs of one vocabulary.
+    """
 
     def __init__(
         self, workdirs: list[str], checkpoint: str = "latest", config_file: str | None = None
     ):
-        """checkpoint, config_file: as of trained.load."""
+        """checkpoint, config_file: as in trained.load."""
         from architectures.seq2seq import Seq2Seq
         from train import trained
 
@@ -48,8 +50,10 @@ class Transducer:
         self.variables = tuple(variables for run in runs for variables in run.variables)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """The numbers of sources as the networks read them, reversed where a run does so. Raises
-        BadInput where too long."""
+        """The numbers of sources as the networks read them, reversed where a run does so.
+
+        Raises BadInput where a source is too long.
+        """
         numbers = [
             self.source.encode(text)[:: -1 if self.data.get("reverse") else 1] for text in texts
         ]
@@ -64,8 +68,10 @@ class Transducer:
     def decode(
         self, sources: list, beams: int, length_norm: float
     ) -> list[list[tuple[list[int], float]]]:
-        """For each source, numbers as of `encode`, its best outputs, without EOS, with their
-        scores, best first."""
+        """For each source its best outputs, without EOS, with their scores, best first.
+
+        sources: numbers as from `encode`.
+        """
         from architectures import decoding
 
         search = _compiled(decoding.beam_search, self.model, beams=beams, length_norm=length_norm)
@@ -78,7 +84,7 @@ class Transducer:
         return found
 
     def sample(self, sources: list, temperature: float, seed: int) -> list[list[int]]:
-        """For each source an output that is drawn, by its place among the sources and by `seed`."""
+        """For each source one drawn output, fixed by its place among the sources and by `seed`."""
         import jax
 
         from architectures import decoding
@@ -102,8 +108,10 @@ class Transducer:
             )[: len(part)]
 
     def alignment(self, source: list[int], output: list[int]):
-        """The weights [T, S] of the first network for an output, and both sides' symbols. Raises
-        BadInput for none."""
+        """The weights [T, S] of the first network for an output, and both sides' symbols.
+
+        Raises BadInput where there are none.
+        """
         from train.tasks import EOS
 
         if self.model.attention == "none":

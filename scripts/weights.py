@@ -1,14 +1,15 @@
-"""Weights of torchvision, timm and Keras as ours, and ours as theirs.
+"""Converts weights of torchvision, timm and Keras to Canon's, and back.
 
 python -m scripts.weights torchvision/resnet50 resnet50.pth resnet50.npz
 python -m scripts.weights torchvision/resnet50 resnet50.npz resnet50.safetensors --reverse
 python -m scripts.weights torchvision/resnet50 runs/resnet50 resnet50.pth --reverse --seed=0
 
-IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5; ours, "params/conv1/kernel" and so
-on, .npz or .safetensors. IN may also be .pt, .pth.tar, .ckpt or .bin of PyTorch, a whole Keras
-model in .h5, .hdf5 or .keras, .onnx, or the model.json of TensorFlow.js: the weights alone are
-taken, and no code that a file names is run. With --reverse IN is ours, or a run's workdir: the
-parameters it evaluates, of its newest checkpoint. `--list` lists the names."""
+IN and OUT are .npz, .safetensors, .pth or Keras's .weights.h5. Canon's own files, with names such
+as "params/conv1/kernel", are .npz or .safetensors. IN may also be .pt, .pth.tar, .ckpt or .bin of
+PyTorch, a whole Keras model in .h5, .hdf5 or .keras, .onnx, or the model.json of TensorFlow.js:
+only the weights are read, and no code that a file names is run. With --reverse IN is Canon's, or a
+run's workdir: the parameters it evaluates, of its newest checkpoint. `--list` lists the names.
+"""
 
 import dataclasses
 
@@ -21,8 +22,8 @@ from train import paths, run_flags, trained
 from train.errors import BadInput, Parser, exit_with
 
 OURS = (".npz", ".safetensors")
-# fields that change nothing about what trained weights compute for images of the training size,
-# but as `differences` says
+# fields that do not change what trained weights compute for images of the training size,
+# except as `differences` says
 FREE = {
     *(
         "outputs",
@@ -40,7 +41,7 @@ FREE = {
 }
 
 
-FLAGS = (  # of what IN leaves open
+FLAGS = (  # about what IN leaves open
     ("state", "NAME", "which of several state dicts in a PyTorch file: model_ema"),
     ("layer", "NAME", "the arrays of this layer of a larger model alone: encoder.rnn"),
     ("reset", "WHERE", "after or before: the reset gate of a Keras GRU without biases"),
@@ -55,11 +56,10 @@ def our_file(path: str) -> str:
 
 
 def from_run(source: str, workdir: epath.Path, seed: int, **which) -> dict:
-    """The variables that a run's checkpoint is evaluated with, of one seed. which: the checkpoint
-    and the config's file, as of trained.load.
+    """The variables that a run's checkpoint is evaluated with, for one seed.
 
-    Raises BadInput if there are none, or if the run's network differs from `source` in more than
-    its weights.
+    which: the checkpoint and the config's file, as in trained.load. Raises BadInput if there are
+    none, or if the run's network differs from `source` in more than its weights.
     """
     if source in convert_recurrent.SOURCES:
         raise BadInput(
@@ -91,8 +91,7 @@ def from_run(source: str, workdir: epath.Path, seed: int, **which) -> dict:
 
 
 def differences(ours, theirs) -> dict[str, tuple]:
-    """{key: (ours, theirs)}, all of them, of two modules of one class that do not compute the
-    same."""
+    """{key: (ours, theirs)}: how two modules of one class compute differently."""
     names = sorted({field.name for field in dataclasses.fields(theirs)} - FREE)
     found = {name: (getattr(ours, name), getattr(theirs, name)) for name in names}
     norms = getattr(ours, "batch_norm", "none"), getattr(theirs, "batch_norm", "none")
@@ -103,7 +102,7 @@ def differences(ours, theirs) -> dict[str, tuple]:
 
 
 def as_flag(value) -> str:
-    """A value as the command line takes it."""
+    """A value as the command line accepts it."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
