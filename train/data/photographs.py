@@ -136,8 +136,8 @@ def image_stream(
     decoder: one of crops.DECODERS.
     workers: processes that decode; 0 uses threads of this process, enough for a few thousand
       photographs per second.
-    seed: of the order and the cuts, the same for all seeds of a run; mirrors and colours use each
-      seed of the run.
+    seed: of the order and the cuts, the same for all seeds of a run; mirrors and colours differ
+      from seed to seed.
 
     Raises ValueError, one line.
     """
