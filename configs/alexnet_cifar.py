@@ -1,13 +1,14 @@
 """The four-layer network of Krizhevsky et al. 2012, sections 3.1 and 3.3, on CIFAR-10.
 
-Run:   python -m train --config=configs/alexnet_cifar.py:lrn=true            (activation=tanh: the other curve of figure 1)
+Run:   python -m train --config=configs/alexnet_cifar.py:lrn=true
+         (activation=tanh: the other curve of figure 1)
 Data:  python -m scripts.prepare_data cifar10
 
 The paper points to cuda-convnet for this network. From there: batch 128, momentum 0.9, lr 0.001,
 mean image subtracted, 24 x 24 crops and mirror images, ten views in evaluation, lr / 10 twice at
-the end. There decay is 0.004 in the locally connected and linear layers alone, with LRN 0.01 in the
-linear one, and biases learn twice as fast; here it is 0.004 for all weights and biases learn like
-the rest.
+the end. There decay is 0.004 only in the locally connected and linear layers, with LRN 0.01 in the
+linear one, and biases learn twice as fast; here it is 0.004 for all weights, and biases learn like
+the other parameters.
 """
 
 from configs import base

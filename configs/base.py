@@ -1,10 +1,11 @@
-"""The whole schema: every key, its default, its unit. `get_config()` is locked, so an unknown key
-fails at once.
+"""The whole schema: every key, its default, its unit.
+
+`get_config()` is locked, so an unknown key fails at once.
 
 A section with a `name` is a choice from a table, and its other keys are the keyword parameters of
 the chosen entry:
 `model` from architectures.MODELS, `data` from train.data.DATASETS, `task` from train.tasks.TASKS,
-`optim` and `schedule` from train.optim. So a default lives in one place, the constructor, and
+`optim` and `schedule` from train.optim. So a default is in one place, the constructor, and
 choosing another name brings that entry's keys.
 
 A duration is a number of steps (one step = one global batch), or text like "3 epochs".
@@ -31,7 +32,7 @@ TABLES = dict(
 )
 # sets of TFDS, by the kind of their examples; data.set says which
 GENERIC_SETS = ("tfds_images", "tfds_photographs", "tfds_text", "tfds_stream")
-SUPPLIED = dict(  # given by the experiment, and no keys
+SUPPLIED = dict(  # set by the experiment; these are not keys
     model=("outputs", "symbols", "dtype", "axis_name", "parent"),
     schedule=("steps", "duration", "accumulate"),
 )
@@ -42,7 +43,7 @@ def _steps(value: Duration):
 
 
 def _common() -> dict[str, dict]:
-    """The keys that a section with a name has whatever the name."""
+    """The keys that a section with a name always has."""
     return dict(
         data=dict(batch_size=128),  # examples in one global batch, over all devices
         optim=dict(
@@ -58,17 +59,16 @@ def _common() -> dict[str, dict]:
             # largest absolute value of a gradient's element
             clip_value=config_dict.placeholder(float),
             accumulate=1,  # batches whose gradients are averaged into one update
-            # an update after every time step of one sequence (Williams & Zipser 1989), not one
-            # after all
+            # an update after every time step of one sequence (Williams & Zipser 1989), not one at
+            # its end
             real_time=False,
-            # leave out updates whose loss or gradient is not finite; false: the run ends, with code
-            # 3
+            # skip updates whose loss or gradient is not finite; false: the run ends, with code 3
             skip_nonfinite=False,
             ema=0.0,  # decay of the average of the parameters that evaluation uses; 0: none
         ),
         schedule=dict(
             warmup=_steps(0),  # duration of the warm-up at the start
-            # what lr is multiplied by in it; 0: lr rises along a line from 0 instead
+            # the factor of lr during the warm-up; 0: lr rises along a line from 0 instead
             warmup_factor=0.0,
         ),
     )
@@ -79,7 +79,7 @@ def get_config() -> ConfigDict:
     c = ConfigDict()
     c.seeds = (0,)  # one replica each, trained together in one program
     c.dtype = "float32"  # compute dtype; parameters, statistics and losses stay float32
-    c.steps_per_dispatch = 10  # steps that the devices run without hearing from the host
+    c.steps_per_dispatch = 10  # steps that the devices run without the host
     c.task = section("task", "classify")
     c.model = section("model", "lenet5")
     c.data = section("data", "fashion_mnist")
@@ -87,26 +87,26 @@ def get_config() -> ConfigDict:
     c.schedule = section("schedule", "constant")
     c.eval = dict(
         every=_steps(1000),
-        # the last batch is padded and masked; of a stream, parts read side by side, each from an
+        # the last batch is padded and masked; a stream is read in parallel parts, each from an
         # empty memory
         batch_size=500,
-        # of S seeds, this many are judged together by their mean probabilities: S / ensemble
-        # results
+        # this many of the S seeds are judged together by their mean probabilities, which gives
+        # S / ensemble results
         ensemble=1,
     )
-    # a seed is done and stays as it is; the run ends at the first checkpoint by which every seed is
+    # a seed that is done stays as it is; the run ends at the first checkpoint with all seeds done
     c.stop = dict(
         metric="",  # of metrics.jsonl, such as train/sequence_error; "": never
-        at_most=0.0,  # once it is at most this, in the metric's unit
-        # 0: in a record of metrics.jsonl; else over this many of the last training examples, looked
-        # at each step
+        at_most=0.0,  # done once the metric, in its unit, is at most this
+        # 0: in a record of metrics.jsonl; else over this many of the last training examples,
+        # checked at each step
         last=0,
     )
     c.log = dict(every=_steps(100))
-    # keep: the latest this many, and the best one beside them
+    # keep: how many of the latest checkpoints stay, besides the best one
     c.checkpoint = dict(every=_steps(1000), keep=2)
     c.parallel = dict(
-        # None: as many as divide the work, but see HEAVY in train/layout.py
+        # None: as many as divide the work; see also HEAVY in train/layout.py
         devices=config_dict.placeholder(int),
         # one of train.layout.SEEDS: the devices divide the batch (map, vmap) or the seeds
         # (devices...)
@@ -115,8 +115,8 @@ def get_config() -> ConfigDict:
     return c.lock()
 
 
-SHOWN = "--print_config shows the keys"  # where they are too many for a line
-INTERVALS = {  # the legal numbers of keys that are not a constructor's own business
+SHOWN = "--print_config shows the keys"  # where there are too many for one line
+INTERVALS = {  # the legal numbers of keys that no constructor checks
     "steps_per_dispatch": "[1, inf)",
     "data.batch_size": "[1, 1048576]",
     "optim.lr": "(0, inf)",
@@ -134,7 +134,7 @@ INTERVALS = {  # the legal numbers of keys that are not a constructor's own busi
     "checkpoint.keep": "[1, inf)",
     "parallel.devices": "[1, inf)",
 }
-# a key that does nothing unless another is set, or is what follows =, so nobody changes it alone
+# a key that does nothing unless another one is set, or has the value after =
 NEEDS = {
     "optim.decay": "optim.weight_decay",
     "optim.decay_mask": "optim.weight_decay",
@@ -157,7 +157,7 @@ NEEDS = {
     "data.aspect": "data.area",
     "data.q": "data.variant=c",
 }
-# a key that goes back to its default where the other is changed alone, to what it does not go with
+# a key that returns to its default where only the other one changes, to a value that does not fit
 GOES_WITH = {
     "model.forget_bias": ("model.cell", cells.has_forget_gate),
     "model.init_scale": ("model.initialiser", cells.SCALED.__contains__),
@@ -171,7 +171,7 @@ CHOICES = {
 
 
 def section(kind: str, name: str) -> ConfigDict:
-    """The section `kind` with the entry `name` of its table and all the keys that belong to it."""
+    """The section `kind` with the entry `name` of its table and all keys of that entry."""
     table = TABLES[kind]
     if name not in table:
         near = nearest(str(name), table)
@@ -197,7 +197,7 @@ def _optional(config: ConfigDict) -> set[str]:
 
 
 def defaults(config: ConfigDict) -> ConfigDict:
-    """What a config starts with whose sections have the names of this one's."""
+    """The defaults for a config whose sections have the names of this one's."""
     return override(get_config(), {f"{kind}.name": config[kind]["name"] for kind in TABLES})
 
 
@@ -214,11 +214,12 @@ def flatten(config: ConfigDict | dict) -> dict[str, object]:
 
 def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
     """Applies {'optim.lr': 0.1, ...}; text is read as the key's type, as on the command line.
+
     Returns `config`, locked.
 
     A change of a section's name comes first, and brings that entry's keys with their defaults; the
     keys that every entry has (`optim.lr`, `data.batch_size`, ...) keep their values. Raises
-    BadInput, naming the key, also of one of NEEDS that would do nothing.
+    BadInput, naming the key, also for a key of NEEDS that would do nothing.
     """
     before = {}
     for path in sorted(changes, key=lambda path: not path.endswith(".name")):
@@ -251,8 +252,7 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
             config[kind][key] = section(kind, config[kind].name)[key]
     for path in changes.keys() & NEEDS.keys():
         needed, _, value = NEEDS[path].partition("=")
-        # what is as before has been said of the whole config; an entry of one's own may have a key
-        # by that name
+        # an unchanged value was checked with the whole config; a user's entry may have such a key
         if flat[path] == before[path] or needed not in flat:
             continue
         if flat[path] and (
@@ -263,8 +263,11 @@ def override(config: ConfigDict, changes: dict[str, object]) -> ConfigDict:
 
 
 def validate(config: ConfigDict) -> None:
-    """Raises BadInput for a number out of range, a word that is no choice, or keys that a section's
-    name does not have."""
+    """Raises BadInput for an illegal value or key.
+
+    That is a number out of range, a word that is not a choice, or keys that the entry of a
+    section's name does not have.
+    """
     reference, flat = get_config(), flatten(config)
     for kind in TABLES:
         if f"{kind}.name" not in flat:

@@ -1,5 +1,7 @@
-"""Claims: what a paper says of the rows of a table, and how our values decide it; `table` is the
-configs.table.Table."""
+"""Claims: what a paper says about the rows of a table, and how our values decide it.
+
+`table` is the configs.table.Table.
+"""
 
 import abc
 import dataclasses
@@ -14,8 +16,10 @@ from configs.statistics import Verdict
 
 @dataclasses.dataclass(frozen=True)
 class Claim(abc.ABC):
-    """What the paper says of its rows, in `says`, with the place. notes: scale -> what is to be
-    said of the verdict there, above all why it does not hold."""
+    """What the paper says about its rows, in `says`, with the place.
+
+    notes: scale -> what to add to the verdict there, above all why the claim does not hold.
+    """
 
     says: str
     measure: Measure | None = dataclasses.field(default=None, kw_only=True)  # None: the table's
@@ -23,17 +27,20 @@ class Claim(abc.ABC):
 
     @abc.abstractmethod
     def rows(self) -> tuple[str, ...]:
-        """The rows that it is about."""
+        """The rows that the claim is about."""
 
     def measures(self, table) -> tuple[Measure, ...]:
-        """What it is judged by."""
+        """The measures that judge the claim."""
         return (self.measure or table.measure,)
 
     def verdict(
         self, values: Mapping[str, Mapping[int, float]], table, *others: Mapping
     ) -> Verdict:
-        """values: row -> {seed: value}, of the rows that were run; others: the same of its other
-        measures. Raises nothing."""
+        """The verdict, also where rows are missing. Raises nothing.
+
+        values: row -> {seed: value}, for the rows that were run; others: the same for its other
+        measures.
+        """
         missing = [row for row in self.rows() if not all(of.get(row) for of in (values, *others))]
         return (
             Verdict("not run", f"no run of {', '.join(missing)}")
@@ -43,13 +50,13 @@ class Claim(abc.ABC):
 
     @abc.abstractmethod
     def judge(self, values, table, *others) -> Verdict:
-        """The verdict, where all its rows were run."""
+        """The verdict, given that all its rows were run."""
 
     def difference(self, values, table, row: str, than: str) -> statistics.Interval:
-        """By how much `row` is better, paired over seeds; of steps, the logarithm of the ratio.
+        """By how much `row` is better, paired over seeds; for steps, the logarithm of the ratio.
 
-        Where runs end at different steps, a seed that never came there counts as coming no sooner
-        than the other row's.
+        Where runs end at different steps, a seed that never reached the level counts as reaching
+        it no sooner than the other row's seed.
         """
         steps = self.of_steps(table)
         first, second = (than, row) if table.better == "lower" or steps else (row, than)
@@ -59,9 +66,9 @@ class Claim(abc.ABC):
     def ahead(self, values, table, row: str, than: str, by: float | None = None) -> Verdict:
         """Whether `row` is better, by more than `by`.
 
-        Of a seed that never came there, how much later it would have is unknown. So where the other
-        row's did, a verdict for the row whose seed did not needs the sign test over all seeds too;
-        and none is given on a ratio.
+        If a seed never reached the level, it is unknown how much later it would have. So if the
+        other row's seed did reach it, a verdict for the row whose seed did not also needs the sign
+        test over all seeds; and there is no verdict on a ratio.
         """
         verdict = statistics.above(
             self.difference(values, table, row, than), by, ratio=self.of_steps(table)
@@ -95,8 +102,10 @@ def _no_sooner(values: Mapping[int, float], others: Mapping[int, float]) -> dict
 
 
 def _unless_bounds(verdict: Verdict, word: str, *rows: Mapping[int, float]) -> Verdict:
-    """Undecided in place of `word` where a seed of these rows never came there: of it only a lower
-    bound is known."""
+    """Undecided in place of `word` where a seed of these rows never reached the level.
+
+    Only a lower bound of such a seed is known.
+    """
     never = any(_never(value) for values in rows for value in values.values())
     return (
         dataclasses.replace(verdict, word=statistics.UNDECIDED)
@@ -107,8 +116,10 @@ def _unless_bounds(verdict: Verdict, word: str, *rows: Mapping[int, float]) -> V
 
 @dataclasses.dataclass(frozen=True)
 class Better(Claim):
-    """`row` is better than `than`, by more than `by` (of steps: in fewer, by a ratio of more than
-    `by`)."""
+    """`row` is better than `than`, by more than `by`.
+
+    For steps: it takes fewer, by a ratio of more than `by`.
+    """
 
     row: str = dataclasses.field(kw_only=True)
     than: str = dataclasses.field(kw_only=True)
@@ -139,9 +150,11 @@ class Ordered(Claim):
 
 @dataclasses.dataclass(frozen=True)
 class Monotone(Ordered):
-    """The rows of `order`, best first, differ in a hyper-parameter, and the further along it the
-    worse: no row is better than the one before beyond doubt, and the last is worse than the first.
-      Neighbours may be alike, where `Ordered` allows none."""
+    """The rows of `order`, best first, get worse along a hyper-parameter.
+
+    No row is better than the one before beyond doubt, and the last is worse than the first.
+    Neighbours may be alike, which `Ordered` does not allow.
+    """
 
     def judge(self, values, table):
         whole = self.ahead(values, table, self.order[0], self.order[-1])
@@ -159,7 +172,7 @@ class Monotone(Ordered):
 
 @dataclasses.dataclass(frozen=True)
 class Lower(Claim):
-    """Of `row`, `measure` is lower than the measure `than`."""
+    """In `row`, `measure` is lower than the measure `than`."""
 
     row: str = dataclasses.field(kw_only=True)
     than: Measure = dataclasses.field(kw_only=True)
@@ -178,8 +191,10 @@ class Lower(Claim):
 
 @dataclasses.dataclass(frozen=True)
 class Alike(Claim):
-    """`row` and `than` differ by less than `within`, whichever is better; of steps, so does the
-    logarithm of their ratio."""
+    """`row` and `than` differ by less than `within`, whichever is better.
+
+    For steps, the logarithm of their ratio does.
+    """
 
     row: str = dataclasses.field(kw_only=True)
     than: str = dataclasses.field(kw_only=True)
@@ -197,9 +212,11 @@ class Alike(Claim):
 
 @dataclasses.dataclass(frozen=True)
 class Solves(Claim):
-    """More than `share` of the seeds of `row` have a value of at most `level` (at least, where
-    higher is better); with solves=False, fewer than that. Of a measure in steps, the default level
-    is the end of the run: they came there at all."""
+    """More than `share` of the seeds of `row` have a value of at most `level`.
+
+    At least `level`, where higher is better. With solves=False, fewer seeds than that. For a
+    measure in steps the default level is the end of the run: the seeds reached it at all.
+    """
 
     row: str = dataclasses.field(kw_only=True)
     level: float = dataclasses.field(default=math.inf, kw_only=True)

@@ -1,18 +1,20 @@
-"""Each convolutional family on Fashion-MNIST, padded to 32 x 32: narrow networks, short schedules,
-for 2 CPU cores.
+"""Each convolutional family on Fashion-MNIST, padded to 32 x 32, for 2 CPU cores.
+
+The networks are narrow and the schedules short.
 
 Run:   python -m train --config=configs/cnn_fashion_mnist.py:model=vgg
-Data:  the embedded 6,000/1,000 images; all 60,000/10,000 after `python -m scripts.prepare_data fashion_mnist`.
+Data:  the embedded 6,000/1,000 images; all 60,000/10,000 after
+         python -m scripts.prepare_data fashion_mnist
 
-None of this is a paper's experiment: the widths, schedules and images are ours, the networks are
-the papers'.
+None of this is a paper's experiment: the networks are the papers', but the widths, schedules and
+images are not.
 """
 
 from configs import base
 from configs.load import arguments
 from train.errors import BadInput
 
-FAMILIES = {  # name -> (model.name, epochs, what differs from below)
+FAMILIES = {  # name -> (model.name, epochs, what differs from the defaults below)
     "alexnet": (
         "alexnet",
         10,

@@ -1,25 +1,29 @@
-"""ImageNet-2012 by the papers' recipes, one image network each; photographs are streamed, see
-train/data/photographs.py.
+"""ImageNet-2012 by the papers' recipes, one image network each.
 
-Run:   python -m train --config=configs/cnn_imagenet.py:model=resnet         (on GPUs and TPUs with --config.dtype=bfloat16)
+Photographs are streamed, see train/data/photographs.py.
+
+Run:   python -m train --config=configs/cnn_imagenet.py:model=resnet
+         (on GPUs and TPUs with --config.dtype=bfloat16)
        python -m train --config=configs/cnn_imagenet.py:model=resnet --config.model.depth=101
-       python -m train --config=configs/cnn_imagenet.py:model=vgg --config.data.jitter=256,512 --config.data.eval_side=512
-         --config.data.eval_scales=256,384,512         (from scratch; the paper fine-tunes from S = 384, and that from S = 256)
+       python -m train --config=configs/cnn_imagenet.py:model=vgg --config.data.jitter=256,512
+         --config.data.eval_side=512 --config.data.eval_scales=256,384,512
+         (from scratch; the paper fine-tunes from S = 384, and that from S = 256)
 Data:  python -m scripts.prepare_data imagenet2012
 
 None of these has been run to its end here. Not as in the papers, for all: the mean of each colour
 is subtracted, not that of each pixel; evaluation sees the central square of a photograph; batch
-norm is of the whole batch, ResNet's was of 32 images; learning rates fall at fixed times, where
-AlexNet's, VGG's and ResNet's authors waited for the error to stall. Each family's own deviations
-stand beside it. Where decoding is slower than the devices (examples_per_s in metrics.jsonl), set
-data.workers."""
+norm covers the whole batch, ResNet's covered 32 images; learning rates fall at fixed times, where
+the authors of AlexNet, VGG and ResNet waited for the error to stall. Each family's own deviations
+are beside it. Where decoding is slower than the devices (examples_per_s in metrics.jsonl), set
+data.workers.
+"""
 
 from configs import base
 from configs.load import arguments
 from train.errors import BadInput
 
 WHOLE_AREA = {"data.jitter": (), "data.area": (0.08, 1.0)}  # Szegedy et al. 2014, section 6
-FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
+FAMILIES = {  # name -> (optimizer, schedule, the recipe)
     "alexnet": (  # Krizhevsky et al. 2012, section 5; figures 18.2% top-5 by ten views
         "momentum",
         "step",
@@ -32,7 +36,7 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "optim.lr": 0.01,
             "optim.weight_decay": 5e-4,
             "optim.steps": "90 epochs",
-            # three falls; when, is ours
+            # three falls, at our times
             "schedule.boundaries": ("40 epochs", "60 epochs", "80 epochs"),
         },
     ),
@@ -48,11 +52,11 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "optim.lr": 0.01,
             "optim.weight_decay": 5e-4,
             "optim.steps": 370_000,
-            "schedule.boundaries": (150_000, 250_000, 320_000),  # three falls; when, is ours
+            "schedule.boundaries": (150_000, 250_000, 320_000),  # three falls, at our times
         },
     ),
-    # Szegedy et al. 2014: 10.07% top-5 by one crop. Rate, batch, decay, length: Caffe's, the paper
-    # has none
+    # Szegedy et al. 2014: 10.07% top-5 by one crop. Rate, batch, decay and length are Caffe's; the
+    # paper gives none
     "googlenet": (
         "momentum",
         "exponential",
@@ -76,15 +80,15 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
         | {
             "data.batch_size": 32,
             "optim.lr": 0.045,
-            # a fifth of Caffe's GoogLeNet, as the paper has a fifth of its own
+            # a fifth of that of Caffe's GoogLeNet, as the paper uses a fifth of its GoogLeNet's
             "optim.weight_decay": 4e-5,
             "optim.steps": 6_000_000,
             "schedule.every": "1.3333 epochs",  # six times as fast as GoogLeNet
             "schedule.factor": 0.96,
         },
     ),
-    # Szegedy et al. 2015, section 8: 21.2% top-1, 5.6% top-5. 50 asynchronous replicas of 32; here
-    # one of 32
+    # Szegedy et al. 2015, section 8: 21.2% top-1, 5.6% top-5. They train 50 asynchronous replicas
+    # of 32; here there is one of 32
     "inception_v3": (
         "rmsprop",
         "exponential",
@@ -119,7 +123,7 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "optim.lr": 0.1,
             "optim.weight_decay": 1e-4,
             "optim.steps": 600_000,
-            "schedule.boundaries": (150_000, 300_000, 450_000),  # when, is ours
+            "schedule.boundaries": (150_000, 300_000, 450_000),  # the times are ours
         },
     ),
     # He et al. 2016, appendix: ResNet-200 has 20.7% top-1, 5.3% top-5 by one crop of 320
@@ -135,7 +139,7 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
             "eval.batch_size": 128,
             "optim.lr": 0.1,
             "optim.weight_decay": 1e-4,
-            "optim.steps": "90 epochs",  # the paper gives no end
+            "optim.steps": "90 epochs",  # the paper does not give the end
             "schedule.boundaries": ("30 epochs", "60 epochs"),
         },
     ),
@@ -143,8 +147,10 @@ FAMILIES = {  # name -> (optimizer, schedule, what the recipe says)
 
 
 def recipe(family: str) -> dict[str, object]:
-    """The changes of the defaults that a family of FAMILIES trains with. Raises BadInput for an
-    unknown one."""
+    """The changes of the defaults that a family of FAMILIES trains with.
+
+    Raises BadInput for an unknown family.
+    """
     if family not in FAMILIES:
         raise BadInput(f"model: unknown {family!r}; {base.nearest(family, FAMILIES)}")
     optimizer, schedule, own = FAMILIES[family]

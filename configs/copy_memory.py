@@ -1,8 +1,10 @@
-"""Copy memory with T blanks, as in the code of Arjovsky et al. 2016: where a plain LSTM learns
-little in 20,000 steps. With forget gates that start at 0.993 instead, so that a cell keeps a third
-of its content over 150 steps, it has learned about half of it by then.
+"""Copy memory with T blanks, as in the code of Arjovsky et al. 2016.
+
+A plain LSTM learns little of it in 20,000 steps. With forget gates that start at 0.993, so that a
+cell keeps a third of its content over 150 steps, it has learned about half of it by then.
 
 Run:   python -m train --config=configs/copy_memory.py
+
 Without memory the loss is at best 10 ln 8 / (T + 20), 0.0945 for T=200.
 """
 

@@ -1,8 +1,10 @@
-"""LeNet-5 on Fashion-MNIST, three seeds. LeCun et al. 1998's network in its modern form, not its
-recipe.
+"""LeNet-5 on Fashion-MNIST, three seeds.
+
+LeCun et al. 1998's network in its modern form; the recipe is not theirs.
 
 Run:   python -m train --config=configs/lenet_fashion_mnist.py
-Data:  the embedded 6,000/1,000 images; all 60,000/10,000 after `python -m scripts.prepare_data fashion_mnist`.
+Data:  the embedded 6,000/1,000 images; all 60,000/10,000 after
+         python -m scripts.prepare_data fashion_mnist
 """
 
 from configs import base

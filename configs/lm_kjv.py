@@ -1,5 +1,6 @@
-"""Word language model on the King James Version, a stream of verses, as Zaremba et al. 2014 train
-on the Penn Treebank.
+"""Word language model on the King James Version, a stream of verses.
+
+Zaremba et al. 2014 train theirs in this way on the Penn Treebank.
 
 Run:   python -m train --config=configs/lm_kjv.py
        python -m train --config=configs/lm_kjv.py:vocabulary=char

@@ -1,5 +1,4 @@
-"""FILE[:ARGUMENT] and overrides -> a checked, locked config, or one line that says what is
-wrong."""
+"""FILE[:ARGUMENT] and overrides -> a checked, locked config, or one line on what is wrong."""
 
 import importlib.util
 import inspect
@@ -22,12 +21,12 @@ from train import (
 )
 from train.errors import BadInput
 
-ROOT = pathlib.Path(__file__).parent.parent  # of the repository, or where it is installed
+ROOT = pathlib.Path(__file__).parent.parent  # the repository, or where it is installed
 CONFIG_FILES, TABLE_FILES = "configs/[a-z]*_*.py", "configs/papers/*/[a-z]*.py"  # below it
 
 
 def installed() -> bool:
-    """Whether this is an installed copy, whose files are not the user's, and not a checkout."""
+    """Whether this is an installed copy, whose files are not the user's, rather than a checkout."""
     return not (ROOT / "pyproject.toml").exists()
 
 
@@ -42,10 +41,10 @@ def refuse_installed(path: pathlib.Path) -> None:
 
 
 def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, ConfigDict]:
-    """Runs the file's get_config (with the text after the colon, if any), applies the overrides,
-    validates.
+    """Runs the file's get_config, applies the overrides and validates.
 
-    A file with a TABLE gives the config of a row: FILE:SCALE/ROW.
+    get_config gets the text after the colon, if any. A file with a TABLE gives the config of a row:
+    FILE:SCALE/ROW.
     Returns the config's name, for the default workdir, and the locked config. Raises BadInput.
     """
     path, argument = parts(spec)
@@ -61,14 +60,16 @@ def load(spec: str, overrides: dict[str, object] | None = None) -> tuple[str, Co
 
 
 def parts(spec: str) -> tuple[pathlib.Path, str]:
-    """The file and the argument of FILE[:ARGUMENT]. Raises BadInput where there is no such file."""
+    """The file and the argument of FILE[:ARGUMENT]. Raises BadInput if there is no such file."""
     text, _, argument = spec.partition(":")
     return find(text), argument
 
 
 def enter(path: pathlib.Path, argument: str) -> None:
-    """Runs a file for what it enters in MODELS, DATASETS, ..., also in its get_config. Raises
-    BadInput."""
+    """Runs a file for what it enters in MODELS, DATASETS, ..., also in its get_config.
+
+    Raises BadInput.
+    """
 
     def run(module):
         if argument or (hasattr(module, "get_config") and not hasattr(module, "TABLE")):
@@ -92,8 +93,10 @@ def load_table(text: str) -> tuple[pathlib.Path, Table]:
 
 
 def find(text: str, flag: str = "--config", pattern: str = CONFIG_FILES) -> pathlib.Path:
-    """The file, also as named from the top of the repository. Raises BadInput with the nearest one
-    there is."""
+    """The file, also if it is named relative to the top of the repository.
+
+    Raises BadInput with the nearest existing file.
+    """
     path = next((p for p in (paths.file_of(text, flag), ROOT / text) if os.path.isfile(p)), None)
     if path is None:
         there = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
@@ -115,11 +118,10 @@ def _get_config(module, argument: str):
 
 
 def _run(path: pathlib.Path, what):
-    """what(module) of the file; whatever that raises becomes one line with the file and the line in
-    it."""
+    """what(module) of the file; an error becomes one line with the file and the line number."""
     try:
         module_spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
-        # where dataclasses look
+        # dataclasses look here
         module = sys.modules[module_spec.name] = importlib.util.module_from_spec(module_spec)
         module_spec.loader.exec_module(module)
         return what(module)
@@ -139,11 +141,10 @@ def _line(error: Exception, path: pathlib.Path) -> str:
 
 
 def _message(error: Exception) -> str:
-    """The error in one line; ml_collections' long lists are cut to the key and its nearest
-    neighbour."""
+    """The error in one line; ml_collections' long lists are cut to the key and the nearest one."""
     text = error
     while isinstance(text, KeyError | AttributeError) and text.args:
-        text = text.args[0]  # ml_collections wraps one in the other
+        text = text.args[0]  # ml_collections wraps one error in the other
     text = str(text)
     unknown = re.search(r"""(?:[Kk]ey |attribute |^)['"](\w+)['"]""", text)
     if isinstance(error, KeyError | AttributeError) and unknown:
@@ -186,8 +187,8 @@ def arguments(text: str, **defaults):
 def from_command_line(arguments: list[str], flags: Iterable[str] = ()) -> dict[str, str]:
     """['--config.optim.lr=0.1', '--config.seeds', '0,1'] -> {'optim.lr': '0.1', 'seeds': '0,1'}.
 
-    flags: the command's other ones, to find what an unknown one is meant to be. Of a key given
-    twice the last counts. Raises BadInput.
+    flags: the command's other flags, for suggestions on an unknown one. If a key is given twice,
+    the last one counts. Raises BadInput.
     """
     changes, rest = {}, list(arguments)
     while rest:
@@ -208,7 +209,7 @@ def from_command_line(arguments: list[str], flags: Iterable[str] = ()) -> dict[s
 
 
 def as_flags(config: ConfigDict) -> str:
-    """The resolved config as flags of the command line, a key a line, quoted for a shell."""
+    """The resolved config as flags of the command line, one key a line, quoted for a shell."""
     flat = sorted(base.flatten(config).items())
     return "\n".join(shlex.quote(f"--config.{key}={values.write(value)}") for key, value in flat)
 

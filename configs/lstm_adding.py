@@ -1,7 +1,9 @@
-"""LSTM on the adding problem with lag T, in the form of Arjovsky et al. 2016 (values in [0, 1], one
-marker in each half).
+"""LSTM on the adding problem with lag T, in the form of Arjovsky et al. 2016.
+
+Values are in [0, 1], with one marker in each half.
 
 Run:   python -m train --config=configs/lstm_adding.py:T=200
+
 Solved: test/mse < 0.01; always answering 1 gives 1/6.
 """
 

@@ -1,5 +1,6 @@
-"""LSTM on JapaneseVowels: which of nine speakers said /ae/, from 12 cepstral coefficients over 7 to
-29 frames.
+"""LSTM on JapaneseVowels: which of nine speakers said /ae/.
+
+The input is 12 cepstral coefficients over 7 to 29 frames.
 
 Run:   python -m train --config=configs/lstm_japanese_vowels.py
 """

@@ -1,18 +1,18 @@
-"""Measures: what a row of a table is judged by, one number a seed.
+"""Measures: what a row of a table is judged by, one number per seed.
 
 A metric of the run's last step such as "test/error"; `AtBest("test/error", "validation/error")`,
-the same of the step whose validation error was lowest; `Until("train/error", 25.0)`, the training
-steps until that metric of the log first was at most 25; or `Stopped()`, those until the stop rule
-of the run was met. There is none for the best epoch on the test set.
+the same at the step whose validation error was lowest; `Until("train/error", 25.0)`, the training
+steps until that metric of the log first was at most 25; or `Stopped()`, the steps until the run's
+stop rule was met. There is no measure for the best epoch on the test set.
 """
 
 import dataclasses
 
 
 class Steps:
-    """A measure that is a number of training steps, of which fewer are better and ratios count.
+    """A measure that is a number of training steps: fewer are better, and ratios count.
 
-    examples: how many make a step, if the measure is to be in those (sequences) and not in steps.
+    examples: how many make a step, if the measure counts examples (sequences) and not steps.
     """
 
     examples: int
@@ -20,14 +20,18 @@ class Steps:
 
 
 class AtLeast(float):
-    """The value of a seed that never came there: of a measure in steps, all of its run's, a lower
-    bound."""
+    """The value of a seed that never reached the level: a lower bound.
+
+    For a measure in steps it is the number of all steps of its run.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class Until(Steps):
-    """Steps until `metric` of metrics.jsonl first was at most `level`; a seed that never came there
-    counts with all of its."""
+    """Steps until `metric` of metrics.jsonl first was at most `level`.
+
+    A seed that never reached the level counts with all its steps.
+    """
 
     metric: str
     level: float
@@ -40,8 +44,10 @@ class Until(Steps):
 
 @dataclasses.dataclass(frozen=True)
 class Stopped(Steps):
-    """Steps until a seed was done by the run's stop rule (the config's section `stop`); one that
-    never was counts with all."""
+    """Steps until a seed was done by the run's stop rule (the config's section `stop`).
+
+    A seed that never was done counts with all its steps.
+    """
 
     examples: int = 1
     unit: str = "steps"
@@ -52,8 +58,10 @@ class Stopped(Steps):
 
 @dataclasses.dataclass(frozen=True)
 class AtBest:
-    """`metric` in the evaluation in which `by`, of a split held out of training, was lowest, as in
-    papers that stop early."""
+    """`metric` in the evaluation in which `by` was lowest, as in papers that stop early.
+
+    `by` is a metric of a split held out of training.
+    """
 
     metric: str
     by: str

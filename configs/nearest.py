@@ -1,19 +1,18 @@
-"""What a mistyped word was meant to be; a far guess is worse than none."""
+"""The nearest words to a mistyped one; a far guess is worse than none."""
 
 import difflib
 import re
 from collections.abc import Iterable
 
-# where several sections have a key of that name, it is likely that of the first of these
+# where several sections have a key of that name, the first of these is the likeliest
 SECTIONS = ("data", "optim", "model", "schedule", "task", "eval", "log", "checkpoint")
 LINE = 600  # characters of the longest list that is shown
 
 
 def nearest(word: str, words, otherwise: str = "") -> str:
-    """'did you mean ...?' for a mistyped word, else the words there are, for a key of a section
-    those of the section.
+    """'did you mean ...?' for a mistyped word, else all words; for a key, those of its section.
 
-    otherwise: what is said instead of a list that is longer than LINE.
+    otherwise: the text instead of a list that is longer than LINE.
     """
     words = sorted(words)
     meant = _meant(word, words)
@@ -52,8 +51,7 @@ def _begins(word: str, longer: str) -> bool:
 
 
 def _parts(word: str) -> list[str]:
-    """optim.lr, configs/copy_memory.py, --workdir -> [optim, lr], [configs, copy_memory],
-    [workdir]."""
+    """optim.lr, configs/load.py, --workdir -> [optim, lr], [configs, load], [workdir]."""
     return re.split("[./]", word.lstrip("-").removesuffix(".py"))
 
 

@@ -1,4 +1,4 @@
-"""The parameters of what a section's name chooses -> keys of a config: their defaults and types."""
+"""The parameters of a section's entry as keys of a config: their defaults and types."""
 
 import dataclasses
 import inspect
@@ -19,11 +19,10 @@ RULE = (
 
 
 def keys(where: str, constructor, without: tuple[str, ...] = ()) -> dict[str, object]:
-    """{key: its default} of a constructor's parameters; a default that needs a type beside it is a
-    FieldReference.
+    """{key: its default} of a constructor's parameters.
 
-    without: parameters that are not keys. Raises BadInput with `where`.key and the rule for a
-    parameter that cannot be a key.
+    A default that needs a type beside it is a FieldReference. without: parameters that are not
+    keys. Raises BadInput with `where`.key and the rule for a parameter that cannot be a key.
     """
     return {
         key: _field(f"{where}.{key}", default, tuple(k for k in kinds if k is not types.NoneType))
@@ -41,7 +40,7 @@ def optional(constructor, without: tuple[str, ...] = ()) -> set[str]:
 
 
 def _parameters(constructor, without: tuple[str, ...]) -> Iterator[tuple[str, object, tuple]]:
-    """The name, the default and the types of each parameter; Any where none can be read."""
+    """The name, the default and the types of each parameter; Any where the types cannot be read."""
     made = inspect.unwrap(getattr(constructor, "func", constructor))
     factories = {}
     if dataclasses.is_dataclass(made):
@@ -51,7 +50,7 @@ def _parameters(constructor, without: tuple[str, ...]) -> Iterator[tuple[str, ob
         if key in without or parameter.kind in several:
             continue
         default = parameter.default
-        if repr(default) == "<factory>":  # what dataclasses put in the place of a default
+        if repr(default) == "<factory>":  # dataclasses' placeholder for a default
             default = factories[key]()
         yield key, default, _kinds(made, key, parameter.annotation)
 
@@ -67,7 +66,7 @@ def _kinds(made, key: str, annotation) -> tuple:
         hint = typing.get_type_hints(
             types.SimpleNamespace(__annotations__={key: annotation}), names
         )
-    except Exception:  # whatever text, which may name what is there for a type checker alone
+    except Exception:  # any error: the text may name something that only a type checker has
         return (typing.Any,)
     union = typing.get_origin(hint[key]) in (typing.Union, types.UnionType)
     members = typing.get_args(hint[key]) if union else (hint[key],)

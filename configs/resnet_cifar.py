@@ -1,12 +1,13 @@
 """ResNets and plain networks on CIFAR. He et al. 2015, section 4.2: the paper's recipe.
 
-Run:   python -m train --config=configs/resnet_cifar.py:depth=56                  (shortcut=none: the plain network)
+Run:   python -m train --config=configs/resnet_cifar.py:depth=56
+         (shortcut=none: the plain network)
 Data:  python -m scripts.prepare_data cifar10 (or cifar100, with classes=100)
 
 Batch 128, SGD with momentum 0.9, decay 1e-4, lr 0.1 divided by 10 at 32k and 48k of 64k steps; 4
 pixels of padding, a random 32 x 32 crop and its mirror image; per-pixel mean subtracted. From depth
 110 on the first 400 steps have lr 0.01. The authors divide batch normalisation over two GPUs; here
-it is the whole batch's.
+it covers the whole batch.
 """
 
 from configs import base

@@ -1,7 +1,9 @@
 """Residual units of He et al. 2016 on CIFAR: the paper's recipe (appendix).
 
 Run:   python -m train --config=configs/resnet_v2_cifar.py:depth=164,order=full_preactivation
-       ... resnet_v2_cifar.py:depth=110,block=basic,shortcut=A,order=original --config.model.gate=exclusive    (of table 1)
+       python -m train
+         --config=configs/resnet_v2_cifar.py:depth=110,block=basic,shortcut=A,order=original
+         --config.model.gate=exclusive    (of table 1)
 Data:  python -m scripts.prepare_data cifar10 (or cifar100, with classes=100)
 
 As configs/resnet_cifar.py, but all networks warm up for 400 steps at lr 0.01.

@@ -1,5 +1,6 @@
-"""Grapheme to phoneme on CMUdict: a Seq2Seq with the attention of Bahdanau et al. 2014, or none,
-the fixed vector that it lifted.
+"""Grapheme to phoneme on CMUdict: a Seq2Seq with the attention of Bahdanau et al. 2014, or without.
+
+Without attention the source must pass through one fixed vector.
 
 Run:   python -m train --config=configs/seq2seq_cmudict.py
        python -m train --config=configs/seq2seq_cmudict.py:attention=none

@@ -1,5 +1,6 @@
-"""English to Spanish on verses of at most 30 words: byte pairs (Sennrich et al. 2016) and
-attention (Luong et al. 2015).
+"""English to Spanish on verses of at most 30 words.
+
+With byte pairs (Sennrich et al. 2016) and attention (Luong et al. 2015).
 
 Run:   python -m train --config=configs/seq2seq_kjv_reina_valera.py
 Data:  python -m scripts.prepare_data kjv_reina_valera
@@ -16,7 +17,7 @@ def get_config():
     )
     base.override(c, {"optim.name": "adam", "schedule.name": "cosine"})
     c.data.vocabulary = "bpe"
-    c.data.size = 2000  # merges of each side
+    c.data.size = 2000  # merges on each side
     c.data.batch_size = 64
     c.model.cell = "gru"
     c.model.attention = "general"

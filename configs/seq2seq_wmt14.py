@@ -1,14 +1,16 @@
-"""English to French on WMT 2014 by RNNsearch-50 or RNNenc-50, Bahdanau et al. 2014, section 4;
-training pairs are streamed.
+"""English to French on WMT 2014 by RNNsearch-50 or RNNenc-50, Bahdanau et al. 2014, section 4.
 
-Run:   python -m train --config=configs/seq2seq_wmt14.py                    (on GPUs and TPUs with --config.dtype=bfloat16)
+Training pairs are streamed.
+
+Run:   python -m train --config=configs/seq2seq_wmt14.py
+         (on GPUs and TPUs with --config.dtype=bfloat16)
        python -m train --config=configs/seq2seq_wmt14.py:attention=none
 Data:  python -m scripts.prepare_data wmt14_translate/fr-en
 
 It has not been run to its end here. Not as in the paper: attention starts as the other weights do,
-N(0, 0.01^2), where its matrices have a deviation of 0.001 and v is zero; all of the corpus is
-trained on, not the 348 million words that it selects; the vocabularies are those of the first
-million pairs; words are divided by our own rule; validation is newstest2013 alone; a batch holds
+N(0, 0.01^2), where its matrices have a deviation of 0.001 and v is zero; it trains on the whole
+corpus, not on the 348 million words that the paper selects; the vocabularies are those of the first
+million pairs; words are divided by our own rule; validation is newstest2013 alone; a batch has
 pairs of any length, padded to 50 words. Where the host is slower than the devices (examples_per_s
 in metrics.jsonl), set data.workers.
 """

@@ -1,5 +1,6 @@
-"""Fashion-MNIST pixel by pixel, in order or permuted, by one recurrent cell: Le, Jaitly & Hinton
-2015, on another data set.
+"""Fashion-MNIST pixel by pixel, in order or permuted, by one recurrent cell.
+
+As Le, Jaitly & Hinton 2015, on another data set.
 
 Run:   python -m train --config=configs/sequential_fashion_mnist.py
 """

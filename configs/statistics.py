@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 CONFIDENCE = 0.95
-# seeds that must all differ in the same direction for a sign test to reach that confidence
+# seeds that must all differ in the same direction for a sign test to reach CONFIDENCE
 SIGN_TEST = 6
 HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
@@ -41,15 +41,17 @@ def mean(values: Sequence[float]) -> Interval:
 
 
 def paired(a: Mapping[int, float], b: Mapping[int, float], *, logarithm: bool = False) -> Interval:
-    """Of a - b over the seeds that both have; logarithm: of log(a / b). Endless where all
-    differences are equal, unless they are SIGN_TEST or more: values such as steps, which are looked
-    at now and then, agree by chance."""
+    """The interval of a - b, or with `logarithm` of log(a / b), over the seeds that both have.
+
+    Endless where all differences are equal, unless they are SIGN_TEST or more: values that are
+    checked at intervals, such as steps, agree by chance.
+    """
     seeds = sorted(a.keys() & b.keys())
     if not seeds:
         return Interval(math.nan, -math.inf, math.inf, 0)
     x, y = (np.array([values[seed] for seed in seeds], np.float64) for values in (a, b))
     interval = mean(np.log(x / y) if logarithm else x - y)
-    # of subtracting what was printed
+    # from subtracting what was printed
     rounding = 1e-9 * (1.0 if logarithm else max(np.abs(x).max(), np.abs(y).max()))
     if interval.high - interval.low <= rounding < abs(interval.mean) and interval.count < SIGN_TEST:
         return dataclasses.replace(interval, low=-math.inf, high=math.inf)
@@ -57,8 +59,10 @@ def paired(a: Mapping[int, float], b: Mapping[int, float], *, logarithm: bool = 
 
 
 def above(difference: Interval, by: float | None, *, ratio: bool) -> Verdict:
-    """Held if the interval lies above `by`, not held if it lies below. ratio: of a logarithm, which
-    `by` is the ratio of."""
+    """Held if the interval lies above `by`, not held if it lies below.
+
+    ratio: the interval is that of a logarithm, and `by` is a ratio.
+    """
     if ratio:
         bound = math.log(by or 1.0)
         evidence = "x " + _show(
@@ -86,14 +90,18 @@ def inside(difference: Interval, within: float) -> Verdict:
 
 
 def agree(sooner: int, later: int) -> bool:
-    """Whether so many pairs of one order and of the other are more than chance: the two-sided sign
-    test."""
+    """Whether the two orders are more unequal than by chance: the two-sided sign test.
+
+    sooner, later: how many pairs have the one order and the other.
+    """
     return scipy.stats.binomtest(sooner, sooner + later).pvalue < 1 - CONFIDENCE
 
 
 def share(right: int, trials: int, bound: float, *, above: bool) -> Verdict:
-    """Whether more (or fewer) than `bound` of the trials are right, by Clopper and Pearson's exact
-    interval."""
+    """Whether more (or fewer) than `bound` of the trials are right.
+
+    By Clopper and Pearson's exact interval.
+    """
     interval = scipy.stats.binomtest(right, trials).proportion_ci(CONFIDENCE, method="exact")
     more, fewer = interval.low > bound, interval.high < bound
     held, not_held = (more, fewer) if above else (fewer, more)
@@ -119,7 +127,7 @@ def _show(i: Interval) -> str:
 
 
 def number(x: float) -> str:
-    """Three figures, thousands as such: 0.0123, 12.3, 12,345."""
+    """Three figures, with a comma for thousands: 0.0123, 12.3, 12,345."""
     if not math.isfinite(x):
         return str(x)
     return f"{x:,.0f}" if abs(x) >= 999.5 else f"{x:.3g}"

@@ -1,7 +1,7 @@
-"""How a paper's table is written down: Table, Row, Scale, and here for its file too
-configs/measures.py and configs/claims.py.
+"""How a paper's table is written down: Table, Row, Scale.
 
-Its own numbers are in the file, ours in results.csv beside it.
+A table's file also finds configs/measures.py and configs/claims.py here. The file has the paper's
+numbers; results.csv beside it has ours.
 """
 
 import dataclasses
@@ -17,16 +17,16 @@ from configs.measures import AtBest, AtLeast, Measure, Steps, Stopped, Until  # 
 from train import escapes
 from train.errors import BadInput
 
-LONGEST = 200  # bytes of a row's folder; file systems take 255, with what is added to it
+LONGEST = 200  # bytes of a row's folder; file systems take 255, including what is added to it
 
 
 def folder_of(name: str) -> str:
-    """A row's name as that of its run's folder."""
+    """A row's name as the name of its run's folder."""
     return re.sub(r"[^\w.=+-]+", "_", name)
 
 
 def _check_name(what: str, name: str) -> None:
-    """Raises ValueError for a name that cannot be chosen on the command line, or be a folder."""
+    """Raises ValueError for a name that the command line or a file system cannot take."""
     if not name.isprintable() or name != name.strip() or "," in name or "/" in name:
         raise ValueError(f"{what}: {name!r} must be one line of text without , and / in it")
     if folder_of(name) in ("", ".", "..") or len(folder_of(name).encode()) > LONGEST:
@@ -38,13 +38,12 @@ def _check_name(what: str, name: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of a paper's table: what it changes, and what the paper printed (in the table's
-    measure).
+    """A row of a paper's table: its changes, and what the paper printed (in the table's measure).
 
     name: one line of text without , and /, which also names the folder of its run.
-    of: an earlier row that it goes on from: it has that row's changes and, under these, the last
-    checkpoint and log of it. With other data.views it only evaluates; with more optim.steps it
-    trains on. `scripts.sweep` hands the checkpoint over: as a run of its own, python -m train
+    of: an earlier row that it continues: it has that row's changes below its own, and that row's
+    last checkpoint and log. With other data.views it only evaluates; with more optim.steps it
+    trains further. `scripts.sweep` hands the checkpoint over: as a run of its own, python -m train
     --config=TABLE.py:SCALE/ROW, it begins at step 0.
     """
 
@@ -60,8 +59,9 @@ class Row:
 class Scale:
     """A size at which the table can be run: the paper's, or a smaller one.
 
-    rows: row -> changes that only this scale needs, such as another depth. without: rows that are
-    not run at it, and so no rows that go on from them. about: data, size and schedule in a line.
+    rows: row -> changes that only this scale needs, such as another depth. without: rows that do
+    not run at it; rows that continue them do not run either. about: data, size and schedule in a
+    line.
     """
 
     about: str
@@ -73,8 +73,10 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table or figure of a paper. title: paper, table and reference; says: what it is about, in a
-    line or two."""
+    """A table or figure of a paper.
+
+    title: paper, table and reference. says: what it is about, in a line or two.
+    """
 
     title: str
     measure: Measure
@@ -83,9 +85,9 @@ class Table:
     claims: tuple[Claim, ...] = ()
     base: Mapping[str, object] = dataclasses.field(default_factory=dict)
     better: str = "lower"  # or "higher": the direction of the measure
-    # the metric of metrics.jsonl that is drawn against the step; None: that of the measure
+    # the metric of metrics.jsonl that is drawn against the step; None: the measure's metric
     curve: str | None = None
-    figures: tuple[str, ...] = ()  # more of them, of scripts.table_figure.FIGURES
+    figures: tuple[str, ...] = ()  # more figures, from scripts.table_figure.FIGURES
     says: str = ""
 
     def __post_init__(self):
@@ -102,7 +104,7 @@ class Table:
         folders = {}
         for name in names:
             _check_name("rows", name)
-            folder = folder_of(name).casefold()  # as file systems may that ignore case
+            folder = folder_of(name).casefold()  # some file systems ignore case
             other = folders.setdefault(folder, name)
             if other != name:
                 raise ValueError(
@@ -142,8 +144,10 @@ class Table:
 
     @property
     def metrics(self) -> set[str]:
-        """Of metrics.jsonl, such as "test/error": all that its measures, its claims and its figure
-        read."""
+        """Metrics of metrics.jsonl, such as "test/error", that the table reads.
+
+        For its measures, its claims and its figure.
+        """
         found = {m if isinstance(m, str) else getattr(m, "metric", None) for m in self.measures}
         return {
             name
@@ -157,7 +161,7 @@ class Table:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The table's, and those of its claims."""
+        """The table's measure, and those of its claims."""
         return tuple(
             dict.fromkeys(
                 [self.measure, *(m for claim in self.claims for m in claim.measures(self))]
@@ -165,22 +169,22 @@ class Table:
         )
 
     def row(self, name: str) -> Row:
-        """Raises BadInput for a name that no row has."""
+        """The row of that name. Raises BadInput if there is none."""
         for row in self.rows:
             if row.name == name:
                 return row
         raise BadInput(f"row: unknown {name!r}; have {', '.join(row.name for row in self.rows)}")
 
     def scale(self, name: str) -> Scale:
-        """Raises BadInput for a name that no scale has."""
+        """The scale of that name. Raises BadInput if there is none."""
         if name not in self.scales:
             raise BadInput(f"scale: unknown {name!r}; have {', '.join(self.scales)}")
         return self.scales[name]
 
     def config(self, row: str, scale: str) -> ConfigDict:
-        """The locked config of a row: the defaults, then the base, the scale, the row, and the row
-        of the scale.
+        """The locked config of a row.
 
+        The defaults, changed by the base, the scale, the row, and the scale's changes of the row.
         Raises BadInput for a row that the scale does not have.
         """
         chosen, changes = self.scale(scale), {**self.base, **self.scale(scale).changes}
@@ -194,17 +198,16 @@ class Table:
         return base.override(base.get_config(), {"seeds": tuple(range(chosen.seeds)), **changes})
 
     def line(self, row: str) -> list[str]:
-        """The rows that a row goes on from, first the one that begins at step 0, and the row
-        itself."""
+        """The rows that a row continues, from the one that begins at step 0, and the row itself."""
         before = self.row(row).of
         return [*(self.line(before) if before else []), row]
 
     def names(self, scale: str) -> list[str]:
-        """The rows that are run at a scale, in order."""
+        """The rows that run at a scale, in order."""
         without = set(self.scale(scale).without)
         return [row.name for row in self.rows if not without & set(self.line(row.name))]
 
     def get_config(self, argument: str = "") -> ConfigDict:
-        """Of "SCALE/ROW", the name of a single run: python -m train --config=TABLE.py:small/ROW."""
+        """The config of "SCALE/ROW", a single run: python -m train --config=TABLE.py:small/ROW."""
         scale, _, row = argument.partition("/")
         return self.config(row, scale)

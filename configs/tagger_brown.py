@@ -1,5 +1,7 @@
-"""Part-of-speech tags of the Brown corpus: a bidirectional LSTM (Schuster & Paliwal 1997, Graves &
-Schmidhuber 2005), or one direction of about as many parameters.
+"""Part-of-speech tags of the Brown corpus by an LSTM that reads in both directions, or in one.
+
+Bidirectional as in Schuster & Paliwal 1997 and Graves & Schmidhuber 2005; the other has about as
+many parameters.
 
 Run:   python -m train --config=configs/tagger_brown.py
        python -m train --config=configs/tagger_brown.py:directions=forward

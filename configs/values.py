@@ -1,4 +1,4 @@
-"""A key's value: of the type of its default, or read from text as one."""
+"""A key's value: assigned with the type of its default, or read from text as that type."""
 
 import contextlib
 import re
@@ -11,8 +11,10 @@ from train.errors import BadInput
 
 
 def plain(value):
-    """The value in Python's own types: NumPy's scalars become numbers, lists tuples. Raises
-    TypeError for what no key can hold."""
+    """The value in Python's own types: NumPy's scalars become numbers, lists become tuples.
+
+    Raises TypeError for a value that a key cannot hold.
+    """
     if isinstance(value, list | tuple):
         return tuple(plain(item) for item in value)
     if isinstance(value, np.generic):
@@ -23,7 +25,7 @@ def plain(value):
 
 
 def in_plain(config: ConfigDict) -> None:
-    """Makes each leaf `plain` that can be; what cannot is validated as it is."""
+    """Makes each leaf `plain` where possible; the others are validated as they are."""
     for key, value in config.items():
         if isinstance(value, ConfigDict):
             in_plain(value)
@@ -33,7 +35,7 @@ def in_plain(config: ConfigDict) -> None:
 
 
 def assign(config: ConfigDict, path: str, value) -> None:
-    """Sets a key that is there. Raises BadInput where the value is not of its type."""
+    """Sets an existing key. Raises BadInput where the value does not have its type."""
     *parents, key = path.split(".")
     parent = config[parents[0]] if parents else config
     kind = parent.get_type(key)
@@ -71,15 +73,15 @@ def _item(text: str) -> int | float | str:
 def read(path: str, text: str, kind: type, optional: bool = False):
     """`text` as a value of type `kind`.
 
-    kind: object is a duration; NoneType a number where the text is one, else text. optional: "none"
-    is None of text and durations too. Raises BadInput with `path`.
+    kind: object is a duration; NoneType is a number where the text is one, else text.
+    optional: "none" is None for text and durations too. Raises BadInput with `path`.
     """
     try:
         if text.lower() == "none" and (optional or kind in (int, float, bool, tuple)):
             return None
         if kind is type(None):
             return _item(text)
-        # object: a duration, read by the experiment, which knows the epoch
+        # object: a duration; the experiment, which knows the epoch, reads it
         if kind in (object, str):
             return int(text) if kind is object and re.fullmatch("-?[0-9]+", text) else text
         if kind is bool:
@@ -94,7 +96,7 @@ def read(path: str, text: str, kind: type, optional: bool = False):
 
 
 def write(value) -> str:
-    """A value as the text that `read` takes for it."""
+    """The text that `read` turns back into a value."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,1 +1,1 @@
-"""Trains a config, resumes the run of one, or shows its result."""
+"""Trains a config, resumes its run, or shows its result."""

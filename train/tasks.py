@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from architectures.decoding import BOS, EOS, PAD  # noqa: F401, for who imports all four from here
+from architectures.decoding import BOS, EOS, PAD  # noqa: F401, imported from here elsewhere
 from architectures.layers import masked
 from train.metrics import Sums
 
