@@ -26,7 +26,7 @@ def module(command: str) -> str:
 
 def says(command: str) -> str:
     """The first paragraph of a command's docstring; the command is not imported."""
-    source = pathlib.Path(importlib.util.find_spec(module(command)).origin).read_text()
+    source = pathlib.Path(importlib.util.find_spec(module(command)).origin).read_text("utf-8")
     return " ".join(ast.get_docstring(ast.parse(source)).split("\n\n")[0].split())
 
 

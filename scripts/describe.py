@@ -104,7 +104,7 @@ def default_shape(model) -> tuple[int, ...]:
 
 
 def counts() -> list[dict[str, str]]:
-    with COUNTS.open(newline="") as file:
+    with COUNTS.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

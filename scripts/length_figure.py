@@ -23,7 +23,7 @@ def points(path: str) -> tuple[list[float], list[float], list[float]]:
     """
     path = paths.file_of(path, "FILE.csv")
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8", newline="") as file:
             rows = [{key: int(row[key]) for key in COLUMNS} for row in csv.DictReader(file)]
         if not rows or any(
             row["sources"] < 1 or row["tokens"] < 1 or row["edits"] < 0 for row in rows

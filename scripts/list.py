@@ -38,7 +38,7 @@ def listed(kind: str) -> dict[str, str]:
 
 
 def _docstring(file: pathlib.Path) -> str:
-    return ast.get_docstring(ast.parse(file.read_text())) or ""
+    return ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
 
 
 def _doc(entry) -> str:

@@ -30,7 +30,7 @@ def folders(papers: pathlib.Path) -> list[pathlib.Path]:
 def index(papers: pathlib.Path) -> str:
     """README.md over all papers: its hand-written words, then a line for each table."""
     readme = papers / "README.md"
-    own = readme.read_text() if readme.exists() else "# Papers\n\n"
+    own = readme.read_text("utf-8") if readme.exists() else "# Papers\n\n"
     return with_block(own, _index(papers))
 
 
@@ -79,4 +79,6 @@ def stale(papers: pathlib.Path) -> list[pathlib.Path]:
     """The pages that do not match their results.csv."""
     pages = {folder / "README.md": paper_pages.page(folder) for folder in folders(papers)}
     pages[papers / "README.md"] = index(papers)
-    return [file for file, text in pages.items() if not file.exists() or file.read_text() != text]
+    return [
+        file for file, text in pages.items() if not file.exists() or file.read_text("utf-8") != text
+    ]

@@ -180,7 +180,11 @@ def tables(folder: pathlib.Path) -> list[tuple[pathlib.Path, Table]]:
 def _head(folder: pathlib.Path) -> str:
     """The title: the paper or papers, or else the folder's name."""
     file = PAPERS / "papers.csv"
-    listed = list(csv.DictReader(file.open())) if folder.parent == PAPERS and file.exists() else []
+    listed = (
+        list(csv.DictReader(file.open(encoding="utf-8", newline="")))
+        if folder.parent == PAPERS and file.exists()
+        else []
+    )
     papers = [paper for paper in listed if paper["folder"] == folder.name]
     full = [f"{p['authors']}, {p['year']}: [{p['title']}]({p['link']})" for p in papers]
     if len(papers) == 1:

@@ -126,7 +126,7 @@ def block(rows: list[dict[str, str]]) -> str:
 def pages(rows: list[dict[str, str]]) -> dict[pathlib.Path, str]:
     """The pages with a block that is made from configs/results.csv, as they should be."""
     blocks = {PAGE: block(rows), FRONT: front(rows)}
-    return {page: with_block(page.read_text(), text) for page, text in blocks.items()}
+    return {page: with_block(page.read_text("utf-8"), text) for page, text in blocks.items()}
 
 
 def main(arguments: list[str]) -> int:
@@ -169,14 +169,16 @@ def main(arguments: list[str]) -> int:
 
 def entered() -> list[dict[str, str]]:
     """The lines of configs/results.csv. Raises BadInput outside a checkout of this repository."""
-    if not all(page.exists() and BEGIN in page.read_text() for page in (PAGE, FRONT)):
+    if not all(page.exists() and BEGIN in page.read_text("utf-8") for page in (PAGE, FRONT)):
         raise BadInput(f"{ROOT}: is not a checkout of this repository, with its README.md")
-    return list(csv.DictReader(RESULTS.open())) if RESULTS.exists() else []
+    return (
+        list(csv.DictReader(RESULTS.open(encoding="utf-8", newline=""))) if RESULTS.exists() else []
+    )
 
 
 def check() -> int:
     """Prints the pages that do not match their results.csv; 1 if there are any."""
-    stale = [page for page, text in pages(entered()).items() if page.read_text() != text]
+    stale = [page for page, text in pages(entered()).items() if page.read_text("utf-8") != text]
     stale += paper_index.stale(paper_pages.PAPERS)
     for page in stale:
         print(

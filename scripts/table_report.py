@@ -23,7 +23,7 @@ def report(table_file: str, workdir: str | None) -> None:
 
     table_figure.check(path, table)
     readme, entered = path.parent / "README.md", 0
-    if readme.exists() and GENERATED not in readme.read_text():
+    if readme.exists() and GENERATED not in readme.read_text("utf-8"):
         raise BadInput(
             f"{readme}: is not one that this command wrote; move {path.name} to a folder of its own"
         )

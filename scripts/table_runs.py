@@ -171,7 +171,11 @@ def read(folder: pathlib.Path) -> list[dict]:
     file = folder / "results.csv"
     if not file.exists():
         return []
-    reader = csv.DictReader(file.open())
+    try:
+        text = file.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise BadInput(f"{file}: is not UTF-8; mend it, or delete it and report again") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     if tuple(reader.fieldnames or COLUMNS) != COLUMNS:
         raise BadInput(
             f"{file}: is not of tables, its columns are {', '.join(reader.fieldnames)}; move "

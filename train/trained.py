@@ -248,7 +248,7 @@ def _options(model: dict, dtype: str) -> dict:
 
 def _vocabulary(path: epath.Path) -> Vocabulary:
     try:
-        return Vocabulary.from_json(path.read_text())
+        return Vocabulary.from_json(path.read_bytes().decode())
     except (OSError, ValueError) as error:  # BadInput is a ValueError too
         raise BadInput(f"{path}: {error}") from None
 
