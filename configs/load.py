@@ -165,10 +165,10 @@ def _near(key: str, present: set[str]) -> str:
 
 
 def arguments(text: str, **defaults):
-    """'T=200,sizes=3,4,deep=true' with defaults -> a dict of the same keys, each read like a key of
-    the config with that default.
+    """The values in 'T=200,sizes=3,4,deep=true', as a dict with the keys of `defaults`.
 
-    A default of None stands for a number or text. Raises BadInput.
+    Each is read like a key of the config with that default. A default of None stands for a number
+    or text. Raises BadInput.
     """
     given = dict(defaults)
     for item in filter(None, re.split(r",(?=\s*\w+=)", text.strip(", "))):

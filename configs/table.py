@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from configs import base
-from configs.claims import Alike, Better, Claim, Lower, Monotone, Ordered, Solves  # noqa: F401, for the files of tables
-from configs.measures import AtBest, AtLeast, Measure, Steps, Stopped, Until  # noqa: F401, for these
+from configs.claims import Alike, Better, Claim, Lower, Monotone, Ordered, Solves  # noqa: F401
+from configs.measures import AtBest, AtLeast, Measure, Steps, Stopped, Until  # noqa: F401
 from train import escapes
 from train.errors import BadInput
 
@@ -50,7 +50,7 @@ class Row:
     name: str
     changes: Mapping[str, object] = dataclasses.field(default_factory=dict)
     paper: float | str | None = None
-    # of the paper's network, at the scale "paper", where the paper prints or implies it
+    # in the paper's network, at the scale "paper", where the paper prints or implies it
     parameters: int | None = None
     of: str | None = None
 

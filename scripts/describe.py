@@ -22,7 +22,7 @@ from configs import base
 from train import anatomy
 from train.errors import BadInput, Parser, exit_with
 
-# of whole models, and, where the column `layer` says so, of layers
+# counts of whole models, and, where the column `layer` says so, of layers
 COUNTS = pathlib.Path(__file__).parent / "counts.csv"
 COLUMNS = ("layer", "times", "output", "parameters", "multiply-adds", "receptive field", "stride")
 NEUTRAL = (  # hyper-parameters that no count depends on

@@ -33,7 +33,7 @@ from scripts import torture_bucket, torture_faults
 from scripts.torture_runs import RUNS, arrays_of, records_of, same, start
 from train.errors import BadInput, Parser, exit_with
 
-KINDS = {  # of faults -> the function that sets them up
+KINDS = {  # kinds of faults -> the function that sets them up
     **dict.fromkeys(torture_faults.KINDS, torture_faults.torture),
     **dict.fromkeys(torture_bucket.KINDS, torture_bucket.torture),
 }
@@ -58,7 +58,7 @@ def kill(
                 out, _ = process.communicate(timeout=None if last else draw.uniform(0, seconds))
                 seconds = max(
                     1.0, 0.9 * seconds + 0.1 * (time.time() - since)
-                )  # of a whole start, on a machine as busy as now
+                )  # the time of a whole start, on a machine as busy as now
                 last = True
             except subprocess.TimeoutExpired:
                 process.send_signal(number)

@@ -183,7 +183,7 @@ class Checkpoints:
             try:
                 if self._read(step)[1]["digest"] != meta["digest"]:
                     raise ValueError("it is another one")
-            except Exception as error:  # of many kinds, as in `arrays`
+            except Exception as error:  # any error, as in `arrays`
                 raise NotWritten(
                     f"checkpoint {step} in {self._folder} was written, but does not read back "
                     f"({reason(error)}); those before it are as they were"

@@ -14,8 +14,10 @@ from train.tasks import Batch
 
 
 def updates(state: TrainState, batch: Batch, seed: jax.Array, *, experiment):
-    """One sequence [1, T, ...] -> the parameters and the optimizer's state after it, the sum of
-    the gradients, the outputs [1, T, O].
+    """Trains on one sequence [1, T, ...], with an update after each step.
+
+    Returns the parameters and the optimizer's state after it, the sum of the gradients, and the
+    outputs [1, T, O].
 
     The gradient at a step is that of this step's loss alone. The derivative of the carry c by the
     weights w, dc/dw [c, w], is carried from step to step:

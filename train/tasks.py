@@ -97,7 +97,7 @@ def _top5(logits, target, mask) -> Sums:
         return {}
     target = target[..., None]
     own = jnp.take_along_axis(logits, target, axis=-1)
-    # of equal logits the first counts as above, as argmax has it
+    # the first of equal logits counts as above, as argmax has it
     ties = (logits == own) & (jnp.arange(logits.shape[-1]) < target)
     above = (~(logits <= own) | ties).sum(axis=-1)  # NaN counts as above too
     return dict(among5=((above < 5) & mask).sum())
