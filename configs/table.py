@@ -173,12 +173,14 @@ class Table:
         for row in self.rows:
             if row.name == name:
                 return row
-        raise BadInput(f"row: unknown {name!r}; have {', '.join(row.name for row in self.rows)}")
+        raise BadInput(
+            f"row: unknown {name!r}; choose from {', '.join(row.name for row in self.rows)}"
+        )
 
     def scale(self, name: str) -> Scale:
         """The scale of that name. Raises BadInput if there is none."""
         if name not in self.scales:
-            raise BadInput(f"scale: unknown {name!r}; have {', '.join(self.scales)}")
+            raise BadInput(f"scale: unknown {name!r}; choose from {', '.join(self.scales)}")
         return self.scales[name]
 
     def config(self, row: str, scale: str) -> ConfigDict:
@@ -190,7 +192,7 @@ class Table:
         chosen, changes = self.scale(scale), {**self.base, **self.scale(scale).changes}
         if row not in self.names(scale):
             raise BadInput(
-                f"row: {self.row(row).name!r} is not run at scale {scale!r}; have "
+                f"row: {self.row(row).name!r} is not run at scale {scale!r}; choose from "
                 f"{', '.join(self.names(scale))}"
             )
         for name in self.line(row):

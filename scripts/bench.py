@@ -205,7 +205,7 @@ def _some(flag: str, given: str | None, between: str, have) -> list[str]:
     """The names in a flag; all of `have` without it. Raises BadInput for an unknown one."""
     names = [*have] if given is None else [name.strip() for name in given.split(between)]
     for unknown in sorted(set(names) - set(have)):
-        raise BadInput(f"{flag}: unknown {unknown!r}; have {(between + ' ').join(have)}")
+        raise BadInput(f"{flag}: unknown {unknown!r}; choose from {(between + ' ').join(have)}")
     return names
 
 

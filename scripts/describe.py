@@ -259,7 +259,7 @@ def main(arguments: list[str]) -> int:
             raise BadInput(f"--{each}: {flags.model} takes --{' or --'.join(fitting)}")
     if len(written) > 1:
         raise BadInput(
-            "--sequence, --tokens: a sequence is of real vectors or of tokens; have one of the two"
+            "--sequence, --tokens: a sequence is of real vectors or of tokens; use one of the two"
         )
     shown, value = next(iter(written.items()), (takes, None))
     shape = None if value is None else _shape(f"--{shown}", value, NUMBERS[shown])

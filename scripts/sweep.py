@@ -202,7 +202,9 @@ def check(path: pathlib.Path, table: Table, name: str, config) -> None:
     judged = "test" if any(metric.startswith("test/") for metric in have) else "validation"
     for metric in sorted(table.metrics):
         if metric.replace("test/", f"{judged}/", 1) not in have:
-            raise BadInput(f"{path}: row {name} has no metric {metric!r}; have {', '.join(have)}")
+            raise BadInput(
+                f"{path}: row {name} has no metric {metric!r}; choose from {', '.join(have)}"
+            )
 
 
 def hand_over(before: epath.Path, where: epath.Path) -> None:

@@ -65,7 +65,7 @@ def check(path: pathlib.Path, table: Table) -> None:
     """Raises BadInput for a figure that is not one of FIGURES."""
     for kind in table.figures:
         if kind not in FIGURES:
-            raise BadInput(f"{path}: figures: unknown {kind!r}; have {', '.join(FIGURES)}")
+            raise BadInput(f"{path}: figures: unknown {kind!r}; choose from {', '.join(FIGURES)}")
 
 
 def draw(

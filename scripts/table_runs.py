@@ -93,7 +93,7 @@ def _curve(run: pathlib.Path, records: list[dict], name: str) -> dict[int, list[
         have = sorted(
             {f"{r['split']}/{key}" for r in records for key in r.keys() - {"step", "split"}}
         )
-        raise BadInput(f"{run}: no metric {name!r} in its log; have {', '.join(have)}")
+        raise BadInput(f"{run}: no metric {name!r} in its log; choose from {', '.join(have)}")
     return {step: [math.nan if v is None else v for v in row] for step, row in curve.items()}
 
 

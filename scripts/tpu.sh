@@ -270,7 +270,7 @@ on_demand=false keep=false dry_run=false create_flags=() command=() given=''
 case ${1:-} in
   create | babysit | setup | run | status | logs | delete) action=$1 ;;
   --help | -h) usage && exit ;;
-  *) fail "unknown action '${1:-}'; have create, setup, run, status, logs, delete, babysit; --help says more" ;;
+  *) fail "unknown action '${1:-}'; choose from create, setup, run, status, logs, delete, babysit; --help says more" ;;
 esac
 shift
 while [ $# -gt 0 ]; do
@@ -319,7 +319,7 @@ case $action in
       v5p-[1-9]*) accelerator=$type image=v2-alpha-tpuv5 ;;
       v[234]-[1-9]*) accelerator=$type image=tpu-ubuntu2204-base ;;
       '') fail "--type is missing, such as --type=v5e-16" ;;
-      *) fail "--type: unknown '$type'; have v2, v3, v4, v5e, v5p and v6e, with a number, such as v5e-16 (TPU7x has no queued resources)" ;;
+      *) fail "--type: unknown '$type'; choose from v2, v3, v4, v5e, v5p and v6e, with a number, such as v5e-16 (TPU7x has no queued resources)" ;;
     esac
     runtime=${runtime:-$image}
     ;;

@@ -42,7 +42,7 @@ case $1 in
     tail -n "$2" ${3:+-F} run.log
     ;;
   *)
-    echo "scripts/tpu_host.sh: unknown action '$1'; have install, start, state, log" >&2
+    echo "scripts/tpu_host.sh: unknown action '$1'; choose from install, start, state, log" >&2
     exit 2
     ;;
 esac

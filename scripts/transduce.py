@@ -82,7 +82,9 @@ def evaluate(
         ) from None
     dataset = trained.dataset(transducer.run)
     if split not in dataset.evals:
-        raise BadInput(f"--evaluate: unknown split {split!r}; have {', '.join(dataset.evals)}")
+        raise BadInput(
+            f"--evaluate: unknown split {split!r}; choose from {', '.join(dataset.evals)}"
+        )
     arrays = dataset.evals[split].arrays
     rows = [row[:n] for row, n in zip(arrays["source"], arrays["source_length"], strict=True)][
         :limit

@@ -63,7 +63,7 @@ def from_run(source: str, workdir: epath.Path, seed: int, **which) -> dict:
     """
     if source in convert_recurrent.SOURCES:
         raise BadInput(
-            f"{workdir}: {source} is one stack of layers, not a run's network; have "
+            f"{workdir}: {source} is one stack of layers, not a run's network; choose from "
             f"{', '.join(convert.SOURCES)}"
         )
     run = trained.load(workdir, **which)

@@ -202,7 +202,7 @@ def test_a_bad_input_is_refused_in_one_line_and_nothing_is_written(kind):
         (torture, ["--runs=lstm,gru"], "--runs: unknown 'gru'; choose from lenet, lstm"),
         (bench, ["loop", "--rounds=0"], "--rounds: 0 must be at least 1"),
         (bench, ["rnn", "--models=lenet5"], "--models: of cnn, not of rnn"),
-        (bench, ["cnn", "--models=lenet6"], "--models: unknown 'lenet6'; have lenet5,"),
+        (bench, ["cnn", "--models=lenet6"], "--models: unknown 'lenet6'; choose from lenet5,"),
         (bench, ["depth", "--depths=21"], "--depths: '21' is not 6n + 2"),
         (report, ["--check", "run"], "--check: looks at all that is reported; leave RUN and"),
         (report, ["run", "--workdir=x"], "--workdir: of a table alone"),

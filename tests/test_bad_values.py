@@ -74,7 +74,7 @@ LENET, ADDING, VOWELS = (
         ([f"--config={LENET}", "--config.data.source=files"], "scripts.prepare_data fashion_mnist"),
         (
             [f"--config={LENET}", "--config.data.name=japanese_vowels"],
-            "takes image inputs, but data.name='japanese_vowels' gives sequence ones; have "
+            "takes image inputs, but data.name='japanese_vowels' gives sequence ones; choose from "
             "sequence_readout, lstm1997, tagger",
         ),
         (
@@ -236,11 +236,11 @@ LENET, ADDING, VOWELS = (
                 "--config.task.tolerance=0.3",
             ],
             "task.tolerance: 0.3 does nothing, as data.name='embedded_reber' says itself which "
-            "outputs are right; have none",
+            "outputs are right; set it to none",
         ),
         (
             ["--config=configs/copy_memory.py", "--config.model.name=sequence_readout"],
-            "it answers once a sequence, the targets are every time step; have model.name='tagger'",
+            "it answers once a sequence, the targets are every time step; set model.name='tagger'",
         ),
         (
             [f"--config={LENET}", "--config.schedule.name=step"],

@@ -185,11 +185,11 @@ def test_an_ensemble_is_judged_by_the_mean_of_its_members_softmaxes_and_each_see
         (["eval.ensemble=2"], "eval.ensemble: 2 does not divide 3 seeds"),
         (
             ["eval.ensemble=3", "parallel.seeds=devices", "seeds=0,1,2,3,4,5"],
-            "divides the seeds over devices; have map, vmap",
+            "divides the seeds over devices; choose from map, vmap",
         ),
         (
             ["eval.ensemble=3", "stop.metric=test/error"],
-            "stop.metric='test/error' is one of every seed; have train/...",
+            "stop.metric='test/error' is one of every seed; use one of train/...",
         ),
         (
             ["eval.ensemble=3", "model.name=lenet5_1998", "task.name=classify_rbf"],

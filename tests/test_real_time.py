@@ -116,11 +116,14 @@ def test_dropout_draws_anew_at_each_time_step_unless_it_is_variational(variation
     (
         ("data.batch_size=2", "of one sequence, but data.batch_size=2"),
         ("schedule.name=cosine", "needs schedule.name='constant'"),
-        ("model.name=sequence_readout", "cannot go one step at a time; have lstm1997, tagger"),
+        (
+            "model.name=sequence_readout",
+            "cannot go one step at a time; choose from lstm1997, tagger",
+        ),
         ("model.directions=both", "running one step at a time needs directions='forward', delay=0"),
         (
             "task.criterion=cross_entropy",
-            "is of logits, not of 'logistic' outputs; have model.output='linear'",
+            "is of logits, not of 'logistic' outputs; set model.output='linear'",
         ),
         ("data.name=two_sequence", "needs a target every time step"),
     ),

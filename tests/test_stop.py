@@ -175,7 +175,7 @@ def test_a_run_ends_when_every_seed_is_done_says_when_and_does_the_same_after_a_
         ),
         (
             {"stop.metric": "test/sequence_error"},
-            "which 'test/sequence_error' is not; have train/sequence_error",
+            "which 'test/sequence_error' is not; choose from train/sequence_error",
         ),
         ({}, "which '' is not"),
     ],

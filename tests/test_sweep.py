@@ -164,7 +164,7 @@ def test_a_shard_has_the_rows_that_go_on_from_its_own_and_a_scale_leaves_them_ou
     assert sweep.chosen(t, "small", "a most", "0/1") == ["a", "a more", "a most"]
     assert t.names("paper") == ["a", "b", "c", "b more"]
     with pytest.raises(
-        BadInput, match="'a most' is not run at scale 'paper'; have a, b, c, b more"
+        BadInput, match="'a most' is not run at scale 'paper'; choose from a, b, c, b more"
     ):
         t.config("a most", "paper")
     with pytest.raises(ValueError, match="before their use"):
@@ -265,8 +265,8 @@ def test_a_row_that_is_done_is_not_started_again_and_the_results_of_all_rows_sta
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scale=big"], "scale: unknown 'big'; have small, paper"),
-        (["--rows=slow,quick"], "row: unknown 'quick'; have slow, fast, fastest"),
+        (["--scale=big"], "scale: unknown 'big'; choose from small, paper"),
+        (["--rows=slow,quick"], "row: unknown 'quick'; choose from slow, fast, fastest"),
         (["--shard=2/2"], "--shard: '2/2' must be i/n"),
         (["--rows="], "--rows: is empty"),
         (["--seeds=0"], "--seeds: 0 must be from 1 to 10,000"),
@@ -341,6 +341,7 @@ def test_a_run_ends_when_every_seed_came_to_the_level_and_says_at_which_step(tmp
         and result["steps"] - max(steps.values()) < 100
     )
     with pytest.raises(
-        BadInput, match="stop.metric: unknown 'train/errors'; have train/loss, train/mse, test/loss"
+        BadInput,
+        match="stop.metric: unknown 'train/errors'; choose from train/loss, train/mse, test/loss",
     ):
         command.main(["--config=configs/lstm_adding.py:T=4", "--config.stop.metric=train/errors"])

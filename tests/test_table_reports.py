@@ -147,10 +147,14 @@ def test_a_row_that_trains_again_is_not_drawn_before_it_is_done_nor_is_one_that_
         (
             '"train/mse", 0.3',
             '"train/msee", 0.3',
-            "row slow has no metric 'train/msee'; have train/loss, train/mse, test/loss",
+            "row slow has no metric 'train/msee'; choose from train/loss, train/mse, test/loss",
         ),
         ("base={", 'curve="test/typo", base={', "row slow has no metric 'test/typo'"),
-        ("base={", 'figures=("typo",), base={', "figures: unknown 'typo'; have dendrogram, length"),
+        (
+            "base={",
+            'figures=("typo",), base={',
+            "figures: unknown 'typo'; choose from dendrogram, length",
+        ),
         ("base={", 'better="smaller", base={', "better: 'smaller' must be 'lower' or 'higher'"),
         (
             'Row("fast",',

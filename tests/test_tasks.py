@@ -224,7 +224,7 @@ def test_half_the_summed_squared_error_is_a_sequences_loss_and_leaves_the_mean_s
         found["half_sum"]["mse"] == found["mean"]["mse"] == pytest.approx(squared.mean(), rel=1e-5)
     )
     with pytest.raises(
-        ValueError, match="criterion: unknown 'sum'; have mean, half_sum, cross_entropy"
+        ValueError, match="criterion: unknown 'sum'; choose from mean, half_sum, cross_entropy"
     ):
         TASKS["regress"](criterion="sum")
 

@@ -251,7 +251,7 @@ def test_each_step_by_hand(cloud):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "unknown action ''; have create, setup, run, status, logs, delete, babysit"),
+        ((), "unknown action ''; choose from create, setup, run, status, logs, delete, babysit"),
         (("creat", *WHICH), "unknown action 'creat'"),
         (("status", "--zone=z"), "--name is missing"),
         (("status", "--name=n"), "--zone is missing"),
@@ -264,7 +264,7 @@ def test_each_step_by_hand(cloud):
         (("create", *WHICH), "--type is missing"),
         (
             ("create", *WHICH, "--type=tpu7x-8"),
-            "--type: unknown 'tpu7x-8'; have v2, v3, v4, v5e, v5p and v6e",
+            "--type: unknown 'tpu7x-8'; choose from v2, v3, v4, v5e, v5p and v6e",
         ),
         (
             ("create", *WHICH, "--type=v5e-8", "--every=soon"),

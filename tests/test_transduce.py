@@ -309,7 +309,7 @@ def test_letters_that_a_run_does_not_know_are_named_in_one_line_beside_the_outpu
         (
             transduce,
             ["--workdir={}/seq2seq", "--evaluate=tset"],
-            "unknown split 'tset'; have validation, test",
+            "unknown split 'tset'; choose from validation, test",
         ),
         (transduce, ["--workdir={}/seq2seq", "--file=nothing"], "nothing cannot be read"),
         (transduce, ["--workdir={}/seq2seq", "--errors=x.csv", "a"], "--errors: needs --evaluate"),

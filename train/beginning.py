@@ -125,7 +125,7 @@ def room_for(state: TrainState, workdir: epath.Path) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if memory < needed:
         size = f"the state of all seeds takes {needed / 1e9:,.1f} GB, this machine has {memory / 1e9:,.1f} GB"
-        raise BadInput(f"model: {size}; have a smaller model, or fewer seeds")
+        raise BadInput(f"model: {size}; use a smaller model, or fewer seeds")
     folder = workdir / "checkpoints"  # may be a link to another disk
     free = needed if "://" in str(workdir) else shutil.disk_usage(folder).free
     if free < needed:

@@ -32,7 +32,7 @@ def of_outputs(outputs, batch, dataset, task) -> None:
         fits = ("'sequence_readout'", "'tagger'")[RANK[targets] - 2]
         says = ("once a sequence", "every time step")
         raise ValueError(
-            f"it answers {says[rank - 2]}, the targets are {says[RANK[targets] - 2]}; have "
+            f"it answers {says[rank - 2]}, the targets are {says[RANK[targets] - 2]}; set "
             f"model.name={fits}"
         )
     if not task.exact or targets not in (*RANK, "text"):
@@ -58,14 +58,12 @@ def of_parts(config, experiment) -> None:
         raise BadInput(
             f"task.name: {config.task.name!r} has no probabilities to average over "
             f"data.views={config.data.views!r}; "
-            "have task.name='classify', or one view of one size"
+            "set task.name='classify', or use one view of one size"
         )
     of_logits = [key for key in config.task if config.task[key] in OF_LOGITS]
     if of_logits and getattr(experiment.model, "output", None) == "logistic":
         said = f"task.{of_logits[0]}: {config.task[of_logits[0]]!r}"
-        raise BadInput(
-            f"{said} is of logits, not of 'logistic' outputs; have model.output='linear'"
-        )
+        raise BadInput(f"{said} is of logits, not of 'logistic' outputs; set model.output='linear'")
     if (
         "legal" in experiment.example_shapes()
         and "tolerance" in config.task
@@ -73,7 +71,7 @@ def of_parts(config, experiment) -> None:
     ):
         judges = f"data.name={config.data.name!r} says itself which outputs are right"
         raise BadInput(
-            f"task.tolerance: {config.task.tolerance} does nothing, as {judges}; have none"
+            f"task.tolerance: {config.task.tolerance} does nothing, as {judges}; set it to none"
         )
     if experiment.ensemble > 1:
         _check_ensemble(config, experiment)
@@ -106,7 +104,9 @@ def of_metrics(config, experiment) -> None:
                 f"{', '.join(metrics)}"
             )
     if config.stop.metric and config.stop.metric not in metrics:
-        raise BadInput(f"stop.metric: unknown {config.stop.metric!r}; have {', '.join(metrics)}")
+        raise BadInput(
+            f"stop.metric: unknown {config.stop.metric!r}; choose from {', '.join(metrics)}"
+        )
     sliding = [
         m
         for m in SLIDING
@@ -116,7 +116,7 @@ def of_metrics(config, experiment) -> None:
         raise BadInput(
             "stop.last: needs a stop.metric of single training examples, which "
             f"{config.stop.metric!r} is not; "
-            f"have {', '.join(sliding) or 'none of this task'}"
+            f"choose from {', '.join(sliding) or 'none of this task'}"
         )
     if config.stop.last % batch_size:
         raise BadInput(
@@ -126,7 +126,7 @@ def of_metrics(config, experiment) -> None:
     if config.stop.last and dataset.train.bucket is not None:
         raise BadInput(
             f"stop.last: needs whole batches, but the last of each bucket of {config.data.name!r} "
-            "is not; have 0"
+            "is not; set 0"
         )
     of_one = experiment.example_shapes()
     counted = [of_one["mask"], *([of_one["input"]["target"]] if dataset.targets == "text" else [])]
@@ -135,7 +135,7 @@ def of_metrics(config, experiment) -> None:
     if items * steps >= 2**31:
         raise BadInput(
             f"log.every: {steps:,} steps of {items:,} items are more than 2**31 - 1, which is "
-            "counted to; have fewer"
+            "counted to; use fewer"
         )
 
 
@@ -144,7 +144,7 @@ def _check_ensemble(config, experiment) -> None:
     if seeds % experiment.ensemble:
         raise BadInput(f"{where} does not divide {seeds} seeds; give another number of seeds")
     if config.task.name != "classify":
-        raise BadInput(f"{where} needs probabilities; have task.name='classify'")
+        raise BadInput(f"{where} needs probabilities; set task.name='classify'")
     if hasattr(experiment.model, "initial_memory"):
         raise BadInput(
             f"{where}, but model.name={config.model.name!r} has a memory, which each member would "
@@ -153,11 +153,11 @@ def _check_ensemble(config, experiment) -> None:
     if SEEDS[config.parallel.seeds][0] != "batch":
         raise BadInput(
             f"{where}, but parallel.seeds={config.parallel.seeds!r} divides the seeds over "
-            "devices; have map, vmap"
+            "devices; choose from map, vmap"
         )
     if config.stop.metric and not config.stop.metric.startswith("train/"):
         raise BadInput(
-            f"{where}, but stop.metric={config.stop.metric!r} is one of every seed; have train/..."
+            f"{where}, but stop.metric={config.stop.metric!r} is one of every seed; use one of train/..."
         )
 
 
@@ -165,7 +165,7 @@ def _check_real_time(config, experiment) -> None:
     where, targets = "optim.real_time", experiment.dataset.targets
     if experiment.batch_size != 1:
         raise BadInput(
-            f"{where}: is of one sequence, but data.batch_size={experiment.batch_size}; have 1"
+            f"{where}: is of one sequence, but data.batch_size={experiment.batch_size}; set 1"
         )
     if targets not in ("classes", "reals"):
         raise BadInput(
@@ -176,13 +176,13 @@ def _check_real_time(config, experiment) -> None:
         makes = {name: getattr(make, "func", make) for name, make in architectures.MODELS.items()}
         fitting = [name for name, make in makes.items() if hasattr(make, "initial_carry")]
         raise BadInput(
-            f"{where}: model.name={config.model.name!r} cannot go one step at a time; have "
+            f"{where}: model.name={config.model.name!r} cannot go one step at a time; choose from "
             f"{', '.join(fitting)}"
         )
     if config.optim.accumulate > 1:
         raise BadInput(
             f"{where}: is an update a time step, but optim.accumulate={config.optim.accumulate}; "
-            "have 1"
+            "set 1"
         )
     try:
         experiment.model.initial_carry(1)

@@ -127,7 +127,7 @@ def exit_with(main, command: str):
             print(f"{command}: {line}", file=sys.stderr)
         elif isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in said:  # XLA's error
             line, code = (
-                f"out of memory ({said[:200]}); have a smaller batch, model, or number of seeds, "
+                f"out of memory ({said[:200]}); use a smaller batch, model, or number of seeds, "
                 "or model.remat",
                 2,
             )

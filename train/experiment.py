@@ -177,7 +177,7 @@ def build(config) -> Experiment:
         raise BadInput(
             f"model.name: {config.model.name!r} takes {' or '.join(takes)} inputs, but "
             f"data.name={config.data.name!r} gives "
-            f"{dataset.inputs} ones; have {', '.join(fitting)}"
+            f"{dataset.inputs} ones; choose from {', '.join(fitting)}"
         )
     examples.check_shapes(config.data.name, dataset)
     batch_size, seeds, p = config.data.batch_size, tuple(config.seeds), config.parallel
@@ -197,7 +197,7 @@ def build(config) -> Experiment:
         raise BadInput(
             f"data.batch_size: {batch_size} parts of {dataset.train.examples} windows of "
             f"{dataset.train.window} items; "
-            "have fewer, or shorter windows"
+            "use fewer, or shorter windows"
         )
     duration = resolver(per_epoch)
     steps = round(_at_least_one("optim.steps", duration("optim.steps", config.optim.steps)))

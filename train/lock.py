@@ -229,5 +229,5 @@ def can_write(workdir) -> None:
         if answer != seen[0]:
             hosts.refuse(
                 f"--workdir: {hosts.name(process)} does not see in {workdir} what process 0 "
-                "wrote; have one that all share"
+                "wrote; use one that all share"
             )

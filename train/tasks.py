@@ -112,7 +112,7 @@ def classify_rbf(*, j: float = 0.1, criterion: str = "map") -> Task:
     are bounded below, as RBF outputs are; dense logits diverge.
     """
     if criterion not in ("map", "mle"):
-        raise ValueError(f"criterion: unknown {criterion!r}; have map, mle")
+        raise ValueError(f"criterion: unknown {criterion!r}; choose from map, mle")
 
     def sums(logits, batch):
         mask = valid(batch["mask"], batch["target"])
@@ -145,7 +145,7 @@ def language_model(*, per: str = "token") -> Task:
     window's items, as in the code of Zaremba et al. 2014.
     """
     if per not in ("row", "token"):
-        raise ValueError(f"per: unknown {per!r}; have row, token")
+        raise ValueError(f"per: unknown {per!r}; choose from row, token")
 
     def sums(logits, batch):
         mask = batch["mask"]
@@ -171,7 +171,7 @@ def transduce(*, per: str = "token") -> Task:
       Bahdanau et al. 2014.
     """
     if per not in ("sequence", "token"):
-        raise ValueError(f"per: unknown {per!r}; have sequence, token")
+        raise ValueError(f"per: unknown {per!r}; choose from sequence, token")
 
     def sums(outputs, batch):
         logits, tokens = (
@@ -256,7 +256,9 @@ def regress(*, tolerance: float | None = None, criterion: str = "mean") -> Task:
     if tolerance is not None and tolerance <= 0:
         raise ValueError(f"tolerance: {tolerance} must be above 0")
     if criterion not in ("mean", "half_sum", "cross_entropy"):
-        raise ValueError(f"criterion: unknown {criterion!r}; have mean, half_sum, cross_entropy")
+        raise ValueError(
+            f"criterion: unknown {criterion!r}; choose from mean, half_sum, cross_entropy"
+        )
 
     def sums(outputs, batch):
         mask = valid(batch["mask"], batch["target"][..., 0])
