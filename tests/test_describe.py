@@ -87,7 +87,7 @@ def test_the_csv_has_a_row_for_each_layer_with_plain_numbers(capsys):
         (["lenet5", "--outputs=0"], "--outputs=0 must be at least 1"),
         (["lenet5", "--image=32x32"], "'32x32' must be 3 whole numbers"),
         (["lenet5", "--sequence=3x3"], "--sequence: lenet5 takes --image"),
-        (["tagger", "--sequence=3x3", "--tokens=3x3"], "have one of the two"),
+        (["tagger", "--sequence=3x3", "--tokens=3x3"], "use one of the two"),
         (["tagger", "--pair=3x3"], "--pair: tagger takes --sequence or --tokens"),
         (["language_model", "--tied=true"], "tied: needs tokens in and out"),
         (

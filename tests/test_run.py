@@ -353,7 +353,7 @@ def test_a_second_run_in_a_workdir_where_one_is_going_is_refused_and_the_first_g
 def test_a_network_that_no_memory_holds_is_refused_before_anything_is_drawn(tmp_path):
     with pytest.raises(BadInput, match="the state of all seeds takes .* GB, this machine has"):
         main([*VOWELS, "--config.model.hidden=1000000", f"--workdir={tmp_path}"])
-    assert not (tmp_path / "checkpoints").exists()
+    assert not [*(tmp_path / "checkpoints").iterdir()]
 
 
 def test_a_step_that_does_not_fit_into_memory_ends_with_2_and_one_line():
