@@ -195,6 +195,7 @@ def test_fully_connected_layers_average_the_class_scores_of_every_window_of_a_la
         hidden = 6
         width = 1.0
         dropout = 0.0
+        other_sizes = "dense"
         axis_name = None
         dtype = jnp.float32
 

@@ -34,7 +34,8 @@ def prepare() -> None:
     # otherwise TensorStore waits for ever
     os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "20")
     os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "1")
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints what it raises
+    for client in ("gcsfs", "google.auth"):  # they print what they raise
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     # a listing in gcsfs's cache lacks what other processes write
     settings = {"requests_timeout": ANSWER, "use_listings_cache": False}
     fsspec.config.conf["gcs"] = settings | fsspec.config.conf.get("gcs", {})
