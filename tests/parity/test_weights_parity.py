@@ -166,7 +166,7 @@ def test_vgg_of_keras_takes_images_of_one_size_here_as_there(source):
     for run in (lambda: theirs.logits(images, False), lambda: run_ours(source, theirs, images)):
         with pytest.raises(ValueError) as error:
             run()
-    assert str(error.value).startswith("image_size: 32 x 32 alone")
+    assert str(error.value).startswith("image_size: only 32 x 32 is accepted")
 
 
 def run_ours(source, theirs, images):
