@@ -272,7 +272,7 @@ def validate(config: ConfigDict) -> None:
     for kind in TABLES:
         if f"{kind}.name" not in flat:
             raise BadInput(
-                f"{kind} is no section with a name; begin with base.get_config() and set names by "
+                f"{kind} is not a section with a name; begin with base.get_config() and set names by "
                 "base.override"
             )
         with reference.unlocked():

@@ -135,7 +135,7 @@ def test_choosing_another_name_brings_its_keys_and_keeps_the_common_ones():
         ("c.foo = 3", "foo: is not a key of the schema"),
         ("c.eval.often = 3", "eval.often: is not a key of the schema"),
         ("del c.eval", "eval.batch_size: is missing"),
-        ("del c.model", "model is no section with a name"),
+        ("del c.model", "model is not a section with a name"),
         ("c.optim = dict(c.optim, lr='big')", "optim.lr: 'big' is a str, must be a number"),
         (
             "c.eval = dict(every=1.5, batch_size=5, ensemble=1)",
